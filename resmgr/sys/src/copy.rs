@@ -1,0 +1,80 @@
+//! Copies between private memory and memory that another process may change meanwhile.
+//!
+//! Such bytes are outside Rust's memory model: a plain read of them would be a data race. Small copies
+//! are volatile accesses, which the compiler can neither repeat nor split; large ones are one machine
+//! instruction (x86-64) or volatile words, so no reference to shared bytes ever exists.
+
+/// From here on one string instruction beats a loop of volatile words.
+#[cfg(target_arch = "x86_64")]
+const STRING_FROM: usize = 256;
+
+/// Copies `len` bytes from `from` to `to`.
+///
+/// # Safety
+/// Both ranges must be mapped (readable, writable) for `len` bytes during the call, and they must not overlap.
+#[inline]
+pub(crate) unsafe fn volatile(from: *const u8, to: *mut u8, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if len >= STRING_FROM {
+        // SAFETY: the caller guarantees both ranges; the instruction reads and writes exactly `len`
+        // bytes of them, and the direction flag is clear by the ABI.
+        unsafe {
+            std::arch::asm!(
+                "rep movsb",
+                inout("rcx") len => _, inout("rsi") from => _, inout("rdi") to => _,
+                options(nostack, preserves_flags)
+            );
+        }
+        return;
+    }
+    // SAFETY: handed through from the caller.
+    unsafe { words(from, to, len) }
+}
+
+/// Eight bytes at any address, moved by one access.
+#[repr(C, packed)]
+struct Word(u64);
+
+/// The portable form: eight bytes at a time, then the rest one by one.
+#[inline]
+unsafe fn words(from: *const u8, to: *mut u8, len: usize) {
+    let whole = len & !7;
+    let mut at = 0;
+    while at < whole {
+        // SAFETY: `at + 8 <= len`, inside the range that the caller guarantees.
+        let source = unsafe { from.add(at) };
+        // SAFETY: as above, for the target.
+        let target = unsafe { to.add(at) };
+        // SAFETY: `Word` has no alignment; the range is the caller's guarantee.
+        let word = unsafe { source.cast::<Word>().read_volatile() };
+        // SAFETY: as above, for the target.
+        unsafe { target.cast::<Word>().write_volatile(word) };
+        at += 8;
+    }
+    while at < len {
+        // SAFETY: `at < len`, inside the range that the caller guarantees.
+        let source = unsafe { from.add(at) };
+        // SAFETY: as above, for the target.
+        let target = unsafe { to.add(at) };
+        // SAFETY: one byte inside the caller's range.
+        let byte = unsafe { source.read_volatile() };
+        // SAFETY: one byte inside the caller's range.
+        unsafe { target.write_volatile(byte) };
+        at += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_length_arrives_whole_and_nothing_else_is_touched() {
+        let from: Vec<u8> = (0..600u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        for len in 0..=520 {
+            let mut to = vec![255u8; 600];
+            // SAFETY: both vectors hold 600 bytes and are distinct.
+            unsafe { super::volatile(from.as_ptr(), to.as_mut_ptr(), len) };
+            assert_eq!(&to[..len], &from[..len]);
+            assert!(to[len..].iter().all(|byte| *byte == 255), "length {len}");
+        }
+    }
+}

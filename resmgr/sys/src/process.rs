@@ -1,0 +1,150 @@
+//! This process: who it is, what it may open, how it goes to the background.
+
+use crate::{Errno, Result, check, signal};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// The effective user.
+pub fn effective_uid() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { libc::geteuid() }
+}
+
+/// The real user.
+pub fn real_uid() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { libc::getuid() }
+}
+
+/// The effective group.
+pub fn effective_gid() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { libc::getegid() }
+}
+
+/// Whether this program runs with rights that its caller does not have (set-uid, set-gid or file
+/// capabilities): it must not believe the environment.
+pub fn is_privileged() -> bool {
+    // SAFETY: no pointers.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// Sets the file mode mask; returns the old one.
+pub fn set_umask(mask: u32) -> u32 {
+    // SAFETY: no pointers.
+    unsafe { libc::umask(mask) }
+}
+
+/// Raises the soft limit of open descriptors to the hard one; returns it.
+pub fn raise_descriptor_limit() -> Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure lives on this stack.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    if limit.rlim_cur < limit.rlim_max {
+        limit.rlim_cur = limit.rlim_max;
+        // SAFETY: as above.
+        check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    }
+    Ok(limit.rlim_cur)
+}
+
+/// Sends a signal to a process by number. Prefer [`crate::pidfd::PidFd::signal`] where there is one.
+pub fn kill(pid: u32, signal: i32) -> Result<()> {
+    let pid = i32::try_from(pid).map_err(|_| Errno::SRCH)?;
+    // SAFETY: no pointers.
+    check(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// Has the kernel end this process when its parent goes: for test and benchmark helpers.
+pub fn die_with_parent() -> Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }).map(drop)
+}
+
+/// Prepares `command` to start with no blocked signals, in a session of its own, and with only the
+/// descriptors that `keep` names beside the standard three.
+pub fn detached(command: &mut Command, keep: Option<BorrowedFd<'_>>) {
+    let keep = keep.map(|fd| fd.as_raw_fd());
+    let prepare = move || {
+        signal::unblock_all();
+        new_session();
+        close_on_exec_from(3);
+        keep.map_or(Ok(()), inherit)
+    };
+    // SAFETY: between fork and exec the closure makes only async-signal-safe system calls and allocates nothing.
+    unsafe { command.pre_exec(prepare) };
+}
+
+fn new_session() {
+    // SAFETY: no arguments; it fails only for a group leader, which a fresh child is not.
+    unsafe { libc::setsid() };
+}
+
+/// Marks every descriptor from `lowest` on to be closed by exec.
+fn close_on_exec_from(lowest: u32) {
+    // SAFETY: no pointers; CLOEXEC closes nothing now. Kernels before 5.11 refuse the flag, and then the
+    // descriptors that others opened without CLOEXEC are inherited, as by any exec.
+    unsafe { libc::syscall(libc::SYS_close_range, lowest, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+}
+
+fn inherit(fd: i32) -> std::io::Result<()> {
+    // SAFETY: the descriptor is open in the child, as it was in the parent; F_SETFD takes an int.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) })?;
+    Ok(())
+}
+
+/// Goes to the background: the caller's process exits with status 0, a child of it goes on.
+///
+/// # Errors
+/// - `EBUSY`: the process has other threads, which fork would lose.
+pub fn fork_to_background() -> Result<()> {
+    let threads = std::fs::read_dir("/proc/self/task")?.count();
+    if threads != 1 {
+        return Err(Errno::BUSY);
+    }
+    // SAFETY: this is the only thread (checked), so the child has every lock in a sane state.
+    match check(unsafe { libc::fork() })? {
+        0 => Ok(()),
+        // SAFETY: ends the parent without running its exit handlers, which belong to the child now.
+        _ => unsafe { libc::_exit(0) },
+    }
+}
+
+/// Forks: `Some(pid)` in the parent, `None` in the child. Only for tests and benchmarks that must have a
+/// forked child; the child should do little and end with [`exit_now`].
+pub fn fork_for_test() -> Result<Option<u32>> {
+    // SAFETY: the caller promises a child that takes no lock another thread may hold; a broken promise
+    // hangs the test, it does not corrupt memory.
+    match check(unsafe { libc::fork() })? {
+        0 => Ok(None),
+        pid => Ok(Some(pid.cast_unsigned())),
+    }
+}
+
+/// Ends the process at once, without exit handlers.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: no pointers; it does not return.
+    unsafe { libc::_exit(status) }
+}
+
+/// Waits for a child that [`fork_for_test`] made; returns its wait status.
+pub fn wait_for(pid: u32) -> Result<i32> {
+    let pid = i32::try_from(pid).map_err(|_| Errno::CHILD)?;
+    let mut status = 0;
+    // SAFETY: the status lives on this stack.
+    check(unsafe { libc::waitpid(pid, &raw mut status, 0) })?;
+    Ok(status)
+}
+
+/// Writes raw bytes to an inherited descriptor by number, then closes it: a daemon's readiness.
+pub fn announce(fd: i32, line: &[u8]) -> Result<()> {
+    // SAFETY: F_GETFD only looks; it fails when the number is not open.
+    check(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
+    if fd <= 2 {
+        return Err(Errno::BADF);
+    }
+    let mut pipe = std::fs::File::from(crate::own(fd));
+    std::io::Write::write_all(&mut pipe, line)?;
+    Ok(())
+}

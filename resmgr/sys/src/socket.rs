@@ -1,0 +1,368 @@
+//! SOCK_SEQPACKET between processes of one machine: packets, descriptors, and who is at the other end.
+
+use crate::clock::Deadline;
+use crate::epoll::{self, Ready};
+use crate::pidfd::PidFd;
+use crate::{Errno, Result, check, own};
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
+
+/// The most descriptors that one packet carries here.
+pub const MOST_FDS: usize = 4;
+
+/// Who made the other end, as the kernel saw it then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Its process. It may have ended meanwhile: see [`peer_pidfd`].
+    pub pid: u32,
+    /// Its effective user.
+    pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
+}
+
+fn new_socket() -> Result<OwnedFd> {
+    // SAFETY: no pointers.
+    let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) };
+    check(fd).map(own)
+}
+
+/// A socket address. Paths end at 107 bytes: name long ones relative to a directory's descriptor, by
+/// `/proc/self/fd/N/name` (see [`path_in`]).
+fn address(path: &Path) -> Result<(libc::sockaddr_un, libc::socklen_t)> {
+    let bytes = path.as_os_str().as_bytes();
+    // SAFETY: sockaddr_un is plain data, zeros are a value of it.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    if bytes.len() >= address.sun_path.len() {
+        return Err(Errno::NAMETOOLONG);
+    }
+    address.sun_family = libc::sa_family_t::try_from(libc::AF_UNIX).map_err(|_| Errno::INVAL)?;
+    for (to, from) in address.sun_path.iter_mut().zip(bytes) {
+        *to = from.cast_signed();
+    }
+    let len = libc::socklen_t::try_from(size_of::<libc::sockaddr_un>()).map_err(|_| Errno::INVAL)?;
+    Ok((address, len))
+}
+
+/// The path of `name` inside an open directory, short enough for a socket address.
+pub fn path_in(directory: BorrowedFd<'_>, name: &str) -> std::path::PathBuf {
+    format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()).into()
+}
+
+/// Opens a directory to name sockets in.
+pub fn open_directory(path: &Path) -> Result<OwnedFd> {
+    let mut options = std::fs::OpenOptions::new();
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_PATH | libc::O_DIRECTORY);
+    Ok(options.read(true).open(path)?.into())
+}
+
+/// Binds and listens; the socket is non-blocking.
+///
+/// # Errors
+/// - `EADDRINUSE`: something lies at `path` already.
+pub fn listen(path: &Path) -> Result<OwnedFd> {
+    let socket = new_socket()?;
+    let (address, len) = address(path)?;
+    // SAFETY: the address lives on this stack and has `len` bytes.
+    check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), len) })?;
+    listen_again(socket.as_fd())?;
+    set_nonblocking(socket.as_fd())?;
+    Ok(socket)
+}
+
+/// Listens on a bound socket. Peers see the process that called this last: needed after socket activation.
+pub fn listen_again(socket: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: no pointers. The kernel cuts the backlog to its own maximum.
+    check(unsafe { libc::listen(socket.as_raw_fd(), 4096) }).map(drop)
+}
+
+/// Connects, waiting at most `patience` for room in the listener's queue.
+///
+/// # Errors
+/// - `ENOENT`, `ECONNREFUSED`: nobody listens there.
+/// - `EAGAIN`: the queue stayed full.
+pub fn connect(path: &Path, patience: Duration) -> Result<OwnedFd> {
+    let socket = new_socket()?;
+    let timeout = libc::timeval {
+        tv_sec: libc::time_t::try_from(patience.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_usec: libc::suseconds_t::from(patience.subsec_micros().cast_signed()),
+    };
+    set_option(socket.as_fd(), libc::SO_SNDTIMEO, &timeout)?;
+    let (address, len) = address(path)?;
+    // SAFETY: the address lives on this stack and has `len` bytes.
+    check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), len) })?;
+    set_nonblocking(socket.as_fd())?;
+    Ok(socket)
+}
+
+/// Takes the next connection of a non-blocking listener; `None` when there is none.
+pub fn accept(listener: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: no address is asked for.
+    let fd = unsafe {
+        libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags)
+    };
+    match check(fd) {
+        Ok(fd) => Ok(Some(own(fd))),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(errno) if errno.raw() == libc::ECONNABORTED => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Two connected sockets.
+pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [0; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: the array has room for two descriptors.
+    check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
+    Ok((own(fds[0]), own(fds[1])))
+}
+
+/// Makes every later call on it return `EAGAIN` instead of waiting.
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: the descriptor is borrowed; F_GETFL takes no argument.
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    // SAFETY: as above; F_SETFL takes an int.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) }).map(drop)
+}
+
+fn set_option<T>(socket: BorrowedFd<'_>, option: i32, value: &T) -> Result<()> {
+    let len = libc::socklen_t::try_from(size_of::<T>()).map_err(|_| Errno::INVAL)?;
+    // SAFETY: the value is borrowed and has `len` bytes; the kernel checks that the option takes so many.
+    let done = unsafe {
+        let value = std::ptr::from_ref(value).cast();
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, value, len)
+    };
+    check(done).map(drop)
+}
+
+/// Ends both directions for every process that has a copy of this socket.
+pub fn shutdown(socket: BorrowedFd<'_>) {
+    // SAFETY: no pointers. An error means that the peer was faster.
+    unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) };
+}
+
+/// Who is at the other end of a connected socket: for the one who accepted, whoever called connect(); for
+/// the one who connected, whoever called listen().
+pub fn peer_credentials(socket: BorrowedFd<'_>) -> Result<Credentials> {
+    let mut cred = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut len = libc::socklen_t::try_from(size_of::<libc::ucred>()).map_err(|_| Errno::INVAL)?;
+    // SAFETY: the structure lives on this stack and has `len` bytes.
+    check(unsafe {
+        let (level, option) = (libc::SOL_SOCKET, libc::SO_PEERCRED);
+        libc::getsockopt(socket.as_raw_fd(), level, option, (&raw mut cred).cast(), &raw mut len)
+    })?;
+    Ok(Credentials { pid: cred.pid.cast_unsigned(), uid: cred.uid, gid: cred.gid })
+}
+
+/// The process at the other end as a descriptor.
+///
+/// Kernels from 6.5 on hand it out as of the connection. Before that it is opened by number, and the
+/// number is right if the connection still stands afterwards: its process kept it.
+///
+/// # Errors
+/// - `ESRCH`: it has ended.
+pub fn peer_pidfd(socket: BorrowedFd<'_>) -> Result<PidFd> {
+    const SO_PEERPIDFD: i32 = 77;
+    let mut fd: RawFd = -1;
+    let mut len = libc::socklen_t::try_from(size_of::<RawFd>()).map_err(|_| Errno::INVAL)?;
+    // SAFETY: an int on this stack and its length.
+    let got = check(unsafe {
+        let value = (&raw mut fd).cast();
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PEERPIDFD, value, &raw mut len)
+    });
+    match got {
+        Ok(_) => Ok(PidFd::from_owned(own(fd))),
+        Err(errno) if errno.raw() == libc::ENOPROTOOPT => {
+            let opened = PidFd::open(peer_credentials(socket)?.pid)?;
+            let gone = epoll::poll_one(socket, Ready::PEER_CLOSED, Some(std::time::Instant::now()))?;
+            if gone { Err(Errno::SRCH) } else { Ok(opened) }
+        }
+        Err(Errno::INVAL | Errno::NODATA) => Err(Errno::SRCH),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// A buffer for control data, aligned as its header wants it.
+#[repr(C, align(8))]
+struct Control([u8; 64]);
+
+/// Sends one packet, with descriptors. Never waits and never raises SIGPIPE.
+///
+/// # Errors
+/// - `EAGAIN`: the peer's queue is full.
+/// - `EPIPE`, `ECONNRESET`: the peer has gone.
+pub fn send(socket: BorrowedFd<'_>, data: &[u8], fds: &[BorrowedFd<'_>]) -> Result<()> {
+    if fds.len() > MOST_FDS {
+        return Err(Errno::INVAL);
+    }
+    let mut control = Control([0; 64]);
+    let parts = [IoSlice::new(data)];
+    // SAFETY: msghdr is plain data, zeros are a value of it.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = parts.as_ptr().cast_mut().cast();
+    message.msg_iovlen = 1;
+    if !fds.is_empty() {
+        put_descriptors(&mut message, &mut control, fds)?;
+    }
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    // SAFETY: the header points at `parts`, `data` and `control`, all of which outlive the call.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) };
+    if sent < 0 { Err(Errno::last()) } else { Ok(()) }
+}
+
+fn put_descriptors(
+    message: &mut libc::msghdr,
+    control: &mut Control,
+    fds: &[BorrowedFd<'_>],
+) -> Result<()> {
+    let bytes = u32::try_from(size_of_val(fds)).map_err(|_| Errno::INVAL)?;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    // SAFETY: pure arithmetic.
+    message.msg_controllen = unsafe { libc::CMSG_SPACE(bytes) } as usize;
+    // SAFETY: the header names a control buffer that holds at least one header.
+    let header = unsafe { libc::CMSG_FIRSTHDR(message) };
+    // SAFETY: the macro returned a header inside `control`, aligned to 8.
+    let header = unsafe { header.as_mut() }.ok_or(Errno::INVAL)?;
+    header.cmsg_level = libc::SOL_SOCKET;
+    header.cmsg_type = libc::SCM_RIGHTS;
+    // SAFETY: pure arithmetic.
+    header.cmsg_len = unsafe { libc::CMSG_LEN(bytes) } as usize;
+    // SAFETY: the data of a header lie behind it, inside `control` (MOST_FDS descriptors fit in 64 bytes).
+    let data = unsafe { libc::CMSG_DATA(header) };
+    for (index, fd) in fds.iter().enumerate() {
+        let bytes = fd.as_raw_fd().to_ne_bytes();
+        // SAFETY: `index < MOST_FDS`, inside `control`.
+        let place = unsafe { data.add(index * size_of::<RawFd>()) };
+        // SAFETY: as above; bytes have no alignment.
+        unsafe { place.cast::<[u8; size_of::<RawFd>()]>().write(bytes) };
+    }
+    Ok(())
+}
+
+/// A packet that arrived.
+#[derive(Debug)]
+pub struct Received {
+    /// Bytes copied; 0 with no descriptors means that the peer has closed.
+    pub len: usize,
+    /// Its descriptors, now ours (close-on-exec).
+    pub fds: Vec<OwnedFd>,
+    /// The packet or its descriptors did not fit: a breach, since both sides know the sizes.
+    pub truncated: bool,
+}
+
+/// Receives one packet from a non-blocking socket.
+///
+/// # Errors
+/// - `EAGAIN`: there is none.
+/// - `ECONNRESET`: the peer has gone.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received> {
+    let mut control = Control([0; 64]);
+    let mut parts = [IoSliceMut::new(buffer)];
+    // SAFETY: msghdr is plain data, zeros are a value of it.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = parts.as_mut_ptr().cast();
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = control.0.len();
+    let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
+    // SAFETY: the header points at `parts` and `control`, which outlive the call.
+    let got = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
+    let len = usize::try_from(got).map_err(|_| Errno::last())?;
+    let fds = take_descriptors(&message);
+    let truncated = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
+    Ok(Received { len, fds, truncated })
+}
+
+fn take_descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
+    let mut fds = Vec::new();
+    // SAFETY: the kernel filled the control buffer that the header names.
+    let mut at = unsafe { libc::CMSG_FIRSTHDR(message) };
+    // SAFETY: null, or a header inside the control buffer.
+    while let Some(header) = unsafe { at.as_ref() } {
+        if header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SCM_RIGHTS {
+            // SAFETY: pure arithmetic.
+            let fixed = unsafe { libc::CMSG_LEN(0) } as usize;
+            let count = header.cmsg_len.saturating_sub(fixed) / size_of::<RawFd>();
+            // SAFETY: the data lie behind the header, as long as `cmsg_len` says.
+            let data = unsafe { libc::CMSG_DATA(header) };
+            for index in 0..count {
+                // SAFETY: `index < count`, inside the header's data.
+                let place = unsafe { data.add(index * size_of::<RawFd>()) };
+                // SAFETY: the kernel wrote a descriptor there; bytes have no alignment.
+                let bytes = unsafe { place.cast::<[u8; size_of::<RawFd>()]>().read() };
+                fds.push(own(RawFd::from_ne_bytes(bytes)));
+            }
+        }
+        // SAFETY: `at` is the current header of `message`.
+        at = unsafe { libc::CMSG_NXTHDR(message, at) };
+    }
+    fds
+}
+
+/// Receives one packet, waiting until `deadline` for it.
+///
+/// # Errors
+/// - `ETIMEDOUT`: nothing came.
+/// - `ECONNRESET`: the peer has closed.
+pub fn receive_until(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    deadline: Deadline,
+) -> Result<Received> {
+    loop {
+        match receive(socket, buffer) {
+            Ok(packet) if packet.len == 0 && packet.fds.is_empty() => return Err(Errno::CONNRESET),
+            Err(Errno::AGAIN) => {}
+            other => return other,
+        }
+        match epoll::poll_one(socket.as_fd(), Ready::IN, deadline) {
+            Ok(true) | Err(Errno::INTR) => {}
+            Ok(false) => return Err(Errno::TIMEDOUT),
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{connect, listen, pair, peer_credentials, peer_pidfd, receive, receive_until, send};
+    use crate::Errno;
+    use std::os::fd::AsFd;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn descriptors_travel_and_end_of_peer_is_seen() {
+        let (ours, theirs) = pair().unwrap();
+        let file = std::fs::File::open("/proc/self/stat").unwrap();
+        send(ours.as_fd(), b"hello", &[file.as_fd(), file.as_fd()]).unwrap();
+        let mut buffer = [0; 16];
+        let packet = receive(theirs.as_fd(), &mut buffer).unwrap();
+        assert_eq!((packet.len, packet.fds.len(), packet.truncated), (5, 2, false));
+        assert_eq!(receive(theirs.as_fd(), &mut buffer).unwrap_err(), Errno::AGAIN);
+        send(ours.as_fd(), &[7; 20], &[]).unwrap();
+        assert!(receive(theirs.as_fd(), &mut buffer).unwrap().truncated);
+        drop(ours);
+        let soon = Some(Instant::now() + Duration::from_secs(5));
+        assert_eq!(receive_until(theirs.as_fd(), &mut buffer, soon).unwrap_err(), Errno::CONNRESET);
+    }
+
+    #[test]
+    fn the_kernel_names_the_listener() {
+        let directory = std::env::temp_dir().join(format!("resmgr-sys-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        let path = directory.join("socket");
+        let listener = listen(&path).unwrap();
+        let client = connect(&path, Duration::from_secs(1)).unwrap();
+        assert_eq!(peer_credentials(client.as_fd()).unwrap().pid, std::process::id());
+        assert!(peer_pidfd(client.as_fd()).unwrap().is_alive());
+        drop(listener);
+        let refused = connect(&path, Duration::from_secs(1)).unwrap_err();
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(refused, Errno::CONNREFUSED);
+    }
+}
