@@ -8,8 +8,12 @@ use std::path::PathBuf;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     // OUT_DIR is <target>/<profile>/build/<package>/out.
-    let Some(out) = std::env::var_os("OUT_DIR").map(PathBuf::from) else { return };
-    let Some(profile) = out.ancestors().nth(3) else { return };
+    let Some(out) = std::env::var_os("OUT_DIR").map(PathBuf::from) else {
+        return;
+    };
+    let Some(profile) = out.ancestors().nth(3) else {
+        return;
+    };
     let link = profile.join("mount.resmgr");
     let _ = std::fs::remove_file(&link);
     if let Err(error) = std::os::unix::fs::symlink("mount-resmgr", &link) {

@@ -68,7 +68,9 @@ unsafe fn words(from: *const u8, to: *mut u8, len: usize) {
 mod tests {
     #[test]
     fn every_length_arrives_whole_and_nothing_else_is_touched() {
-        let from: Vec<u8> = (0..600u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        let from: Vec<u8> = (0..600u32)
+            .map(|n| u8::try_from(n % 251).unwrap())
+            .collect();
         for len in 0..=520 {
             let mut to = vec![255u8; 600];
             // SAFETY: both vectors hold 600 bytes and are distinct.

@@ -42,7 +42,9 @@ impl Epoll {
     /// An empty set.
     pub fn new() -> Result<Self> {
         // SAFETY: no pointers.
-        Ok(Self(own(check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?)))
+        Ok(Self(own(check(unsafe {
+            libc::epoll_create1(libc::EPOLL_CLOEXEC)
+        })?)))
     }
 
     /// Puts `fd` into the set. It leaves the set by [`remove`](Self::remove), or when the last
@@ -62,9 +64,13 @@ impl Epoll {
     }
 
     fn control(&self, op: i32, fd: BorrowedFd<'_>, token: u64, interest: Ready) -> Result<()> {
-        let mut event = libc::epoll_event { events: interest.bits(), u64: token };
+        let mut event = libc::epoll_event {
+            events: interest.bits(),
+            u64: token,
+        };
         // SAFETY: both descriptors are borrowed, the event lives on this stack.
-        check(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), op, fd.as_raw_fd(), &raw mut event) }).map(drop)
+        check(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), op, fd.as_raw_fd(), &raw mut event) })
+            .map(drop)
     }
 
     /// Waits for the next events, at most 32 of them; nothing after `deadline`.
@@ -88,7 +94,8 @@ impl Epoll {
         let most = i32::try_from(events.len()).map_err(|_| Errno::INVAL)?;
         let Some(left) = clock::remaining(deadline) else {
             // SAFETY: the array holds `most` events.
-            let got = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), most, -1) };
+            let got =
+                unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), most, -1) };
             return check(got).map(|got| usize::try_from(got).unwrap_or(0));
         };
         let timeout = clock::timespec(left);
@@ -166,7 +173,11 @@ impl AsFd for EventFd {
 /// - `EINTR`: a signal handler ran on this thread.
 pub fn poll_one(fd: BorrowedFd<'_>, interest: Ready, deadline: Deadline) -> Result<bool> {
     let events = i16::try_from(interest.bits() & 0x7fff).map_err(|_| Errno::INVAL)?;
-    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+    let mut entry = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events,
+        revents: 0,
+    };
     let left = clock::remaining(deadline).map(clock::timespec);
     let timeout = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: one entry on this stack, the timeout is null or points at `left`.

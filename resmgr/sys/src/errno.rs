@@ -111,7 +111,10 @@ impl From<Errno> for std::io::Error {
 /// Lossy: an error that carries no number becomes `EIO`.
 impl From<std::io::Error> for Errno {
     fn from(error: std::io::Error) -> Self {
-        error.raw_os_error().and_then(Self::from_raw).unwrap_or(Self::IO)
+        error
+            .raw_os_error()
+            .and_then(Self::from_raw)
+            .unwrap_or(Self::IO)
     }
 }
 
@@ -125,7 +128,10 @@ mod tests {
         assert_eq!(format!("{:?}", Errno::NOENT), "ENOENT");
         assert_eq!(Errno::ACCES.to_string(), "permission denied");
         assert_eq!(Errno::from_raw(3999).map(Errno::raw), Some(3999));
-        assert_eq!(format!("{:?}", Errno::from_raw(3999).unwrap()), "Errno(3999)");
+        assert_eq!(
+            format!("{:?}", Errno::from_raw(3999).unwrap()),
+            "Errno(3999)"
+        );
         assert_eq!(Errno::from_raw(0), None);
         assert_eq!(Errno::from_raw(-2), None);
         assert_eq!(Errno::from_raw(4096), None);

@@ -4,8 +4,8 @@
 //! fork through the C library have them closed by a handler here; for those that do not (raw `clone`),
 //! peers watch the process itself.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -56,7 +56,10 @@ impl PrivateFd {
         if let Some((word, bit)) = place(&fd) {
             word.fetch_or(bit, Ordering::Relaxed);
         }
-        Self { fd: ManuallyDrop::new(fd), generation: generation() }
+        Self {
+            fd: ManuallyDrop::new(fd),
+            generation: generation(),
+        }
     }
 
     /// Whether this process is the one that made it.

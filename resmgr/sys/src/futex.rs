@@ -17,7 +17,15 @@ pub fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Result<()> {
     let timeout = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: the word outlives the call (borrowed), and the timeout is null or points at `left`.
     let returned = unsafe {
-        libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, timeout, 0usize, 0u32)
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAIT,
+            expected,
+            timeout,
+            0usize,
+            0u32,
+        )
     };
     match check_long(returned) {
         Ok(_) | Err(Errno::AGAIN) => Ok(()),
@@ -29,6 +37,7 @@ pub fn wait(word: &AtomicU32, expected: u32, deadline: Deadline) -> Result<()> {
 pub fn wake(word: &AtomicU32, count: u32) -> usize {
     let count = count.min(i32::MAX.cast_unsigned());
     // SAFETY: FUTEX_WAKE only uses the address, which is that of a live word.
-    let returned = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
+    let returned =
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
     usize::try_from(returned).unwrap_or(0)
 }

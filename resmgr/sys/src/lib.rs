@@ -31,12 +31,20 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 /// Turns the usual "-1 and errno" into a `Result`.
 fn check(returned: libc::c_int) -> Result<libc::c_int> {
-    if returned < 0 { Err(Errno::last()) } else { Ok(returned) }
+    if returned < 0 {
+        Err(Errno::last())
+    } else {
+        Ok(returned)
+    }
 }
 
 /// The same for calls that return a `long`.
 fn check_long(returned: libc::c_long) -> Result<libc::c_long> {
-    if returned < 0 { Err(Errno::last()) } else { Ok(returned) }
+    if returned < 0 {
+        Err(Errno::last())
+    } else {
+        Ok(returned)
+    }
 }
 
 /// Takes ownership of a descriptor that the kernel has just made for this call.

@@ -26,7 +26,8 @@ bitflags::bitflags! {
 /// Makes an anonymous file of `len` bytes that can be sealed. Pages cost nothing before their first touch.
 pub fn memfd(name: &std::ffi::CStr, len: usize) -> Result<OwnedFd> {
     // SAFETY: the name is a C string that outlives the call.
-    let raw = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
+    let raw =
+        unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
     let file = File::from(own(check(raw)?));
     file.set_len(len as u64)?;
     Ok(file.into())
@@ -95,7 +96,12 @@ impl Region {
 
     /// Private memory of this process with the same interface, for a link inside one process.
     pub fn anonymous(len: usize) -> Result<Self> {
-        Self::new(len, Access::Write, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE, -1)
+        Self::new(
+            len,
+            Access::Write,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+        )
     }
 
     /// Zeroed memory shared with children of fork, for programs that measure.
@@ -124,7 +130,12 @@ impl Region {
             return Err(Errno::last());
         }
         let base = NonNull::new(base.cast::<u8>()).ok_or(Errno::NOMEM)?;
-        Ok(Self { base, len, access, pid: std::process::id() })
+        Ok(Self {
+            base,
+            len,
+            access,
+            pid: std::process::id(),
+        })
     }
 
     /// Its length in bytes.
@@ -232,7 +243,11 @@ impl Drop for Region {
 
 /// A second name for the same open file.
 pub fn duplicate(fd: BorrowedFd<'_>, lowest: i32, close_on_exec: bool) -> Result<OwnedFd> {
-    let command = if close_on_exec { libc::F_DUPFD_CLOEXEC } else { libc::F_DUPFD };
+    let command = if close_on_exec {
+        libc::F_DUPFD_CLOEXEC
+    } else {
+        libc::F_DUPFD
+    };
     // SAFETY: the descriptor is borrowed for the call; the command takes an int.
     check(unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), command, lowest) }).map(own)
 }
@@ -247,8 +262,15 @@ mod tests {
     fn a_sealed_file_can_only_be_mapped_for_reading() {
         let fd = memfd(c"test", 8192).unwrap();
         let ours = Region::map(fd.as_fd(), 8192, Access::Write).unwrap();
-        seal(fd.as_fd(), Seals::SHRINK | Seals::GROW | Seals::FUTURE_WRITE).unwrap();
-        assert_eq!(Region::map(fd.as_fd(), 8192, Access::Write).unwrap_err(), Errno::PERM);
+        seal(
+            fd.as_fd(),
+            Seals::SHRINK | Seals::GROW | Seals::FUTURE_WRITE,
+        )
+        .unwrap();
+        assert_eq!(
+            Region::map(fd.as_fd(), 8192, Access::Write).unwrap_err(),
+            Errno::PERM
+        );
         check_received(fd.as_fd(), 8192).unwrap();
         let theirs = Region::map(fd.as_fd(), 8192, Access::Read).unwrap();
         ours.write(100, b"hello").unwrap();

@@ -17,7 +17,9 @@ impl PidFd {
     pub fn open(pid: u32) -> Result<Self> {
         // SAFETY: no pointers.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0u32) };
-        Ok(Self(own(RawFd::try_from(check_long(fd)?).map_err(|_| Errno::MFILE)?)))
+        Ok(Self(own(
+            RawFd::try_from(check_long(fd)?).map_err(|_| Errno::MFILE)?
+        )))
     }
 
     pub(crate) fn from_owned(fd: OwnedFd) -> Self {
@@ -26,7 +28,10 @@ impl PidFd {
 
     /// Whether the process still runs.
     pub fn is_alive(&self) -> bool {
-        !matches!(epoll::poll_one(self.as_fd(), Ready::IN, Some(Instant::now())), Ok(true))
+        !matches!(
+            epoll::poll_one(self.as_fd(), Ready::IN, Some(Instant::now())),
+            Ok(true)
+        )
     }
 
     /// Sends a signal to exactly this process.
@@ -57,7 +62,11 @@ pub fn start_time(pid: u32) -> Result<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|_| Errno::SRCH)?;
     // The name may hold spaces and brackets; the fields begin behind the last bracket.
     let fields = stat.rsplit_once(')').ok_or(Errno::SRCH)?.1;
-    fields.split_whitespace().nth(19).and_then(|text| text.parse().ok()).ok_or(Errno::SRCH)
+    fields
+        .split_whitespace()
+        .nth(19)
+        .and_then(|text| text.parse().ok())
+        .ok_or(Errno::SRCH)
 }
 
 #[cfg(test)]

@@ -38,7 +38,10 @@ pub fn set_umask(mask: u32) -> u32 {
 
 /// Raises the soft limit of open descriptors to the hard one; returns it.
 pub fn raise_descriptor_limit() -> Result<u64> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: the structure lives on this stack.
     check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
     if limit.rlim_cur < limit.rlim_max {
@@ -85,7 +88,14 @@ fn new_session() {
 fn close_on_exec_from(lowest: u32) {
     // SAFETY: no pointers; CLOEXEC closes nothing now. Kernels before 5.11 refuse the flag, and then the
     // descriptors that others opened without CLOEXEC are inherited, as by any exec.
-    unsafe { libc::syscall(libc::SYS_close_range, lowest, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            lowest,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
 }
 
 fn inherit(fd: i32) -> std::io::Result<()> {

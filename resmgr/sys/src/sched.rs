@@ -26,7 +26,8 @@ pub fn pin_to(cpu: usize) -> Result<()> {
     // SAFETY: `cpu` is below CPU_SETSIZE (checked), so the bit lies inside the set.
     unsafe { libc::CPU_SET(cpu, &mut set) };
     // SAFETY: the set lives on this stack; 0 names the calling thread.
-    check(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) }).map(drop)
+    check(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) })
+        .map(drop)
 }
 
 /// The calling thread's number.

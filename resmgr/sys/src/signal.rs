@@ -52,7 +52,8 @@ impl SignalFd {
         // SAFETY: the set lives on this stack; the old mask is not asked for.
         unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
         // SAFETY: the set lives on this stack; -1 asks for a new descriptor.
-        let fd = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+        let fd =
+            unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
         Ok(Self(own(check(fd)?)))
     }
 

@@ -43,7 +43,8 @@ fn address(path: &Path) -> Result<(libc::sockaddr_un, libc::socklen_t)> {
     for (to, from) in address.sun_path.iter_mut().zip(bytes) {
         *to = from.cast_signed();
     }
-    let len = libc::socklen_t::try_from(size_of::<libc::sockaddr_un>()).map_err(|_| Errno::INVAL)?;
+    let len =
+        libc::socklen_t::try_from(size_of::<libc::sockaddr_un>()).map_err(|_| Errno::INVAL)?;
     Ok((address, len))
 }
 
@@ -103,7 +104,12 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: no address is asked for.
     let fd = unsafe {
-        libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags)
+        libc::accept4(
+            listener.as_raw_fd(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            flags,
+        )
     };
     match check(fd) {
         Ok(fd) => Ok(Some(own(fd))),
@@ -149,14 +155,28 @@ pub fn shutdown(socket: BorrowedFd<'_>) {
 /// Who is at the other end of a connected socket: for the one who accepted, whoever called connect(); for
 /// the one who connected, whoever called listen().
 pub fn peer_credentials(socket: BorrowedFd<'_>) -> Result<Credentials> {
-    let mut cred = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut cred = libc::ucred {
+        pid: 0,
+        uid: 0,
+        gid: 0,
+    };
     let mut len = libc::socklen_t::try_from(size_of::<libc::ucred>()).map_err(|_| Errno::INVAL)?;
     // SAFETY: the structure lives on this stack and has `len` bytes.
     check(unsafe {
         let (level, option) = (libc::SOL_SOCKET, libc::SO_PEERCRED);
-        libc::getsockopt(socket.as_raw_fd(), level, option, (&raw mut cred).cast(), &raw mut len)
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            (&raw mut cred).cast(),
+            &raw mut len,
+        )
     })?;
-    Ok(Credentials { pid: cred.pid.cast_unsigned(), uid: cred.uid, gid: cred.gid })
+    Ok(Credentials {
+        pid: cred.pid.cast_unsigned(),
+        uid: cred.uid,
+        gid: cred.gid,
+    })
 }
 
 /// The process at the other end as a descriptor.
@@ -173,13 +193,20 @@ pub fn peer_pidfd(socket: BorrowedFd<'_>) -> Result<PidFd> {
     // SAFETY: an int on this stack and its length.
     let got = check(unsafe {
         let value = (&raw mut fd).cast();
-        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PEERPIDFD, value, &raw mut len)
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PEERPIDFD,
+            value,
+            &raw mut len,
+        )
     });
     match got {
         Ok(_) => Ok(PidFd::from_owned(own(fd))),
         Err(errno) if errno.raw() == libc::ENOPROTOOPT => {
             let opened = PidFd::open(peer_credentials(socket)?.pid)?;
-            let gone = epoll::poll_one(socket, Ready::PEER_CLOSED, Some(std::time::Instant::now()))?;
+            let gone =
+                epoll::poll_one(socket, Ready::PEER_CLOSED, Some(std::time::Instant::now()))?;
             if gone { Err(Errno::SRCH) } else { Ok(opened) }
         }
         Err(Errno::INVAL | Errno::NODATA) => Err(Errno::SRCH),
@@ -275,7 +302,11 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received> {
     let len = usize::try_from(got).map_err(|_| Errno::last())?;
     let fds = take_descriptors(&message);
     let truncated = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
-    Ok(Received { len, fds, truncated })
+    Ok(Received {
+        len,
+        fds,
+        truncated,
+    })
 }
 
 fn take_descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
@@ -330,7 +361,9 @@ pub fn receive_until(
 
 #[cfg(test)]
 mod tests {
-    use super::{connect, listen, pair, peer_credentials, peer_pidfd, receive, receive_until, send};
+    use super::{
+        connect, listen, pair, peer_credentials, peer_pidfd, receive, receive_until, send,
+    };
     use crate::Errno;
     use std::os::fd::AsFd;
     use std::time::{Duration, Instant};
@@ -342,13 +375,22 @@ mod tests {
         send(ours.as_fd(), b"hello", &[file.as_fd(), file.as_fd()]).unwrap();
         let mut buffer = [0; 16];
         let packet = receive(theirs.as_fd(), &mut buffer).unwrap();
-        assert_eq!((packet.len, packet.fds.len(), packet.truncated), (5, 2, false));
-        assert_eq!(receive(theirs.as_fd(), &mut buffer).unwrap_err(), Errno::AGAIN);
+        assert_eq!(
+            (packet.len, packet.fds.len(), packet.truncated),
+            (5, 2, false)
+        );
+        assert_eq!(
+            receive(theirs.as_fd(), &mut buffer).unwrap_err(),
+            Errno::AGAIN
+        );
         send(ours.as_fd(), &[7; 20], &[]).unwrap();
         assert!(receive(theirs.as_fd(), &mut buffer).unwrap().truncated);
         drop(ours);
         let soon = Some(Instant::now() + Duration::from_secs(5));
-        assert_eq!(receive_until(theirs.as_fd(), &mut buffer, soon).unwrap_err(), Errno::CONNRESET);
+        assert_eq!(
+            receive_until(theirs.as_fd(), &mut buffer, soon).unwrap_err(),
+            Errno::CONNRESET
+        );
     }
 
     #[test]
@@ -358,7 +400,10 @@ mod tests {
         let path = directory.join("socket");
         let listener = listen(&path).unwrap();
         let client = connect(&path, Duration::from_secs(1)).unwrap();
-        assert_eq!(peer_credentials(client.as_fd()).unwrap().pid, std::process::id());
+        assert_eq!(
+            peer_credentials(client.as_fd()).unwrap().pid,
+            std::process::id()
+        );
         assert!(peer_pidfd(client.as_fd()).unwrap().is_alive());
         drop(listener);
         let refused = connect(&path, Duration::from_secs(1)).unwrap_err();
