@@ -27,6 +27,8 @@ const ADMINISTRATORS: [&str; 2] = ["/usr/local/sbin", "/usr/sbin"];
 /// How far above a program's own directory the daemon is looked for: cargo puts examples and tests one
 /// level below the binaries.
 const LEVELS: usize = 2;
+/// With the pauses between them, well beyond the time that a server needs to begin or to leave.
+const ATTEMPTS: usize = 8;
 /// Sessions that a thread inside somebody's program serves: each takes two of its descriptors.
 const THREAD_SESSIONS: usize = 256;
 
@@ -39,9 +41,17 @@ pub(crate) enum Started {
     Elsewhere,
 }
 
-/// Starts a server for a directory of one's own.
-pub(crate) fn start(dir: &RuntimeDir, deadline: Instant) -> Result<Started, StartError> {
-    if let Some(binary) = find() {
+/// Starts a server for a directory of one's own. `attempt` counts from 0: a daemon that has gone
+/// [`ATTEMPTS`] times without a word is not what it should be, and the lock will tell whether somebody
+/// else serves.
+pub(crate) fn start(
+    dir: &RuntimeDir,
+    attempt: usize,
+    deadline: Instant,
+) -> Result<Started, StartError> {
+    if attempt < ATTEMPTS
+        && let Some(binary) = find()
+    {
         match spawn(&binary, dir, deadline) {
             Ok(started) => return Ok(started),
             Err(errno) => tracing::warn!(?binary, %errno, "cannot be started; serving on a thread"),

@@ -56,6 +56,15 @@ fn a_killed_client_loses_its_names_and_socket_though_its_child_lives() {
 }
 
 #[test]
+fn a_forked_child_has_no_part_in_its_parents_session() {
+    let place = Place::new();
+    let mut parent = Assistant::ready(&place);
+    parent.attach("/dev/x", 1, AttachFlags::SELF);
+    assert_eq!(parent.ask("child-uses-it"), Errno::BADF.raw().to_string());
+    assert_eq!(parent.ask("resolve /dev/x"), format!("{}/1 ", parent.pid()));
+}
+
+#[test]
 fn sockets_of_the_dead_are_swept_when_a_server_starts() {
     let place = Place::new();
     place.dir();

@@ -80,6 +80,14 @@ fn without_the_daemon_the_first_process_serves_on_a_thread_and_the_next_one_afte
 }
 
 #[test]
+fn a_daemon_that_does_nothing_is_replaced_by_a_thread() {
+    let place = Place::new();
+    let mut only = Assistant::with_daemon(&place, Path::new("/bin/true"));
+    assert_eq!(only.ask("open"), "ok");
+    assert_eq!(only.ask("server"), only.pid().to_string());
+}
+
+#[test]
 fn a_second_server_says_who_serves_and_exits_111() {
     let place = Place::new();
     let daemon = Daemon::start(&place, &[]);

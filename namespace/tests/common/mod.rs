@@ -297,9 +297,19 @@ fn obey(session: &Session, words: &[&str]) -> Result<String, Errno> {
             session.recover()?;
             "recovered".into()
         }
+        ["child-uses-it"] => child_uses(session)?,
         ["fork"] => fork_with_copy(session)?.to_string(),
         _ => "what?".into(),
     })
+}
+
+/// What a forked child gets that goes on with its parent's session.
+fn child_uses(session: &Session) -> Result<String, Errno> {
+    if let Some(pid) = process::fork_for_test()? {
+        return Ok((process::wait_for(pid)? >> 8).to_string());
+    }
+    let errno = session.server_pid().err().map_or(0, Errno::raw);
+    process::exit_now(if session.is_ours() { 0 } else { errno })
 }
 
 /// A child that lives on with a copy of the session's socket, which the fork handler does not know of.
