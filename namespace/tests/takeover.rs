@@ -78,6 +78,36 @@ fn a_survivor_that_watches_starts_the_successor() {
 }
 
 #[test]
+fn no_resolution_fails_while_servers_are_killed_under_load() {
+    const KILLS: usize = 25;
+    let place = Place::new();
+    let mut owners: Vec<_> = (0..2).map(|_| Assistant::ready(&place)).collect();
+    for chid in 0..20 {
+        for owner in &mut owners {
+            owner.attach("/dev/x", chid, AttachFlags::DIR);
+        }
+    }
+    let end_mark = place.path().join("end");
+    let mut clients: Vec<_> = (0..3).map(|_| Assistant::ready(&place)).collect();
+    for client in &mut clients {
+        client.tell(&format!("storm /dev/x/below {}", end_mark.display()));
+    }
+    for _ in 0..KILLS {
+        let server = place.server().unwrap();
+        end(server);
+        until("another serves", || {
+            place.server().is_some_and(|next| next != server)
+        });
+    }
+    std::fs::write(&end_mark, "").unwrap();
+    for client in &mut clients {
+        let answer = client.answer();
+        assert!(answer.starts_with("calm after "), "{answer}");
+    }
+    assert_eq!(channels(&place.session(), "/dev/x").unwrap().len(), 40);
+}
+
+#[test]
 fn a_lost_journal_costs_nothing_but_a_gap() {
     let place = Place::new();
     let mut first = Assistant::ready(&place);

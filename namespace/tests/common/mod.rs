@@ -298,6 +298,17 @@ fn obey(session: &Session, words: &[&str]) -> Result<String, Errno> {
             "recovered".into()
         }
         ["child-uses-it"] => child_uses(session)?,
+        ["storm", name, end] => {
+            let expected = channels(session, name)?;
+            let mut asked = 0u64;
+            while !Path::new(end).exists() {
+                if channels(session, name)? != expected {
+                    return Ok("another answer".into());
+                }
+                asked += 1;
+            }
+            format!("calm after {asked}")
+        }
         ["fork"] => fork_with_copy(session)?.to_string(),
         _ => "what?".into(),
     })

@@ -31,7 +31,9 @@ impl Served {
         .unwrap();
         let stop = Arc::new(EventFd::new().unwrap());
         let bell = Arc::clone(&stop);
-        let run = move || drop(server.run(Some((*bell).as_fd())));
+        let run = move || {
+            let _ = server.run(Some((*bell).as_fd()));
+        };
         let thread = Some(std::thread::spawn(run));
         Self {
             session: Session::connect(&dir).unwrap(),
