@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Assistant, Daemon, Place, channels, end, until};
-use resmgr_namespace::{AttachFlags, Errno};
+use resmgr_namespace::{AttachFlags, Errno, Session};
 use resmgr_sys::{process, signal};
 
 #[test]
@@ -94,9 +94,14 @@ fn no_resolution_fails_while_servers_are_killed_under_load() {
     }
     for _ in 0..KILLS {
         let server = place.server().unwrap();
+        assert!(
+            clients.iter().all(|client| client.pid() != server),
+            "a client serves"
+        );
         end(server);
         until("another serves", || {
-            place.server().is_some_and(|next| next != server)
+            Session::connect(&place.dir()).is_ok()
+                && place.server().is_some_and(|pid| pid != server)
         });
     }
     std::fs::write(&end_mark, "").unwrap();

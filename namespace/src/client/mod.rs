@@ -347,7 +347,8 @@ fn hand_over(link: &mut Link, state: &State, kept: u32, deadline: Instant) -> Re
 fn reach(dir: &RuntimeDir, absent: Absent, deadline: Instant) -> Result<(Link, u32), StartError> {
     let failed = |errno| StartError::system("connect to", dir.path(), errno);
     let mut pause = FIRST_PAUSE;
-    for attempt in 0.. {
+    let since = Instant::now();
+    loop {
         match Link::open(dir, deadline) {
             Ok(link) => return Ok(link),
             Err(errno) if is_gone(errno) => {}
@@ -361,11 +362,10 @@ fn reach(dir: &RuntimeDir, absent: Absent, deadline: Instant) -> Result<(Link, u
         if Instant::now() >= deadline {
             return Err(failed(Errno::TIMEDOUT));
         }
-        if absent == Absent::Start && launch::start(dir, attempt, deadline)? == Started::Ready {
+        if absent == Absent::Start && launch::start(dir, since, deadline)? == Started::Ready {
             continue;
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    Err(failed(Errno::TIMEDOUT))
 }
