@@ -67,8 +67,15 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(pid) = self.server().filter(|pid| *pid != std::process::id()) {
-            end(pid);
+        // An assistant that was killed may have started a daemon that only now begins to serve.
+        let deadline = Instant::now() + LIMIT;
+        while Instant::now() < deadline {
+            if let Some(pid) = self.server().filter(|pid| *pid != std::process::id()) {
+                end(pid);
+            }
+            if std::fs::remove_dir_all(self.base.path()).is_ok() {
+                return;
+            }
         }
     }
 }
