@@ -17,7 +17,12 @@ pub struct StartError {
 
 impl StartError {
     pub(crate) fn new(doing: &'static str, errno: impl Into<Errno>) -> Self {
-        Self { doing, name: None, reason: None, errno: errno.into() }
+        Self {
+            doing,
+            name: None,
+            reason: None,
+            errno: errno.into(),
+        }
     }
 
     /// Names what it was done to.

@@ -7,14 +7,12 @@ use super::place::Place;
 use crate::ipc::Message;
 use crate::resource::{Answer, At, Call, Ocb, check_mode, check_seek, check_span, lock};
 use crate::wire::{
-    DevctlHeader, DevctlReply, IO_HEADER, OpenFlags, Request, Stat, Transfer, bytes::put,
+    DevctlHeader, DevctlReply, IO_HEADER, OpenFlags, Request, Stat, TRANSFER_MAX, Transfer,
+    bytes::put,
 };
 use crate::{Errno, Result};
 use std::io::SeekFrom;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// The most bytes that one read or write moves; a longer one is answered with this count, as POSIX has it.
-pub const TRANSFER_MAX: usize = 1 << 20;
 
 /// What a worker keeps from call to call, so that it does not allocate for each.
 #[derive(Debug, Default)]
@@ -57,9 +55,15 @@ impl Incoming<'_> {
         more.extend_from_slice(inline);
         more.resize(len, 0);
         let rest = more.get_mut(inline.len()..).ok_or(Errno::BADMSG)?;
-        let got = self.message.read(rest, self.start + header + inline.len())?;
+        let got = self
+            .message
+            .read(rest, self.start + header + inline.len())?;
         // The header promised more than the client sent.
-        if got < rest.len() { Err(Errno::BADMSG) } else { Ok(more) }
+        if got < rest.len() {
+            Err(Errno::BADMSG)
+        } else {
+            Ok(more)
+        }
     }
 }
 
@@ -80,7 +84,11 @@ pub(super) fn check_reply_room(request: &Request<'_>, room: usize) -> Result<()>
         Request::Read(one) if one.len > 0 => 1,
         _ => 0,
     };
-    if room < needed { Err(Errno::MSGSIZE) } else { Ok(()) }
+    if room < needed {
+        Err(Errno::MSGSIZE)
+    } else {
+        Ok(())
+    }
 }
 
 /// Answers a call on an open file: the status, with the reply's bytes in the scratch.
@@ -111,7 +119,12 @@ fn read(ocb: &Ocb, one: Transfer, incoming: Incoming<'_>, scratch: &mut Scratch)
     }
     let mut at = incoming.at(ocb, place.offset);
     at.nonblock = one.nonblock.unwrap_or(at.nonblock);
-    let mut call = Call { at, input: &[], output: &mut scratch.output, room };
+    let mut call = Call {
+        at,
+        input: &[],
+        output: &mut scratch.output,
+        room,
+    };
     let Answer::Now(status) = guarded(|| ocb.node.serve.read(&mut call))?;
     place.after(moved(status));
     if status > 0 {
@@ -141,7 +154,12 @@ fn write(
     }
     let mut at = incoming.at(ocb, place.offset);
     at.nonblock = one.nonblock.unwrap_or(at.nonblock);
-    let mut call = Call { at, input, output: &mut scratch.output, room: 0 };
+    let mut call = Call {
+        at,
+        input,
+        output: &mut scratch.output,
+        room: 0,
+    };
     let Answer::Now(status) = guarded(|| ocb.node.serve.write(&mut call))?;
     place.after(moved(status));
     if status > 0 {
@@ -177,12 +195,25 @@ fn devctl(
     if len > TRANSFER_MAX {
         return Err(Errno::INVAL);
     }
-    let sent = if header.command.goes_to_device() { len } else { 0 };
+    let sent = if header.command.goes_to_device() {
+        len
+    } else {
+        0
+    };
     let input = incoming.data((IO_HEADER, sent), inline, &mut scratch.input)?;
-    let back = if header.command.comes_from_device() { len } else { 0 };
+    let back = if header.command.comes_from_device() {
+        len
+    } else {
+        0
+    };
     let room = back.min(incoming.message.info().reply_len.saturating_sub(IO_HEADER));
     let at = incoming.at(ocb, *lock(&ocb.position));
-    let mut call = Call { at, input, output: &mut scratch.output, room };
+    let mut call = Call {
+        at,
+        input,
+        output: &mut scratch.output,
+        room,
+    };
     let Answer::Now(status) = guarded(|| ocb.node.serve.devctl(&mut call, header))?;
     debug_assert!(DevctlReply::decode(&scratch.output).is_ok());
     Ok(status)
@@ -213,8 +244,16 @@ mod tests {
 
     #[test]
     fn a_reply_that_has_no_room_is_refused_before_anything_else() {
-        let read = Request::Read(Transfer { len: 1, offset: None, nonblock: None });
-        let cases = [(Request::Stat, 95, 96), (Request::Close, 0, 0), (read, 0, 1)];
+        let read = Request::Read(Transfer {
+            len: 1,
+            offset: None,
+            nonblock: None,
+        });
+        let cases = [
+            (Request::Stat, 95, 96),
+            (Request::Close, 0, 0),
+            (read, 0, 1),
+        ];
         for (request, short, enough) in cases {
             assert_eq!(check_reply_room(&request, enough), Ok(()));
             if short < enough {

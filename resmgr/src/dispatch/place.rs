@@ -19,11 +19,21 @@ impl<'a> Place<'a> {
     /// The call's own offset, or the open's position.
     pub(super) fn new(ocb: &'a Ocb, own: Option<u64>) -> Self {
         if let Some(offset) = own {
-            return Self { ocb, offset, own: true, held: None };
+            return Self {
+                ocb,
+                offset,
+                own: true,
+                held: None,
+            };
         }
         let position = lock(&ocb.position);
         let offset = *position;
-        Self { ocb, offset, own: false, held: ocb.regular.then_some(position) }
+        Self {
+            ocb,
+            offset,
+            own: false,
+            held: ocb.regular.then_some(position),
+        }
     }
 
     /// Books the bytes that were read or written.

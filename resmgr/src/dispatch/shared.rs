@@ -32,7 +32,12 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(channel: Channel) -> Self {
         let (nodes, bindings) = (Mutex::default(), Bindings::default());
-        Self { channel, nodes, bindings, stopping: AtomicBool::new(false) }
+        Self {
+            channel,
+            nodes,
+            bindings,
+            stopping: AtomicBool::new(false),
+        }
     }
 
     /// Adds a file under its number.
@@ -149,7 +154,10 @@ impl Shared {
 
     /// A new open of the file that the message names, which nothing leads to yet.
     fn open(&self, connect: &Connect<'_>, message: &Message) -> Result<Ocb> {
-        let node = lock(&self.nodes).get(&connect.handle).cloned().ok_or(Errno::NOENT)?;
+        let node = lock(&self.nodes)
+            .get(&connect.handle)
+            .cloned()
+            .ok_or(Errno::NOENT)?;
         // Files of this tier have nothing below them.
         if !connect.path.is_empty() {
             return Err(Errno::NOENT);
@@ -169,7 +177,9 @@ impl Shared {
     fn bind(&self, message: &Message, ocb: impl Into<Arc<Ocb>>) -> Result<()> {
         let info = message.info();
         let waiting = || message.is_waiting();
-        self.bindings.bind((info.scoid, info.coid), ocb.into(), waiting).map(drop)
+        self.bindings
+            .bind((info.scoid, info.coid), ocb.into(), waiting)
+            .map(drop)
     }
 
     /// The old connection must be one of the same process: a number of another one proves nothing.
@@ -178,7 +188,9 @@ impl Shared {
         if dup.scoid != info.scoid.raw() {
             return Err(Errno::BADF);
         }
-        let old = self.bindings.get(info.scoid, crate::ipc::Coid::from_raw(dup.coid))?;
+        let old = self
+            .bindings
+            .get(info.scoid, crate::ipc::Coid::from_raw(dup.coid))?;
         self.bind(message, old).map(|()| 0)
     }
 }

@@ -21,14 +21,19 @@ impl Signals {
     pub(super) fn watch(self, handle: Handle) -> Result<Watch> {
         let quit = Arc::new(EventFd::new()?);
         let epoll = Epoll::new()?;
-        epoll.add(&self.0, 0, Ready::READ)?;
-        epoll.add(&*quit, 1, Ready::READ)?;
-        let thread = thread::Builder::new().name("resmgr-signals".into()).spawn(move || {
-            if matches!(epoll.wait(None, &mut Vec::new()), Ok(())) && self.0.take().is_some() {
-                handle.stop();
-            }
-        })?;
-        Ok(Watch { quit, thread: Some(thread) })
+        epoll.add(&self.0, 0, Ready::IN)?;
+        epoll.add(&*quit, 1, Ready::IN)?;
+        let thread = thread::Builder::new()
+            .name("resmgr-signals".into())
+            .spawn(move || {
+                if matches!(epoll.wait(None, &mut Vec::new()), Ok(())) && self.0.take().is_some() {
+                    handle.stop();
+                }
+            })?;
+        Ok(Watch {
+            quit,
+            thread: Some(thread),
+        })
     }
 }
 

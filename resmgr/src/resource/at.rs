@@ -22,9 +22,18 @@ pub struct At {
 impl At {
     /// A call at `offset` by nobody in particular: for tests of a handler.
     pub fn new(offset: u64) -> Self {
-        let client = Credentials { pid: 0, uid: 0, gid: 0 };
+        let client = Credentials {
+            pid: 0,
+            uid: 0,
+            gid: 0,
+        };
         let flags = OpenFlags::READ | OpenFlags::WRITE;
-        Self { offset, client, flags, nonblock: false }
+        Self {
+            offset,
+            client,
+            flags,
+            nonblock: false,
+        }
     }
 
     /// Copies what `source` holds from the offset on into `buffer`; 0 at or past its end.

@@ -40,7 +40,10 @@ impl Attr {
 
     /// An ordinary file of this process's user, with these permissions and `size` bytes.
     pub fn file(permissions: u32, size: u64) -> Self {
-        Self { size, ..Self::of_type(Stat::REGULAR, permissions) }
+        Self {
+            size,
+            ..Self::of_type(Stat::REGULAR, permissions)
+        }
     }
 
     fn of_type(kind: u32, permissions: u32) -> Self {

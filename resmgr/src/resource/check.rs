@@ -51,14 +51,22 @@ pub(crate) fn check_access(attr: &Attr, client: &Credentials, flags: OpenFlags) 
     let read = flags.contains(OpenFlags::READ);
     let wanted = u32::from(read) << 2 | u32::from(write) << 1;
     let allowed = attr.mode >> class;
-    if wanted & !allowed == 0 { Ok(()) } else { Err(Errno::ACCES) }
+    if wanted & !allowed == 0 {
+        Ok(())
+    } else {
+        Err(Errno::ACCES)
+    }
 }
 
 /// Whether the open was made with this access.
 #[doc(alias = "iofunc_read_verify")]
 #[doc(alias = "iofunc_write_verify")]
 pub(crate) fn check_mode(flags: OpenFlags, access: OpenFlags) -> Result<()> {
-    if flags.contains(access) { Ok(()) } else { Err(Errno::BADF) }
+    if flags.contains(access) {
+        Ok(())
+    } else {
+        Err(Errno::BADF)
+    }
 }
 
 /// Whether `len` bytes from `offset` on can be in a file; `beyond` is the error when they end too far.
@@ -66,8 +74,14 @@ pub(crate) fn check_span(offset: u64, len: usize, beyond: Errno) -> Result<()> {
     if offset > OFFSET_MAX {
         return Err(Errno::INVAL);
     }
-    let end = u64::try_from(len).ok().and_then(|len| offset.checked_add(len));
-    if end.is_none_or(|end| end > OFFSET_MAX) { Err(beyond) } else { Ok(()) }
+    let end = u64::try_from(len)
+        .ok()
+        .and_then(|len| offset.checked_add(len));
+    if end.is_none_or(|end| end > OFFSET_MAX) {
+        Err(beyond)
+    } else {
+        Ok(())
+    }
 }
 
 /// Where a seek leads: `EINVAL` before the start, `EOVERFLOW` past what an offset can hold.
@@ -78,9 +92,17 @@ pub(crate) fn check_seek(to: SeekFrom, position: u64, size: u64) -> Result<u64> 
         SeekFrom::Current(by) => (position, by),
         SeekFrom::End(by) => (size, by),
     };
-    let beyond = if by < 0 { Errno::INVAL } else { Errno::OVERFLOW };
+    let beyond = if by < 0 {
+        Errno::INVAL
+    } else {
+        Errno::OVERFLOW
+    };
     let offset = base.checked_add_signed(by).ok_or(beyond)?;
-    if offset > OFFSET_MAX { Err(Errno::OVERFLOW) } else { Ok(offset) }
+    if offset > OFFSET_MAX {
+        Err(Errno::OVERFLOW)
+    } else {
+        Ok(offset)
+    }
 }
 
 #[cfg(test)]
@@ -111,16 +133,26 @@ mod tests {
             (client(0, 0), READ | WRITE, true),
         ];
         for (who, flags, allowed) in cases {
-            assert_eq!(check_access(&attr, &who, flags).is_ok(), allowed, "{who:?} {flags:?}");
+            assert_eq!(
+                check_access(&attr, &who, flags).is_ok(),
+                allowed,
+                "{who:?} {flags:?}"
+            );
         }
         let only_others = Attr::device(0o006).owner(10, 20);
-        assert_eq!(check_access(&only_others, &client(10, 20), READ), Err(Errno::ACCES));
+        assert_eq!(
+            check_access(&only_others, &client(10, 20), READ),
+            Err(Errno::ACCES)
+        );
     }
 
     #[test]
     fn if4_open_is_refused_with_the_reason_of_posix() {
         let file = Attr::file(0o644, 5).owner(10, 10);
-        let dir = Attr { mode: Stat::DIRECTORY | 0o755, ..file };
+        let dir = Attr {
+            mode: Stat::DIRECTORY | 0o755,
+            ..file
+        };
         let create = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
         let none = PathEnd::empty();
         let cases = [
@@ -135,7 +167,11 @@ mod tests {
             (dir, WRITE, none, Err(Errno::ISDIR)),
         ];
         for (attr, flags, end, expected) in cases {
-            assert_eq!(check_open(&attr, &client(99, 99), flags, end), expected, "{flags:?}");
+            assert_eq!(
+                check_open(&attr, &client(99, 99), flags, end),
+                expected,
+                "{flags:?}"
+            );
         }
     }
 

@@ -15,7 +15,12 @@ pub struct Devctl<'a> {
 impl<'a> Devctl<'a> {
     /// `reply` is where the data that go back are appended, at most `room` bytes.
     pub(crate) fn new(command: Dcmd, data: &'a [u8], reply: &'a mut Vec<u8>, room: usize) -> Self {
-        Self { command, data, reply, room }
+        Self {
+            command,
+            data,
+            reply,
+            room,
+        }
     }
 
     /// Which command.

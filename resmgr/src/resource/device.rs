@@ -10,7 +10,10 @@ use crate::{Errno, Result};
 /// that can be checked has been: the message's form, the open, its access mode, offset and count. Several
 /// handlers of one device run at once when the manager has several threads: hence `&self`.
 /// A handler that panics answers `EIO`; the manager goes on.
-#[expect(unused_variables, reason = "the parameters of the defaults are there to be read")]
+#[expect(
+    unused_variables,
+    reason = "the parameters of the defaults are there to be read"
+)]
 pub trait Device: Send + Sync + 'static {
     /// Type, permissions, owner and size. Asked at each open, stat, and move relative to the end.
     fn attr(&self) -> Attr {

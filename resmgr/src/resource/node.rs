@@ -32,7 +32,9 @@ pub(crate) struct Node {
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("number", &self.number).finish_non_exhaustive()
+        f.debug_struct("Node")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
     }
 }
 
@@ -40,8 +42,17 @@ impl Node {
     /// `number` tells the nodes of one manager apart.
     pub(crate) fn new(serve: Box<dyn Serve>, number: u32) -> Self {
         let now = SystemTime::now();
-        let times = Mutex::new(Times { accessed: now, modified: now, changed: now });
-        Self { serve, append: Mutex::new(()), number, times }
+        let times = Mutex::new(Times {
+            accessed: now,
+            modified: now,
+            changed: now,
+        });
+        Self {
+            serve,
+            append: Mutex::new(()),
+            number,
+            times,
+        }
     }
 
     /// What stat() tells.
@@ -98,6 +109,11 @@ impl Ocb {
     /// A new open, at the start.
     #[doc(alias = "iofunc_ocb_attach")]
     pub(crate) fn new(node: Arc<Node>, flags: OpenFlags, regular: bool) -> Self {
-        Self { node, flags, regular, position: Mutex::new(0) }
+        Self {
+            node,
+            flags,
+            regular,
+            position: Mutex::new(0),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! [`Serve`]: what the dispatcher calls. Every tier of handlers is adapted to it, so that the dispatcher
 //! knows one shape and new tiers leave the others alone.
 
-use super::{At, Attr, Device, Devctl};
+use super::{At, Attr, Devctl, Device};
 use crate::wire::{DevctlHeader, DevctlReply};
 use crate::{Errno, Result};
 
@@ -60,7 +60,10 @@ impl<D: Device> Serve for Plainly<D> {
     }
 
     fn write(&self, call: &mut Call<'_>) -> Result<Answer> {
-        status(counted(self.0.write(&call.at, call.input)?, call.input.len())?)
+        status(counted(
+            self.0.write(&call.at, call.input)?,
+            call.input.len(),
+        )?)
     }
 
     fn devctl(&self, call: &mut Call<'_>, header: DevctlHeader) -> Result<Answer> {
@@ -84,5 +87,7 @@ fn counted(len: usize, most: usize) -> Result<usize> {
 }
 
 fn status(len: usize) -> Result<Answer> {
-    i64::try_from(len).map(Answer::Now).map_err(|_| Errno::OVERFLOW)
+    i64::try_from(len)
+        .map(Answer::Now)
+        .map_err(|_| Errno::OVERFLOW)
 }

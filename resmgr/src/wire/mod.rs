@@ -25,7 +25,9 @@ pub use io::{
     DevctlHeader, DevctlReply, Dup, IO_HEADER, Transfer, decode_seek_reply, encode_close,
     encode_seek, encode_stat,
 };
-pub use numbers::{COMBINE_FLAG, ConnectKind, ExtendedType, ExtraType, MessageType, PATH_MAX};
+pub use numbers::{
+    COMBINE_FLAG, ConnectKind, ExtendedType, ExtraType, MessageType, PATH_MAX, TRANSFER_MAX,
+};
 pub use plain::Plain;
 pub use request::Request;
 pub use stat::Stat;

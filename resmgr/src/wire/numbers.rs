@@ -195,3 +195,6 @@ pub const COMBINE_FLAG: u16 = 0x8000;
 
 /// The longest path in a message, with its closing NUL.
 pub const PATH_MAX: usize = 1024;
+
+/// The most bytes that one read or write moves; a longer one is answered with this count, as POSIX has it.
+pub const TRANSFER_MAX: usize = 1 << 20;

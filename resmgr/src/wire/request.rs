@@ -61,7 +61,9 @@ impl<'a> Request<'a> {
 
 /// A combine begins with a connect message; no other may have a follower.
 fn check_alone(kind: MessageType, message: &[u8]) -> Result<()> {
-    if kind != MessageType::CONNECT && get::<u16>(message, 2).is_ok_and(|len| len & COMBINE_FLAG != 0) {
+    if kind != MessageType::CONNECT
+        && get::<u16>(message, 2).is_ok_and(|len| len & COMBINE_FLAG != 0)
+    {
         return Err(Errno::NOSYS);
     }
     Ok(())
