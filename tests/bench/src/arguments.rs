@@ -36,7 +36,7 @@ pub(crate) struct Errand {
     #[arg(long, hide = true, default_value_t = 0)]
     pub(crate) size: usize,
     /// Where to mount.
-    #[arg(long, hide = true, default_value = "")]
+    #[arg(long, hide = true, default_value = "/")]
     pub(crate) at: PathBuf,
     /// The process without which this one has no purpose.
     #[arg(long, hide = true, default_value_t = 0)]
@@ -69,7 +69,7 @@ impl Errand {
             serve: Some(role),
             cpu,
             size: 0,
-            at: PathBuf::new(),
+            at: PathBuf::from("/"),
             parent: std::process::id(),
         }
     }

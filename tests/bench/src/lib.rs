@@ -77,6 +77,9 @@ fn measure_all(arguments: Arguments) -> Result<(), Failure> {
         eprintln!("left out: {sentence}");
     }
     let rows = bench.rows();
+    if rows.is_empty() {
+        return Err(Failure::new("no case that was asked for could be measured"));
+    }
     if json {
         print!("{}", json::lines(rows));
     } else {

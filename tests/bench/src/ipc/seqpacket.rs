@@ -1,5 +1,6 @@
 //! A pair of packet sockets. What does not fit into one packet goes in several, and both sides know how long
-//! the whole is: no header to read first.
+//! the whole is: no header to read first. The buffers keep the system's size: larger ones (1 MB, 2 MB) made
+//! 1 MiB on one processor a quarter slower and nothing faster.
 
 use super::payload::{Payload, REPLY, answer};
 use crate::arguments::{Errand, Role};
