@@ -1,37 +1,39 @@
 //! What a program does with a file of the mount.
 
 use super::FILE;
-use super::mounted::Mounted;
 use crate::failure::{Doing, Failure};
 use crate::measure::{Subject, Summary};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
-/// What tables call fuser alone.
-const BARE: &str = "bare-fuser";
 const BLOCK: usize = 4 << 10;
 const MEBIBYTE: usize = 1 << 20;
 
 /// Reads of 4 KiB, each somewhere else.
 #[derive(Debug)]
 pub(super) struct AtRandom {
+    name: &'static str,
     file: File,
     buffer: Vec<u8>,
     at: usize,
 }
 
-/// Opens the file for reads of 4 KiB.
-pub(super) fn at_random(mounted: &Mounted) -> Result<AtRandom, Failure> {
-    Ok(AtRandom {
-        file: File::open(mounted.file()).doing("open the file in the mount")?,
-        buffer: vec![0; BLOCK],
-        at: 0,
-    })
+impl AtRandom {
+    /// Opens a file of [`FILE`] bytes in somebody's mount.
+    pub(super) fn open(name: &'static str, file: &Path) -> Result<Self, Failure> {
+        Ok(Self {
+            name,
+            file: File::open(file).doing("open the file in the mount")?,
+            buffer: vec![0; BLOCK],
+            at: 0,
+        })
+    }
 }
 
 impl Subject for AtRandom {
     fn name(&self) -> &'static str {
-        BARE
+        self.name
     }
 
     fn call(&mut self) -> Result<(), Failure> {
@@ -54,6 +56,7 @@ pub(super) enum Way {
 /// `dd bs=1M`, from the start again at the end.
 #[derive(Debug)]
 pub(super) struct Sequential {
+    name: &'static str,
     file: File,
     buffer: Vec<u8>,
     at: usize,
@@ -61,17 +64,16 @@ pub(super) struct Sequential {
 }
 
 impl Sequential {
-    /// Opens the file for one way.
-    pub(super) fn new(mounted: &Mounted, way: Way) -> Result<Self, Failure> {
+    /// Opens a file of [`FILE`] bytes in somebody's mount.
+    pub(super) fn open(name: &'static str, file: &Path, way: Way) -> Result<Self, Failure> {
         let mut options = File::options();
         let options = match way {
             Way::Read => options.read(true),
             Way::Write => options.write(true),
         };
         Ok(Self {
-            file: options
-                .open(mounted.file())
-                .doing("open the file in the mount")?,
+            name,
+            file: options.open(file).doing("open the file in the mount")?,
             buffer: vec![7; MEBIBYTE],
             at: 0,
             way,
@@ -81,7 +83,7 @@ impl Sequential {
 
 impl Subject for Sequential {
     fn name(&self) -> &'static str {
-        BARE
+        self.name
     }
 
     fn summary(&self) -> Summary {

@@ -16,8 +16,9 @@ use crate::failure::Failure;
 use crate::measure::{Series, Subject};
 use crate::placement::Placement;
 use crate::report::{Against, End, Row};
+pub(crate) use ours::Ours;
+
 use handover::{Futex, Spin, YieldingSpin};
-use ours::Ours;
 use resmgr::ipc::Waiting;
 use seqpacket::Seqpacket;
 use shared::Shared;
