@@ -21,8 +21,10 @@ impl Ours {
     /// Starts a server on `cpu`; both sides wait in the same way.
     pub(crate) fn start(waiting: Waiting, cpu: usize, size: usize) -> Result<Self, Failure> {
         let role = match waiting {
+            Waiting::Adaptive => Role::Adaptive,
             Waiting::Block => Role::Block,
-            _ => Role::Adaptive,
+            // Its receiver would burn the others' turns: it needs a way to be parked first.
+            Waiting::Spin => return Err(Failure::new("a spinning channel cannot be parked")),
         };
         let errand = Errand {
             size,
@@ -44,8 +46,9 @@ impl Ours {
 impl Subject for Ours {
     fn name(&self) -> &'static str {
         match self.waiting {
+            Waiting::Adaptive => "adaptive",
             Waiting::Block => "block",
-            _ => "adaptive",
+            Waiting::Spin => "spin",
         }
     }
 
