@@ -58,6 +58,8 @@ pub(crate) enum Role {
     Futex,
     /// A packet socket.
     Seqpacket,
+    /// A namespace.
+    Names,
     /// A file in memory, mounted by fuser alone.
     Fuse,
 }

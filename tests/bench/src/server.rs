@@ -2,7 +2,7 @@
 
 use crate::arguments::{Errand, Role};
 use crate::failure::{Doing, Failure};
-use crate::{fuse, ipc, watchdog};
+use crate::{fuse, ipc, names, watchdog};
 use resmgr_sys::{process, sched};
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
@@ -65,6 +65,7 @@ pub(crate) fn serve(errand: &Errand) -> Result<(), Failure> {
     sched::pin_to(errand.cpu).doing(format_args!("stay on processor {}", errand.cpu))?;
     match errand.serve {
         Some(Role::Fuse) => fuse::serve(errand),
+        Some(Role::Names) => names::serve(errand),
         Some(role) => ipc::serve(role, errand),
         None => Ok(()),
     }

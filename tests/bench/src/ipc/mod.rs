@@ -17,10 +17,10 @@ use crate::measure::{Series, Subject};
 use crate::placement::Placement;
 use crate::report::{Against, End, Row};
 pub(crate) use ours::Ours;
+pub(crate) use seqpacket::Seqpacket;
 
 use handover::{Futex, Spin, YieldingSpin};
 use resmgr::ipc::Waiting;
-use seqpacket::Seqpacket;
 use shared::Shared;
 
 const SIZES: [usize; 4] = [64, 4 << 10, 64 << 10, 1 << 20];
@@ -44,7 +44,7 @@ pub(crate) fn serve(role: Role, errand: &Errand) -> Result<(), Failure> {
         Role::YieldingSpin => shared::serve::<YieldingSpin>(errand.size),
         Role::Futex => shared::serve::<Futex>(errand.size),
         Role::Seqpacket => seqpacket::serve(errand.size),
-        Role::Fuse => Err(Failure::new("fuse is not a way to send a message")),
+        Role::Fuse | Role::Names => Err(Failure::new("this is no way to send a message")),
     }
 }
 

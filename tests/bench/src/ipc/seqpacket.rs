@@ -16,7 +16,7 @@ const PACKET: usize = 64 << 10;
 
 /// The client's side.
 #[derive(Debug)]
-pub(super) struct Seqpacket {
+pub(crate) struct Seqpacket {
     socket: Socket,
     payload: Payload,
     _server: Server,
@@ -24,7 +24,7 @@ pub(super) struct Seqpacket {
 
 impl Seqpacket {
     /// Starts a server on `cpu`.
-    pub(super) fn start(cpu: usize, size: usize) -> Result<Self, Failure> {
+    pub(crate) fn start(cpu: usize, size: usize) -> Result<Self, Failure> {
         let (ours, theirs) = socket::pair().doing("make a pair of sockets")?;
         let errand = Errand {
             size,
