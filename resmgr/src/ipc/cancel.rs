@@ -45,7 +45,8 @@ impl CancelToken {
     }
 
     pub(super) fn enter(&self, link: &Arc<ClientLink>, slot: u16) -> Entered<'_> {
-        *self.0.place.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(link), slot));
+        *self.0.place.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Arc::clone(link), slot));
         Entered(&self.0)
     }
 }

@@ -53,7 +53,15 @@ impl Message {
             reply_len: usize::try_from(fields.reply_room).unwrap_or(usize::MAX),
             credentials: link.credentials(fields),
         };
-        Ok(Self { link, slot, number, source, info, reply: ReplySoFar::default(), answered: false })
+        Ok(Self {
+            link,
+            slot,
+            number,
+            source,
+            info,
+            reply: ReplySoFar::default(),
+            answered: false,
+        })
     }
 
     pub(super) fn received(&mut self, len: usize) {
@@ -91,9 +99,14 @@ impl Message {
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
-        let len = buffer.len().min(self.info.source_len.saturating_sub(offset));
+        let len = buffer
+            .len()
+            .min(self.info.source_len.saturating_sub(offset));
         if len > 0 {
-            self.link.memory.client.read(self.source + offset, &mut buffer[..len])?;
+            self.link
+                .memory
+                .client
+                .read(self.source + offset, &mut buffer[..len])?;
         }
         Ok(len)
     }
@@ -116,7 +129,10 @@ impl Message {
         }
         self.make_room(offset + len)?;
         self.reply.ranges.add(offset, len)?;
-        self.link.memory.server.write(link::BULK_AT + self.reply.at + offset, &data[..len])?;
+        self.link
+            .memory
+            .server
+            .write(link::BULK_AT + self.reply.at + offset, &data[..len])?;
         Ok(len)
     }
 
@@ -126,9 +142,14 @@ impl Message {
             return Ok(());
         }
         let keep = self.reply.ranges.end();
-        let wanted = end.checked_next_power_of_two().unwrap_or(end).min(self.info.reply_len).max(end);
+        let wanted = end
+            .checked_next_power_of_two()
+            .unwrap_or(end)
+            .min(self.info.reply_len)
+            .max(end);
         let call = (self.slot, self.number);
-        (self.reply.at, self.reply.room) = self.link.replies.piece(&self.link, call, wanted, keep)?;
+        (self.reply.at, self.reply.room) =
+            self.link.replies.piece(&self.link, call, wanted, keep)?;
         Ok(())
     }
 
@@ -168,9 +189,19 @@ impl Message {
             (self.reply.at as u64, link::BULK_AT + self.reply.at)
         };
         self.copy_out(place, parts, len)?;
-        let end = if in_slot { len } else { self.reply.ranges.end() };
+        let end = if in_slot {
+            len
+        } else {
+            self.reply.ranges.end()
+        };
         let ranges = self.list_ranges(in_slot)?;
-        Ok(AnswerFields { errno: 0, ranges, status, len: end as u64, at })
+        Ok(AnswerFields {
+            errno: 0,
+            ranges,
+            status,
+            len: end as u64,
+            at,
+        })
     }
 
     #[inline]
@@ -190,7 +221,10 @@ impl Message {
             return Ok(0);
         }
         let (list, count) = self.reply.ranges.encode();
-        self.link.memory.server.write(link::slot_data(self.slot), &list)?;
+        self.link
+            .memory
+            .server
+            .write(link::slot_data(self.slot), &list)?;
         Ok(count)
     }
 

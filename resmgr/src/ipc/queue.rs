@@ -1,7 +1,7 @@
 //! A channel's queue: messages and pulses by priority, first come first served within one.
 
-use super::link::{RequestFields, ServerLink};
 use super::Pulse;
+use super::link::{RequestFields, ServerLink};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -38,7 +38,10 @@ struct Lanes<T> {
 
 impl<T> Lanes<T> {
     fn new() -> Self {
-        Self { lanes: (0..256).map(|_| VecDeque::new()).collect(), filled: [0; 4] }
+        Self {
+            lanes: (0..256).map(|_| VecDeque::new()).collect(),
+            filled: [0; 4],
+        }
     }
 
     fn push(&mut self, priority: u8, order: u64, item: T) {
@@ -49,7 +52,12 @@ impl<T> Lanes<T> {
 
     /// The highest lane that holds something.
     fn highest(&self) -> Option<usize> {
-        let (index, word) = self.filled.iter().enumerate().rev().find(|(_, word)| **word != 0)?;
+        let (index, word) = self
+            .filled
+            .iter()
+            .enumerate()
+            .rev()
+            .find(|(_, word)| **word != 0)?;
         Some(index * 64 + 63 - word.leading_zeros() as usize)
     }
 
@@ -80,7 +88,11 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn new() -> Self {
-        Self { calls: Lanes::new(), pulses: Lanes::new(), order: 0 }
+        Self {
+            calls: Lanes::new(),
+            pulses: Lanes::new(),
+            order: 0,
+        }
     }
 
     pub(super) fn push_call(&mut self, call: Call) {
@@ -110,7 +122,11 @@ impl Queue {
                 (pulse_lane, call) > (call_lane, pulse)
             }
         };
-        if pulse_first { self.pop_pulse().map(Item::Pulse) } else { self.calls.pop().map(Item::Call) }
+        if pulse_first {
+            self.pop_pulse().map(Item::Pulse)
+        } else {
+            self.calls.pop().map(Item::Call)
+        }
     }
 
     /// Takes the first pulse, whatever messages wait.
@@ -125,7 +141,15 @@ mod tests {
     use crate::ipc::Pulse;
 
     fn pulse(priority: u8, value: i64) -> PendingPulse {
-        PendingPulse { pulse: Pulse { code: 0, value, scoid: None, priority }, link: None }
+        PendingPulse {
+            pulse: Pulse {
+                code: 0,
+                value,
+                scoid: None,
+                priority,
+            },
+            link: None,
+        }
     }
 
     #[test]

@@ -38,20 +38,28 @@ impl Ranges {
         let end = start.checked_add(len).ok_or(Errno::OVERFLOW)?;
         // All that overlap or touch the new range become one with it.
         let first = self.0.partition_point(|(_, other_end)| *other_end < start);
-        let last = self.0.partition_point(|(other_start, _)| *other_start <= end);
+        let last = self
+            .0
+            .partition_point(|(other_start, _)| *other_start <= end);
         let touching = self.0.get(first..last).unwrap_or(&[]);
         if touching.is_empty() && self.0.len() >= MOST {
             return Err(Errno::NOBUFS);
         }
-        let joined_start = touching.first().map_or(start, |(other, _)| start.min(*other));
+        let joined_start = touching
+            .first()
+            .map_or(start, |(other, _)| start.min(*other));
         let joined_end = touching.last().map_or(end, |(_, other)| end.max(*other));
-        self.0.splice(first..last.max(first), [(joined_start, joined_end)]);
+        self.0
+            .splice(first..last.max(first), [(joined_start, joined_end)]);
         Ok(())
     }
 
     /// As the client reads it: offset and length of each, and how many.
     pub(super) fn encode(&self) -> (Vec<u8>, u32) {
-        let words = self.0.iter().flat_map(|(start, end)| [*start as u64, (*end - *start) as u64]);
+        let words = self
+            .0
+            .iter()
+            .flat_map(|(start, end)| [*start as u64, (*end - *start) as u64]);
         let bytes = words.flat_map(u64::to_ne_bytes).collect();
         (bytes, u32::try_from(self.0.len()).unwrap_or(0))
     }

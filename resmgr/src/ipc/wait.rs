@@ -33,7 +33,10 @@ struct Habit {
 
 impl Habit {
     const fn new() -> Self {
-        Self { score: AtomicU32::new(FULL_SCORE), skipped: AtomicU32::new(0) }
+        Self {
+            score: AtomicU32::new(FULL_SCORE),
+            skipped: AtomicU32::new(0),
+        }
     }
 
     // Relaxed throughout: these are statistics of one process, no other data depend on them.
@@ -47,7 +50,8 @@ impl Habit {
     fn won(&self) {
         let score = self.score.load(Ordering::Relaxed);
         if score < FULL_SCORE {
-            self.score.store((score + 2).min(FULL_SCORE), Ordering::Relaxed);
+            self.score
+                .store((score + 2).min(FULL_SCORE), Ordering::Relaxed);
         }
     }
 
@@ -67,7 +71,10 @@ pub(crate) struct Spin {
 
 impl Spin {
     pub(crate) const fn new() -> Self {
-        Self { tight: Habit::new(), yielding: Habit::new() }
+        Self {
+            tight: Habit::new(),
+            yielding: Habit::new(),
+        }
     }
 
     /// Whether a waiter would look at all before it sleeps.
@@ -156,7 +163,9 @@ mod tests {
             assert!(habit.is_worth_trying());
             habit.lost();
         }
-        let probes = (0..PROBE_EVERY * 3).filter(|_| habit.is_worth_trying()).count();
+        let probes = (0..PROBE_EVERY * 3)
+            .filter(|_| habit.is_worth_trying())
+            .count();
         assert_eq!(probes, 3);
         habit.won();
         assert!(habit.is_worth_trying());

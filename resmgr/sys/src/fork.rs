@@ -7,7 +7,7 @@
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Once;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// Descriptors above this number are not closed in children; RLIMIT_NOFILE rarely reaches it.
 const MOST: usize = 1 << 16;
@@ -84,8 +84,14 @@ impl<T: Send + Sync> PerProcess<T> {
         {
             return &owned.value;
         }
-        let made = Box::into_raw(Box::new(Owned { generation: generation(), value: make() }));
-        match self.0.compare_exchange(current, made, Ordering::AcqRel, Ordering::Acquire) {
+        let made = Box::into_raw(Box::new(Owned {
+            generation: generation(),
+            value: make(),
+        }));
+        match self
+            .0
+            .compare_exchange(current, made, Ordering::AcqRel, Ordering::Acquire)
+        {
             // SAFETY: leaked above; from now on only shared references to it exist.
             Ok(_) => &unsafe { &*made }.value,
             Err(winner) => {

@@ -3,7 +3,7 @@
 mod receive;
 mod state;
 
-use super::link::{ClientLink, LinkState, RequestFields, ServerLink};
+use super::link::ServerLink;
 use super::{ChannelFlags, ChannelId, ClientInfo, ConnectRights, Message, Pulse, PulseCode, Scoid};
 use super::{process, wait::Spin};
 use resmgr_sys::clock::Deadline;
@@ -113,13 +113,13 @@ impl Shared {
     /// Takes in a client process; `make` builds the link once its scoid is known.
     pub(crate) fn add_client(
         &self,
-        make: impl FnOnce(Scoid) -> Result<ServerLink>,
+        make: impl FnOnce(Scoid) -> ServerLink,
     ) -> Result<Arc<ServerLink>> {
         let mut state = self.lock();
         if state.destroyed {
             return Err(Errno::SRCH);
         }
-        let link = state.add_client(|scoid| make(scoid).map(Arc::new))?;
+        let link = state.add_client(|scoid| Arc::new(make(scoid)))?;
         if let Err(errno) = self.add_bell(&link) {
             state.remove_client(&link, false);
             return Err(errno);
@@ -127,13 +127,25 @@ impl Shared {
         Ok(link)
     }
 
-    /// A client process has gone, or its link was closed.
+    /// A client process has gone, or its link was closed. The pulses that it sent before stay in the queue.
     pub(crate) fn client_gone(&self, link: &Arc<ServerLink>) {
+        self.drop_client(link, self.flags.contains(ChannelFlags::DISCONNECT));
+    }
+
+    /// A client in this process has detached.
+    pub(crate) fn local_client_gone(&self, scoid: Scoid) {
+        let link = State::key(scoid).and_then(|key| self.lock().link(key).cloned());
+        if let Some(link) = link {
+            self.client_gone(&link);
+        }
+    }
+
+    fn drop_client(&self, link: &Arc<ServerLink>, keep_id: bool) {
         let mut state = self.lock();
         state.drain(link);
         link.cut();
         let _ = self.each_set(|set| set.remove(&link.bell));
-        state.remove_client(link, self.flags.contains(ChannelFlags::DISCONNECT));
+        state.remove_client(link, keep_id);
         self.call_receiver(&state);
     }
 
@@ -143,7 +155,9 @@ impl Shared {
         if state.destroyed {
             return Err(Errno::SRCH);
         }
-        state.queue.push_pulse(super::queue::PendingPulse { pulse, link: None });
+        state
+            .queue
+            .push_pulse(super::queue::PendingPulse { pulse, link: None });
         self.call_receiver(&state);
         Ok(())
     }
@@ -154,7 +168,12 @@ impl Shared {
             let value = i64::from(coid.raw());
             let (code, priority) = (PulseCode::COID_DEATH, state::SYSTEM_PRIORITY);
             // A channel that is being destroyed needs no pulse.
-            let _ = self.push_pulse(Pulse { code, value, scoid: None, priority });
+            let _ = self.push_pulse(Pulse {
+                code,
+                value,
+                scoid: None,
+                priority,
+            });
         }
     }
 
@@ -217,7 +236,10 @@ impl Channel {
     /// - `EACCES`, `EPERM`, …: the runtime directory cannot be used (see [`crate::ipc`]).
     #[doc(alias = "ChannelCreate")]
     pub fn create(flags: ChannelFlags) -> Result<Self> {
-        Self::with_options(ChannelOptions { flags, ..ChannelOptions::default() })
+        Self::with_options(ChannelOptions {
+            flags,
+            ..ChannelOptions::default()
+        })
     }
 
     /// Makes a channel with every choice.
@@ -261,7 +283,11 @@ impl Channel {
 
     /// The same into several parts, which are filled one behind the other.
     #[doc(alias = "MsgReceivev")]
-    pub fn receive_vectored(&self, parts: &mut [IoSliceMut<'_>], deadline: Deadline) -> Result<Received> {
+    pub fn receive_vectored(
+        &self,
+        parts: &mut [IoSliceMut<'_>],
+        deadline: Deadline,
+    ) -> Result<Received> {
         self.shared().receive(parts, deadline)
     }
 
@@ -280,7 +306,12 @@ impl Channel {
     /// - `ESRCH`: the channel was destroyed.
     pub fn pulse(&self, priority: u8, code: i8, value: i64) -> Result<()> {
         let priority = priority.max(1);
-        self.shared().push_pulse(Pulse { code, value, scoid: None, priority })
+        self.shared().push_pulse(Pulse {
+            code,
+            value,
+            scoid: None,
+            priority,
+        })
     }
 
     /// Frees a client's id after its DISCONNECT pulse, or cuts off a living client: its sends fail then.
@@ -304,9 +335,9 @@ impl Channel {
                 link.dismiss_taken();
                 link.cut();
                 process::current().server_link_gone(&link);
-                self.shared().client_gone(&link);
-                // Its id is freed with it: the caller has said that it is through with this client.
-                self.shared().lock().clients.try_remove(key);
+                // The caller is through with this client: its id is free, and no pulse is needed.
+                self.shared().drop_client(&link, false);
+                process::current().far_end_gone(self.id(), &link);
                 Ok(())
             }
         }

@@ -1,7 +1,7 @@
 //! Receiving: look at the queue, look at the rings, sleep on the bells.
 
-use super::state::State;
 use super::Shared;
+use super::state::State;
 use crate::ipc::link::{Breach, ServerLink};
 use crate::ipc::message::Message;
 use crate::ipc::queue::{Call, Item, PendingPulse};
@@ -53,7 +53,11 @@ impl Shared {
             Ok(true) => {}
             Ok(false) => return Ok(None),
             Err(Breach(what)) => {
-                tracing::warn!(pid = link.peer.pid, what, "client broke the protocol; link closed");
+                tracing::warn!(
+                    pid = link.peer.pid,
+                    what,
+                    "client broke the protocol; link closed"
+                );
                 link.cut();
                 return Ok(None);
             }
@@ -63,7 +67,9 @@ impl Shared {
         let mut got = 0;
         for part in parts {
             // ESRCH: the client went while its message was copied. The next one may be there.
-            let Ok(len) = message.read(part, got) else { return Ok(None) };
+            let Ok(len) = message.read(part, got) else {
+                return Ok(None);
+            };
             got += len;
             if len < part.len() {
                 break;
@@ -84,7 +90,9 @@ impl Shared {
                 continue;
             }
             first = false;
-            self.sleep(&self.bells, deadline, &mut events, |state| state.queue.is_empty())?;
+            self.sleep(&self.bells, deadline, &mut events, |state| {
+                state.queue.is_empty()
+            })?;
         }
     }
 
@@ -92,9 +100,7 @@ impl Shared {
     /// them is woken for what comes after it.
     fn try_next(&self, first: bool) -> Result<Option<Item>> {
         let mut state = self.lock();
-        if state.destroyed {
-            return Err(Errno::SRCH);
-        }
+        self.check_alive(&state)?;
         if first && !state.watches_all() {
             self.look_at_bells(&mut state);
         }
@@ -104,6 +110,17 @@ impl Shared {
             self.leave(&mut state);
         }
         Ok(item)
+    }
+
+    /// The one ring of a destruction wakes one receiver; each that leaves wakes the next.
+    fn check_alive(&self, state: &State) -> Result<()> {
+        if !state.destroyed {
+            return Ok(());
+        }
+        if state.sleepers > 0 {
+            self.own_bell.ring();
+        }
+        Err(Errno::SRCH)
     }
 
     /// A thread goes back to its program with an item and looks no more.
@@ -207,16 +224,16 @@ impl Shared {
         loop {
             {
                 let mut state = self.lock();
-                if state.destroyed {
-                    return Err(Errno::SRCH);
-                }
+                self.check_alive(&state)?;
                 state.drain_watched();
                 if let Some(pending) = state.queue.pop_pulse() {
                     self.leave(&mut state);
                     return Ok(Self::deliver_pulse(&pending));
                 }
             }
-            self.sleep(bells, deadline, &mut events, |state| !state.queue.has_pulse())?;
+            self.sleep(bells, deadline, &mut events, |state| {
+                !state.queue.has_pulse()
+            })?;
             if deadline.is_some_and(|at| Instant::now() >= at) && !self.lock().queue.has_pulse() {
                 return Err(Errno::TIMEDOUT);
             }
@@ -230,7 +247,9 @@ impl Shared {
 
     /// A link's bell in every set that receivers wait on.
     pub(super) fn add_bell(&self, link: &ServerLink) -> Result<()> {
-        let Some(key) = State::key(link.scoid) else { return Err(Errno::INVAL) };
+        let Some(key) = State::key(link.scoid) else {
+            return Err(Errno::INVAL);
+        };
         self.each_set(|set| set.add(&link.bell, key as u64, super::BELL))
     }
 }

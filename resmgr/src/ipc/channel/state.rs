@@ -60,14 +60,14 @@ impl State {
     /// Reserves a scoid; `make` builds the link for it.
     pub(super) fn add_client(
         &mut self,
-        make: impl FnOnce(Scoid) -> Result<Arc<ServerLink>>,
+        make: impl FnOnce(Scoid) -> Arc<ServerLink>,
     ) -> Result<Arc<ServerLink>> {
         if self.clients.len() >= MOST_CLIENTS {
             return Err(Errno::AGAIN);
         }
         let entry = self.clients.vacant_entry();
         let number = u32::try_from(entry.key() + 1).map_err(|_| Errno::AGAIN)?;
-        let link = make(Scoid(SCOID | number))?;
+        let link = make(Scoid(SCOID | number));
         entry.insert(Client::Live(Arc::clone(&link)));
         Ok(link)
     }
@@ -110,7 +110,9 @@ impl State {
     #[inline]
     pub(super) fn drain_watched(&mut self) {
         for index in 0..self.watched.len() {
-            let Some(link) = self.watched.get(index) else { break };
+            let Some(link) = self.watched.get(index) else {
+                break;
+            };
             // The common look finds nothing, and then costs one read.
             if link.has_news() {
                 let link = Arc::clone(link);
@@ -123,7 +125,9 @@ impl State {
     pub(super) fn be_quiet(&mut self) {
         if !self.quiet {
             self.quiet = true;
-            self.watched.iter().for_each(|link| link.memory.gate().watch());
+            self.watched
+                .iter()
+                .for_each(|link| link.memory.gate().watch());
         }
     }
 
@@ -131,7 +135,9 @@ impl State {
     pub(super) fn want_bells(&mut self) {
         if self.quiet {
             self.quiet = false;
-            self.watched.iter().for_each(|link| link.memory.gate().unwatch());
+            self.watched
+                .iter()
+                .for_each(|link| link.memory.gate().unwatch());
             self.drain_watched();
         }
     }
@@ -148,7 +154,11 @@ impl State {
                 Ok(Some(arrival)) => self.admit(link, arrival),
                 Ok(None) => return,
                 Err(Breach(what)) => {
-                    tracing::warn!(pid = link.peer.pid, what, "client broke the protocol; link closed");
+                    tracing::warn!(
+                        pid = link.peer.pid,
+                        what,
+                        "client broke the protocol; link closed"
+                    );
                     link.cut();
                 }
             }
@@ -158,8 +168,17 @@ impl State {
     fn admit(&mut self, link: &Arc<ServerLink>, arrival: Arrival) {
         match arrival {
             Arrival::Call { slot, number, .. } if self.destroyed => link.dismiss_held(slot, number),
-            Arrival::Call { slot, number, fields } => {
-                self.queue.push_call(Call { link: Arc::clone(link), slot, number, fields });
+            Arrival::Call {
+                slot,
+                number,
+                fields,
+            } => {
+                self.queue.push_call(Call {
+                    link: Arc::clone(link),
+                    slot,
+                    number,
+                    fields,
+                });
             }
             Arrival::Pulse(fields) => {
                 let pulse = Pulse {
@@ -168,7 +187,10 @@ impl State {
                     scoid: Some(link.scoid),
                     priority: fields.priority,
                 };
-                self.queue.push_pulse(PendingPulse { pulse, link: Some(Arc::clone(link)) });
+                self.queue.push_pulse(PendingPulse {
+                    pulse,
+                    link: Some(Arc::clone(link)),
+                });
             }
             Arrival::Unblock(rcvid) => {
                 self.push_system_pulse(PulseCode::UNBLOCK, rcvid.0, Some(link.scoid));
@@ -178,15 +200,23 @@ impl State {
     }
 
     pub(super) fn push_system_pulse(&mut self, code: i8, value: i64, scoid: Option<Scoid>) {
-        let pulse = Pulse { code, value, scoid, priority: SYSTEM_PRIORITY };
+        let pulse = Pulse {
+            code,
+            value,
+            scoid,
+            priority: SYSTEM_PRIORITY,
+        };
         self.queue.push_pulse(PendingPulse { pulse, link: None });
     }
 
     /// A client process has gone: what it sent as pulses stays, its calls die with it.
     pub(super) fn remove_client(&mut self, link: &Arc<ServerLink>, keep_id: bool) {
         self.watched.retain(|other| !Arc::ptr_eq(other, link));
-        let Some(key) = Self::key(link.scoid) else { return };
-        let known = matches!(self.clients.get(key), Some(Client::Live(live)) if Arc::ptr_eq(live, link));
+        let Some(key) = Self::key(link.scoid) else {
+            return;
+        };
+        let known =
+            matches!(self.clients.get(key), Some(Client::Live(live)) if Arc::ptr_eq(live, link));
         if !known {
             return;
         }
@@ -206,6 +236,9 @@ impl State {
             Client::Live(link) => Some(link),
             Client::Gone(_) => None,
         };
-        std::mem::take(&mut self.clients).into_iter().filter_map(live).collect()
+        std::mem::take(&mut self.clients)
+            .into_iter()
+            .filter_map(live)
+            .collect()
     }
 }

@@ -19,7 +19,9 @@ pub(crate) struct Arena {
 
 impl Arena {
     pub(crate) fn new(len: usize) -> Self {
-        Self { free: vec![Block { at: 0, len }] }
+        Self {
+            free: vec![Block { at: 0, len }],
+        }
     }
 
     /// `None`: no piece is long enough.
@@ -47,9 +49,14 @@ impl Arena {
 
     /// Joins a free block with the next one if they touch.
     fn join(&mut self, index: usize) {
-        let (Some(block), Some(next)) = (self.free.get(index), self.free.get(index + 1)) else { return };
+        let (Some(block), Some(next)) = (self.free.get(index), self.free.get(index + 1)) else {
+            return;
+        };
         if block.at + block.len == next.at {
-            let joined = Block { at: block.at, len: block.len + next.len };
+            let joined = Block {
+                at: block.at,
+                len: block.len + next.len,
+            };
             self.free[index] = joined;
             self.free.remove(index + 1);
         }
@@ -69,7 +76,13 @@ mod tests {
         arena.give_back(blocks[3]);
         assert_eq!(arena.take(8192), None);
         arena.give_back(blocks[2]);
-        assert_eq!(arena.take(3 * 4096), Some(Block { at: 4096, len: 3 * 4096 }));
+        assert_eq!(
+            arena.take(3 * 4096),
+            Some(Block {
+                at: 4096,
+                len: 3 * 4096
+            })
+        );
         arena.give_back(blocks[0]);
         assert_eq!(arena.take(0), Some(Block { at: 0, len: 4096 }));
         assert_eq!(arena.take(usize::MAX), None);

@@ -1,10 +1,10 @@
 //! The client's end of a link.
 
+use super::LinkMemory;
 use super::arena::{Arena, Block};
 use super::layout::{self, BULK, CELLS, PulseFields, RequestFields};
 use super::slots::FreeSlots;
 use super::staging::Staged;
-use super::LinkMemory;
 use crate::ipc::cancel::CancelToken;
 use crate::ipc::protocol::{Caller, Entry, EntryKind, Withdrawal};
 use crate::ipc::wait::Spin;
@@ -14,7 +14,7 @@ use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{self, PrivateFd};
 use resmgr_sys::{Errno, Result, futex, sched, socket};
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -69,7 +69,12 @@ enum Wake {
 }
 
 impl ClientLink {
-    pub(crate) fn new(far: Far, memory: LinkMemory, bell: EventFd, socket: Option<PrivateFd>) -> Self {
+    pub(crate) fn new(
+        far: Far,
+        memory: LinkMemory,
+        bell: EventFd,
+        socket: Option<PrivateFd>,
+    ) -> Self {
         Self {
             far,
             memory,
@@ -92,6 +97,11 @@ impl ClientLink {
         self.socket.as_ref()
     }
 
+    /// A descriptor whose number can stand for a connection.
+    pub(crate) fn placeholder(&self, lowest: i32, close_on_exec: bool) -> Result<OwnedFd> {
+        resmgr_sys::memory::duplicate(self.bell.as_fd(), lowest, close_on_exec)
+    }
+
     #[inline]
     pub(crate) fn state(&self) -> LinkState {
         match self.state.load(Ordering::Acquire) {
@@ -104,7 +114,9 @@ impl ClientLink {
     /// Ends the link for good and wakes everybody who waits on it.
     pub(crate) fn end(&self, state: LinkState) {
         let value = if state == LinkState::Dead { 1 } else { 2 };
-        let _ = self.state.compare_exchange(0, value, Ordering::AcqRel, Ordering::Acquire);
+        let _ = self
+            .state
+            .compare_exchange(0, value, Ordering::AcqRel, Ordering::Acquire);
         if let Some(socket) = &self.socket {
             socket::shutdown(socket.as_fd());
         }
@@ -149,7 +161,10 @@ impl ClientLink {
                 let collected = staged.collect(reply);
                 self.give_back(staged.slot, staged.number, staged.block);
                 if matches!(collected, Err(SendError::Protocol)) {
-                    tracing::warn!(pid = self.far.pid, "the server broke the protocol; link closed");
+                    tracing::warn!(
+                        pid = self.far.pid,
+                        "the server broke the protocol; link closed"
+                    );
                     self.end(LinkState::Dead);
                 }
                 collected
@@ -157,7 +172,8 @@ impl ClientLink {
             // Nobody will use the slot again, and nobody may: its memory may still be written.
             Wake::Gone(errno) => Err(SendError::Gone(errno)),
             Wake::GiveUp(reason) => {
-                self.given_up().push((staged.slot, staged.number, staged.block));
+                self.given_up()
+                    .push((staged.slot, staged.number, staged.block));
                 self.given_up_count.fetch_add(1, Ordering::Release);
                 Err(reason)
             }
@@ -216,9 +232,15 @@ impl ClientLink {
             if self.spin.until(options.waiting, ready) {
                 break;
             }
-            let Some(value) = caller.prepare_sleep(number) else { break };
+            let Some(value) = caller.prepare_sleep(number) else {
+                break;
+            };
             // Whoever ends or cancels stores that first and then looks for sleepers: seen here, or woken.
-            let slept = if ready() { Ok(()) } else { futex::wait(caller.answer, value, deadline) };
+            let slept = if ready() {
+                Ok(())
+            } else {
+                futex::wait(caller.answer, value, deadline)
+            };
             caller.end_sleep();
             match slept {
                 Err(Errno::INTR) if !asked => return Err(SendError::Interrupted),
@@ -255,7 +277,12 @@ impl ClientLink {
         let slot = self.slots.claim().ok_or(SendError::Unsent(Errno::AGAIN))?;
         let last = self.memory.caller(slot).request.load(Ordering::Relaxed) >> 2;
         let number = Caller::<AtomicU32>::next(last);
-        Ok(Staged { link: self, slot, number, block: None })
+        Ok(Staged {
+            link: self,
+            slot,
+            number,
+            block: None,
+        })
     }
 
     #[inline]
@@ -308,20 +335,30 @@ impl ClientLink {
     pub(crate) fn pulse(&self, fields: PulseFields) -> Result<()> {
         self.check_open()?;
         let mut sent = self.pulses.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = self.memory.server.word(layout::PULSES_TAKEN).load(Ordering::Acquire);
+        let taken = self
+            .memory
+            .server
+            .word(layout::PULSES_TAKEN)
+            .load(Ordering::Acquire);
         if sent.wrapping_sub(taken) >= CELLS {
             return Err(Errno::AGAIN);
         }
         let cell = *sent % CELLS;
-        self.memory.client.write(layout::cell(cell), &fields.encode())?;
+        self.memory
+            .client
+            .write(layout::cell(cell), &fields.encode())?;
         *sent = sent.wrapping_add(1);
         // Under the lock: the server expects the cells in turn.
         self.announce(EntryKind::Pulse, u16::try_from(cell).unwrap_or(0));
         drop(sent);
-        if self.memory.gate().is_closed() { Err(Errno::SRCH) } else { Ok(()) }
+        if self.memory.gate().is_closed() {
+            Err(Errno::SRCH)
+        } else {
+            Ok(())
+        }
     }
 
-    /// Who the server is, as this process sees it.
+    /// This process, for a link to itself.
     pub(crate) fn credentials_of_self() -> Credentials {
         Credentials {
             pid: std::process::id(),

@@ -153,12 +153,21 @@ impl AnswerFields {
     pub(crate) const BYTES: usize = 32;
 
     pub(crate) fn refusal(errno: Errno) -> Self {
-        Self { errno: errno.raw().cast_unsigned(), ranges: 0, status: -1, len: 0, at: IN_SLOT }
+        Self {
+            errno: errno.raw().cast_unsigned(),
+            ranges: 0,
+            status: -1,
+            len: 0,
+            at: IN_SLOT,
+        }
     }
 
     /// The answer of a channel that goes: no refusal by the service.
     pub(crate) fn gone() -> Self {
-        Self { ranges: u32::MAX, ..Self::refusal(Errno::SRCH) }
+        Self {
+            ranges: u32::MAX,
+            ..Self::refusal(Errno::SRCH)
+        }
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -207,16 +216,24 @@ impl PulseFields {
 
     pub(crate) fn decode(bytes: &[u8; Self::BYTES]) -> Self {
         let value = u64_at(bytes, 0).cast_signed();
-        Self { value, code: bytes[8].cast_signed(), priority: bytes[9] }
+        Self {
+            value,
+            code: bytes[8].cast_signed(),
+            priority: bytes[9],
+        }
     }
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    bytes[at..].first_chunk().map_or(0, |field| u64::from_ne_bytes(*field))
+    bytes[at..]
+        .first_chunk()
+        .map_or(0, |field| u64::from_ne_bytes(*field))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..].first_chunk().map_or(0, |field| u32::from_ne_bytes(*field))
+    bytes[at..]
+        .first_chunk()
+        .map_or(0, |field| u32::from_ne_bytes(*field))
 }
 
 /// Whether `len` bytes at `at` are a place that a peer may name: inside the slot, or inside the bulk part.
@@ -226,7 +243,9 @@ pub(crate) fn checked_place(index: u16, at: u64, len: u64) -> Option<usize> {
         return (len <= INLINE as u64).then_some(slot(index) + DATA);
     }
     let end = at.checked_add(len)?;
-    (end <= BULK as u64).then(|| usize::try_from(at).ok().map(|at| BULK_AT + at)).flatten()
+    (end <= BULK as u64)
+        .then(|| usize::try_from(at).ok().map(|at| BULK_AT + at))
+        .flatten()
 }
 
 #[cfg(test)]
@@ -246,7 +265,13 @@ mod tests {
             ids: [7, 8, 9],
         };
         assert_eq!(RequestFields::decode(&request.encode()), request);
-        let answer = AnswerFields { errno: 1, ranges: 2, status: -3, len: 4, at: 5 };
+        let answer = AnswerFields {
+            errno: 1,
+            ranges: 2,
+            status: -3,
+            len: 4,
+            at: 5,
+        };
         assert_eq!(AnswerFields::decode(&answer.encode()), answer);
     }
 

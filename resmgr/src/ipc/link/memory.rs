@@ -2,8 +2,8 @@
 
 use super::layout;
 use crate::ipc::protocol::{Answerer, Caller, Gate, Ring};
-use resmgr_sys::memory::{self, Access, Region, Seals};
 use resmgr_sys::Result;
+use resmgr_sys::memory::{self, Access, Region, Seals};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -28,7 +28,10 @@ impl LinkMemory {
     /// For a client of this process.
     pub(crate) fn local() -> Result<Self> {
         let client = Arc::new(Region::anonymous(layout::LEN)?);
-        Ok(Self { client, server: Arc::new(Region::anonymous(layout::LEN)?) })
+        Ok(Self {
+            client,
+            server: Arc::new(Region::anonymous(layout::LEN)?),
+        })
     }
 
     /// Server: new memory for a client of another process. The client can write one part only, and
@@ -41,7 +44,10 @@ impl LinkMemory {
         let ours = Region::map(server.as_fd(), layout::LEN, Access::Write)?;
         memory::seal(server.as_fd(), fixed | Seals::FUTURE_WRITE)?;
         let theirs = Region::map(client.as_fd(), layout::LEN, Access::Write)?;
-        let memory = Self { client: Arc::new(theirs), server: Arc::new(ours) };
+        let memory = Self {
+            client: Arc::new(theirs),
+            server: Arc::new(ours),
+        };
         Ok((memory, Offer { client, server }))
     }
 
@@ -51,7 +57,10 @@ impl LinkMemory {
         memory::check_received(offer.server.as_fd(), layout::LEN)?;
         let client = Region::map(offer.client.as_fd(), layout::LEN, Access::Write)?;
         let server = Region::map(offer.server.as_fd(), layout::LEN, Access::Read)?;
-        Ok(Self { client: Arc::new(client), server: Arc::new(server) })
+        Ok(Self {
+            client: Arc::new(client),
+            server: Arc::new(server),
+        })
     }
 
     #[inline]
@@ -61,7 +70,10 @@ impl LinkMemory {
 
     #[inline]
     pub(crate) fn gate(&self) -> Gate<'_, AtomicU32> {
-        Gate { ring_me: self.server.word(layout::RING_ME), closed: self.server.word(layout::CLOSED) }
+        Gate {
+            ring_me: self.server.word(layout::RING_ME),
+            closed: self.server.word(layout::CLOSED),
+        }
     }
 
     #[inline]
@@ -77,7 +89,17 @@ impl LinkMemory {
 
     #[inline]
     pub(crate) fn answerer(&self, index: u16) -> Answerer<'_, AtomicU32> {
-        let Caller { request, waiting, taken, answer } = self.caller(index);
-        Answerer { request, waiting, taken, answer }
+        let Caller {
+            request,
+            waiting,
+            taken,
+            answer,
+        } = self.caller(index);
+        Answerer {
+            request,
+            waiting,
+            taken,
+            answer,
+        }
     }
 }

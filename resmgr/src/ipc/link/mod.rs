@@ -15,9 +15,10 @@ mod server;
 mod slots;
 mod staging;
 
-pub(crate) use client::{ClientLink, LinkState};
+pub(crate) use client::{ClientLink, Far, LinkState};
 pub(crate) use layout::{
-    AnswerFields, BULK_AT, IN_SLOT, INLINE, RequestFields, checked_place, slot_data,
+    AnswerFields, BULK_AT, CELLS, IN_SLOT, INLINE, LEN, PulseFields, RING, RequestFields, SLOTS,
+    checked_place, slot_data,
 };
 pub(crate) use memory::{LinkMemory, Offer};
 pub(crate) use reply::ReplyArea;

@@ -1,8 +1,8 @@
 //! The server's bulk memory of a link: where longer replies lie until their client has read them.
 
+use super::ServerLink;
 use super::arena::{Arena, Block};
 use super::layout::{self, BULK};
-use super::ServerLink;
 use resmgr_sys::{Errno, Result};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -44,7 +44,10 @@ impl ReplyArea {
         keep: usize,
     ) -> Result<(usize, usize)> {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let pieces = guard.get_or_insert_with(|| Pieces { arena: Arena::new(BULK), kept: BTreeMap::new() });
+        let pieces = guard.get_or_insert_with(|| Pieces {
+            arena: Arena::new(BULK),
+            kept: BTreeMap::new(),
+        });
         let old = pieces.kept.get(&slot).map(|kept| kept.block);
         let block = match old {
             Some(block) if block.len >= len => block,
@@ -69,8 +72,12 @@ impl Pieces {
         let block = block.ok_or(Errno::NOMEM)?;
         if let Some(old) = self.kept.get(&slot) {
             let mut bytes = vec![0; keep.min(old.block.len)];
-            link.memory.server.read(layout::BULK_AT + old.block.at, &mut bytes)?;
-            link.memory.server.write(layout::BULK_AT + block.at, &bytes)?;
+            link.memory
+                .server
+                .read(layout::BULK_AT + old.block.at, &mut bytes)?;
+            link.memory
+                .server
+                .write(layout::BULK_AT + block.at, &bytes)?;
             self.free(slot);
         }
         Ok(block)
@@ -86,7 +93,8 @@ impl Pieces {
     fn sweep(&mut self, link: &ServerLink) {
         let arena = &mut self.arena;
         self.kept.retain(|slot, kept| {
-            let in_use = !link.is_free(*slot) || !link.memory.answerer(*slot).is_finished(kept.number);
+            let in_use =
+                !link.is_free(*slot) || !link.memory.answerer(*slot).is_finished(kept.number);
             if !in_use {
                 arena.give_back(kept.block);
             }

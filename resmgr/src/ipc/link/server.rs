@@ -19,7 +19,11 @@ pub(crate) struct Breach(pub(crate) &'static str);
 #[derive(Debug)]
 pub(crate) enum Arrival {
     /// A call, checked: its message lies where its fields say.
-    Call { slot: u16, number: u32, fields: RequestFields },
+    Call {
+        slot: u16,
+        number: u32,
+        fields: RequestFields,
+    },
     /// A pulse.
     Pulse(PulseFields),
     /// The client of this call wants to be let go.
@@ -49,6 +53,9 @@ pub(crate) struct ServerLink {
 }
 
 impl ServerLink {
+    /// Everything that a well-behaved client can have announced at a time.
+    pub(crate) const MOST_ARRIVALS: u32 = layout::RING;
+
     pub(crate) fn new(
         scoid: Scoid,
         peer: Credentials,
@@ -90,6 +97,15 @@ impl ServerLink {
         self.socket.as_ref()
     }
 
+    /// Whether the client has announced something. The caller holds the channel's lock.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        !matches!(
+            self.memory.ring().peek(self.head.load(Ordering::Relaxed)),
+            Ok(None)
+        )
+    }
+
     /// The next announcement of the client. The caller holds the channel's lock.
     #[inline]
     pub(crate) fn next_arrival(&self) -> Result<Option<Arrival>, Breach> {
@@ -114,9 +130,16 @@ impl ServerLink {
         if slot >= SLOTS {
             return Err(Breach("a call in no slot"));
         }
-        let number = self.memory.answerer(slot).announced().ok_or(Breach("a slot without a call"))?;
+        let number = self
+            .memory
+            .answerer(slot)
+            .announced()
+            .ok_or(Breach("a slot without a call"))?;
         let mut bytes = [0; RequestFields::BYTES];
-        let read = self.memory.client.read(layout::slot(slot) + layout::FIELDS, &mut bytes);
+        let read = self
+            .memory
+            .client
+            .read(layout::slot(slot) + layout::FIELDS, &mut bytes);
         read.map_err(|_| Breach("a slot outside the link"))?;
         let mut fields = RequestFields::decode(&bytes);
         if layout::checked_place(slot, fields.at, fields.len).is_none() {
@@ -126,7 +149,11 @@ impl ServerLink {
             return Err(Breach("a second call in a slot"));
         }
         fields.priority = self.permitted_priority(fields.priority);
-        Ok(Arrival::Call { slot, number, fields })
+        Ok(Arrival::Call {
+            slot,
+            number,
+            fields,
+        })
     }
 
     fn announced_pulse(&self, cell: u32) -> Result<Arrival, Breach> {
@@ -138,9 +165,13 @@ impl ServerLink {
         let mut bytes = [0; PulseFields::BYTES];
         let read = self.memory.client.read(layout::cell(cell), &mut bytes);
         read.map_err(|_| Breach("a pulse outside the link"))?;
-        self.pulses_seen.store(seen.wrapping_add(1), Ordering::Relaxed);
+        self.pulses_seen
+            .store(seen.wrapping_add(1), Ordering::Relaxed);
         let fields = PulseFields::decode(&bytes);
-        Ok(Arrival::Pulse(PulseFields { priority: self.permitted_priority(fields.priority), ..fields }))
+        Ok(Arrival::Pulse(PulseFields {
+            priority: self.permitted_priority(fields.priority),
+            ..fields
+        }))
     }
 
     fn announced_unblock(&self, slot: u16) -> Arrival {
@@ -159,8 +190,14 @@ impl ServerLink {
 
     /// A pulse was received: its cell is free again.
     pub(crate) fn pulse_taken(&self) {
-        let taken = self.pulses_taken.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
-        self.memory.server.word(layout::PULSES_TAKEN).store(taken, Ordering::Release);
+        let taken = self
+            .pulses_taken
+            .fetch_add(1, Ordering::AcqRel)
+            .wrapping_add(1);
+        self.memory
+            .server
+            .word(layout::PULSES_TAKEN)
+            .store(taken, Ordering::Release);
     }
 
     /// Makes a queued call the receiver's; false when the client has taken it back.
@@ -213,7 +250,10 @@ impl ServerLink {
     #[inline]
     pub(crate) fn publish(&self, slot: u16, number: u32, fields: &AnswerFields) {
         // The place is a constant of the layout: the write cannot fail.
-        let _ = self.memory.server.write(layout::slot(slot) + layout::FIELDS, &fields.encode());
+        let _ = self
+            .memory
+            .server
+            .write(layout::slot(slot) + layout::FIELDS, &fields.encode());
         self.phases.release(slot);
         let answerer = self.memory.answerer(slot);
         if answerer.publish(number) {
@@ -248,6 +288,10 @@ impl ServerLink {
     pub(crate) fn credentials(&self, fields: &RequestFields) -> Credentials {
         let [pid, uid, gid] = fields.ids;
         let trusted = ConnectRights::Owner.permit(&self.peer);
-        if fields.on_behalf && trusted { Credentials { pid, uid, gid } } else { self.peer }
+        if fields.on_behalf && trusted {
+            Credentials { pid, uid, gid }
+        } else {
+            self.peer
+        }
     }
 }

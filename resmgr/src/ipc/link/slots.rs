@@ -21,7 +21,12 @@ impl FreeSlots {
             let mut free = word.load(Ordering::Relaxed);
             while free != 0 {
                 let bit = free.trailing_zeros();
-                match word.compare_exchange_weak(free, free & (free - 1), Ordering::Acquire, Ordering::Relaxed) {
+                match word.compare_exchange_weak(
+                    free,
+                    free & (free - 1),
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                ) {
                     Ok(_) => return u16::try_from(index * 64 + bit as usize).ok(),
                     Err(now) => free = now,
                 }
@@ -66,7 +71,9 @@ impl Phases {
 
     /// Idle to held by the server itself (queued); false when it is not idle.
     pub(super) fn hold(&self, slot: u16) -> bool {
-        let held = self.of(slot).compare_exchange(IDLE, HELD, Ordering::AcqRel, Ordering::Acquire);
+        let held = self
+            .of(slot)
+            .compare_exchange(IDLE, HELD, Ordering::AcqRel, Ordering::Acquire);
         held.is_ok()
     }
 
@@ -94,7 +101,8 @@ impl Phases {
         if now & 3 != TAKEN {
             return None;
         }
-        let marked = phase.compare_exchange(now, now | UNBLOCKED, Ordering::AcqRel, Ordering::Acquire);
+        let marked =
+            phase.compare_exchange(now, now | UNBLOCKED, Ordering::AcqRel, Ordering::Acquire);
         marked.is_ok().then_some(now >> 2)
     }
 
@@ -109,10 +117,12 @@ impl Phases {
 
     /// The calls that receivers have.
     pub(super) fn taken(&self) -> impl Iterator<Item = (u16, u32)> + '_ {
-        (0..SLOTS).filter(|slot| self.0[usize::from(*slot) / 64].get().is_some()).filter_map(|slot| {
-            let phase = self.of(slot).load(Ordering::Acquire);
-            matches!(phase & 3, TAKEN | UNBLOCKED).then_some((slot, phase >> 2))
-        })
+        (0..SLOTS)
+            .filter(|slot| self.0[usize::from(*slot) / 64].get().is_some())
+            .filter_map(|slot| {
+                let phase = self.of(slot).load(Ordering::Acquire);
+                matches!(phase & 3, TAKEN | UNBLOCKED).then_some((slot, phase >> 2))
+            })
     }
 }
 

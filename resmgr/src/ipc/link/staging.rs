@@ -1,8 +1,8 @@
 //! A slot of the client that carries one call: claimed, filled, published, read, given back.
 
+use super::ClientLink;
 use super::arena::Block;
 use super::layout::{self, AnswerFields, IN_SLOT, INLINE, RequestFields};
-use super::ClientLink;
 use crate::ipc::ranges;
 use crate::ipc::{Reply, SendError};
 use resmgr_sys::Errno;
@@ -21,7 +21,11 @@ impl Staged<'_> {
     /// Copies the message to where the server reads it, and marks the slot as sent. A long message is
     /// whole in shared memory before it becomes visible, so the server never has to wait for this side.
     #[inline]
-    pub(super) fn fill(&mut self, parts: &[IoSlice<'_>], mut fields: RequestFields) -> Result<(), SendError> {
+    pub(super) fn fill(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        mut fields: RequestFields,
+    ) -> Result<(), SendError> {
         let len = parts.iter().map(|part| part.len()).sum::<usize>();
         let place = if len <= INLINE {
             layout::slot_data(self.slot)
@@ -35,7 +39,9 @@ impl Staged<'_> {
         let client = &self.link.memory.client;
         let written = client.write_parts(place, parts);
         let header = layout::slot(self.slot) + layout::FIELDS;
-        written.and_then(|()| client.write(header, &fields.encode())).map_err(SendError::Unsent)?;
+        written
+            .and_then(|()| client.write(header, &fields.encode()))
+            .map_err(SendError::Unsent)?;
         self.link.memory.caller(self.slot).submit(self.number);
         Ok(())
     }
@@ -46,7 +52,9 @@ impl Staged<'_> {
         let mut bytes = [0; AnswerFields::BYTES];
         let server = &self.link.memory.server;
         let header = layout::slot(self.slot) + layout::FIELDS;
-        server.read(header, &mut bytes).map_err(|_| SendError::Protocol)?;
+        server
+            .read(header, &mut bytes)
+            .map_err(|_| SendError::Protocol)?;
         let fields = AnswerFields::decode(&bytes);
         if fields.is_gone() {
             return Err(SendError::Gone(Errno::SRCH));
@@ -62,7 +70,9 @@ impl Staged<'_> {
     #[inline]
     fn copy_in(&self, fields: &AnswerFields, reply: &mut [IoSliceMut<'_>]) -> Option<Reply> {
         let room = reply.iter().map(|part| part.len()).sum::<usize>();
-        let len = usize::try_from(fields.len).ok().filter(|len| *len <= room)?;
+        let len = usize::try_from(fields.len)
+            .ok()
+            .filter(|len| *len <= room)?;
         let place = layout::checked_place(self.slot, fields.at, fields.len)?;
         if fields.ranges == 0 {
             self.scatter(place, 0, len, reply)?;
@@ -71,14 +81,23 @@ impl Staged<'_> {
                 self.scatter(place, start, end, reply)?;
             }
         }
-        Some(Reply { status: fields.status, len })
+        Some(Reply {
+            status: fields.status,
+            len,
+        })
     }
 
     /// The list of written pieces that lies in the slot when a reply has gaps.
     fn ranges(&self, fields: &AnswerFields) -> Option<Vec<(usize, usize)>> {
-        let count = usize::try_from(fields.ranges).ok().filter(|count| *count <= ranges::MOST)?;
+        let count = usize::try_from(fields.ranges)
+            .ok()
+            .filter(|count| *count <= ranges::MOST)?;
         let mut bytes = vec![0; count * ranges::BYTES];
-        self.link.memory.server.read(layout::slot_data(self.slot), &mut bytes).ok()?;
+        self.link
+            .memory
+            .server
+            .read(layout::slot_data(self.slot), &mut bytes)
+            .ok()?;
         let word = |bytes: &[u8]| bytes.first_chunk().map(|word| u64::from_ne_bytes(*word));
         let limit = usize::try_from(fields.len).ok()?;
         bytes

@@ -101,7 +101,8 @@ impl<W: Word> Caller<'_, W> {
 
     /// Takes the request back, if no receiver has it yet.
     pub fn withdraw(&self, number: u32) -> Withdrawal {
-        self.request.store(word_of(number, WITHDRAWING), Ordering::Release);
+        self.request
+            .store(word_of(number, WITHDRAWING), Ordering::Release);
         W::fence();
         if self.taken.load(Ordering::Acquire) != word_of(number, DONE) {
             return Withdrawal::Withdrawn;
@@ -114,7 +115,8 @@ impl<W: Word> Caller<'_, W> {
     /// Gives the call up, whether a receiver has it or not. The slot stays taken until the server has
     /// noticed ([`is_answered`](Self::is_answered)).
     pub fn abandon(&self, number: u32) {
-        self.request.store(word_of(number, ABANDONED), Ordering::Release);
+        self.request
+            .store(word_of(number, ABANDONED), Ordering::Release);
     }
 
     /// The answer has been read: the server may use its memory again.

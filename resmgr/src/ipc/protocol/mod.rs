@@ -51,7 +51,8 @@ impl Word for AtomicU32 {
 
     #[inline]
     fn replace(&self, current: u32, new: u32) -> bool {
-        self.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     #[inline]

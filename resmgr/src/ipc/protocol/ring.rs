@@ -126,7 +126,10 @@ mod tests {
         let tail = AtomicU32::new(start);
         for position in start..start + 8 * 20 {
             assert_eq!(ring.peek(position), Ok(None));
-            let entry = Entry { kind: EntryKind::Pulse, index: (position % 16_000) as u16 };
+            let entry = Entry {
+                kind: EntryKind::Pulse,
+                index: (position % 16_000) as u16,
+            };
             ring.push(&tail, entry);
             assert_eq!(ring.peek(position), Ok(Some(entry)));
         }
