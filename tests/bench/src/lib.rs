@@ -23,6 +23,7 @@
 //! not fail the run; a measurement that could not be made does (status 1).
 #![forbid(unsafe_code)]
 
+mod apart;
 mod arguments;
 mod bench;
 mod failure;
@@ -48,17 +49,27 @@ use std::process::ExitCode;
 /// Runs the benchmark, or one of its servers when the hidden role says so.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match &arguments.errand.serve {
-        Some(_) => server::serve(&arguments.errand),
-        None => measure_all(arguments),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    match dispatch(arguments) {
+        Ok(status) => status,
         Err(failure) => {
             eprintln!("resmgr-bench: {failure}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let (errand, parent) = (&arguments.errand, arguments.errand.parent);
+    if parent == 0 && !apart::is_apart() {
+        return apart::run();
+    }
+    if parent == 0 || apart::die_with(parent)? {
+        match errand.serve {
+            Some(role) => server::serve(role, errand)?,
+            None => measure_all(arguments)?,
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn measure_all(arguments: Arguments) -> Result<(), Failure> {

@@ -5,7 +5,7 @@
 //! - `names/attach-detach`: a path registered and given up again, two round trips and two lines of the
 //!   journal.
 //!
-//! Nothing of the user's own namespace is touched: the one that is measured has a directory of its own.
+//! The one that is measured has a directory of its own, and nobody else asks it.
 
 use crate::arguments::{Errand, Role};
 use crate::bench::Bench;

@@ -2,8 +2,8 @@
 
 use crate::arguments::{Errand, Role};
 use crate::failure::{Doing, Failure};
-use crate::{fuse, ipc, names, watchdog};
-use resmgr_sys::{process, sched};
+use crate::{fuse, ipc, names};
+use resmgr_sys::sched;
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -57,17 +57,12 @@ impl Drop for Server {
 }
 
 /// The server's side: does what the errand says until the client goes.
-pub(crate) fn serve(errand: &Errand) -> Result<(), Failure> {
-    process::die_with_parent().doing("die with the parent")?;
-    if !watchdog::parent_lives(errand) {
-        return Ok(());
-    }
+pub(crate) fn serve(role: Role, errand: &Errand) -> Result<(), Failure> {
     sched::pin_to(errand.cpu).doing(format_args!("stay on processor {}", errand.cpu))?;
-    match errand.serve {
-        Some(Role::Fuse) => fuse::serve(errand),
-        Some(Role::Names) => names::serve(errand),
-        Some(role) => ipc::serve(role, errand),
-        None => Ok(()),
+    match role {
+        Role::Fuse => fuse::serve(errand),
+        Role::Names => names::serve(errand),
+        role => ipc::serve(role, errand),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Ends the run when a subject hangs: a spinning client would wait for ever for a server that has died.
 
-use crate::arguments::Errand;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,10 +35,4 @@ impl Watchdog {
             }
         }
     }
-}
-
-/// Whether the process that gave the errand is still there: it may have gone before this one could ask
-/// the kernel to die with it.
-pub(crate) fn parent_lives(errand: &Errand) -> bool {
-    std::os::unix::process::parent_id() == errand.parent
 }
