@@ -23,9 +23,10 @@ pub(crate) struct Bench {
 impl Bench {
     /// Nothing measured yet.
     pub(crate) fn new(arguments: Arguments) -> Self {
-        // Without optimisation the figures say nothing anyway.
+        // Many short rounds: a phase of the machine then begins or ends inside few of them. Without
+        // optimisation the figures say nothing anyway.
         let quick = arguments.quick || cfg!(debug_assertions);
-        let (rounds, millis) = if quick { (3, 5) } else { (9, 30) };
+        let (rounds, millis) = if quick { (3, 5) } else { (15, 20) };
         Self {
             cases: arguments.cases,
             plan: Plan {

@@ -10,7 +10,7 @@
 //! process of its own, this program again with a hidden role, pinned and dying with its parent.
 //!
 //! The machine has phases in which everything gets slower or faster by a factor, so subjects take turns in
-//! rounds of some 30 ms (A B C A B C …). A round's figure is its median. What is reported is the median over
+//! rounds of 20 ms (A B C A B C …). A round's figure is its median. What is reported is the median over
 //! the rounds; a ratio is the median of the ratios within each round.
 //!
 //! This is why there is no criterion here: it measures one subject after the other, each for seconds, in
