@@ -20,6 +20,7 @@ pub mod futex;
 pub mod lock;
 pub mod memory;
 pub mod mounts;
+pub mod order;
 pub mod pidfd;
 pub mod process;
 pub mod sched;
