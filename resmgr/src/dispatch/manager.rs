@@ -178,3 +178,6 @@ impl Drop for Manager {
         self.shared.channel.destroy();
     }
 }
+
+#[cfg(test)]
+mod tests;
