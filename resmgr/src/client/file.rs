@@ -76,6 +76,12 @@ impl File {
         self.calls().seek(to)
     }
 
+    /// The position, as the server has it.
+    #[doc(alias = "tell")]
+    pub fn position(&self) -> Result<u64> {
+        self.calls().seek(SeekFrom::Current(0))
+    }
+
     /// What the file is.
     #[doc(alias = "fstat")]
     pub fn stat(&self) -> Result<Stat> {

@@ -186,7 +186,9 @@ fn if9_an_offset_of_its_own_leaves_the_position_alone() {
 fn what_is_longer_than_the_receive_buffer_is_fetched_and_what_is_too_long_is_partial() {
     let (_running, chid) = serve(Ram::default(), 1);
     let file = open(chid, BOTH);
-    let data: Vec<u8> = (0..TRANSFER_MAX + 5000).map(|i| (i % 251) as u8).collect();
+    let data: Vec<u8> = (0..TRANSFER_MAX + 5000)
+        .map(|i| u8::try_from(i % 251).unwrap())
+        .collect();
     assert_eq!(file.write(&data), Ok(TRANSFER_MAX));
     assert_eq!(file.write(&data[TRANSFER_MAX..]), Ok(5000));
     let mut back = vec![0; data.len()];
@@ -232,7 +234,7 @@ fn o_trunc_cuts_and_o_append_writes_at_the_end() {
     open(chid, WRITE).write(b"abc").unwrap();
     file.write(b"def").unwrap();
     assert_eq!(file.stat().unwrap().size, 6);
-    assert_eq!(file.seek(SeekFrom::Current(0)), Ok(6));
+    assert_eq!(file.position(), Ok(6));
 }
 
 #[test]
@@ -244,7 +246,7 @@ fn du1_a_duplicate_shares_the_position_and_outlives_the_first() {
     let twin = file.dup().unwrap();
     let mut buffer = [0; 2];
     twin.read(&mut buffer).unwrap();
-    assert_eq!(file.seek(SeekFrom::Current(0)), Ok(3));
+    assert_eq!(file.position(), Ok(3));
     file.close().unwrap();
     assert_eq!(twin.read(&mut buffer), Ok(2));
     assert_eq!(&buffer, b"de");
