@@ -21,6 +21,8 @@
 //! `client` (open, read, write from the other side).
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod ipc;
+pub mod wire;
 
 pub use resmgr_sys::{Errno, Result};
