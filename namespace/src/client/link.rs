@@ -1,0 +1,145 @@
+//! [`Link`]: one connection to one server, and a request's way there and back.
+
+use crate::directory::RuntimeDir;
+use crate::protocol::{self, MOST, Request, VERSION};
+use crate::registration::AttachId;
+use crate::server::SOCKET;
+use resmgr_sys::epoll::{Ready, poll_one};
+use resmgr_sys::fork::PrivateFd;
+use resmgr_sys::{Errno, Result, socket};
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+/// Whether an error means that nobody serves there (any more).
+pub(super) fn is_gone(errno: Errno) -> bool {
+    const GONE: [Errno; 5] = [
+        Errno::NOENT,
+        Errno::CONNREFUSED,
+        Errno::CONNRESET,
+        Errno::PIPE,
+        Errno::NOTCONN,
+    ];
+    GONE.contains(&errno)
+}
+
+/// A connection whose server is the directory's owner's.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) socket: PrivateFd,
+    pub(super) server: u32,
+    serial: u32,
+    /// Attachments whose caller gave up: should the answer still come, nobody wants the name.
+    given_up: Vec<u32>,
+}
+
+impl Link {
+    /// Connects and greets. Also returns how many names are kept for this process.
+    pub(super) fn open(dir: &RuntimeDir, deadline: Instant) -> Result<(Self, u32)> {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        // No time at all would mean no limit to the kernel.
+        let patience = patience.max(std::time::Duration::from_millis(1));
+        let socket =
+            socket::connect(&dir.entry(SOCKET), patience).map_err(|errno| match errno {
+                Errno::AGAIN => Errno::TIMEDOUT,
+                other => other,
+            })?;
+        let socket = PrivateFd::new(socket);
+        let server = socket::peer_credentials(socket.as_fd())?;
+        if server.uid != dir.owner_uid() {
+            tracing::warn!(
+                server.pid,
+                server.uid,
+                "the namespace is served by somebody else"
+            );
+            return Err(Errno::ACCES);
+        }
+        let mut link = Self {
+            socket,
+            server: server.pid,
+            serial: 0,
+            given_up: Vec::new(),
+        };
+        let hello = Request::Hello { version: VERSION };
+        let content = link.round_trip(&hello, deadline)??;
+        let kept = protocol::decode_kept(&content).map_err(|_| Errno::PROTO)?;
+        Ok((link, kept))
+    }
+
+    /// Whether the server has closed the connection, as far as can be seen now.
+    pub(super) fn is_over(&self) -> bool {
+        let ends = Ready::PEER_CLOSED;
+        matches!(
+            poll_one(self.socket.as_fd(), ends, Some(Instant::now())),
+            Ok(true)
+        )
+    }
+
+    /// Sends a request and waits for its answer. The outer error is the conversation's, the inner one the
+    /// server's.
+    pub(super) fn round_trip(
+        &mut self,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Result<Vec<u8>>> {
+        let serial = self.send(request, deadline)?;
+        let answer = self.receive(serial, deadline);
+        if answer == Err(Errno::TIMEDOUT) && matches!(request, Request::Attach { .. }) {
+            self.given_up.push(serial);
+        }
+        answer
+    }
+
+    fn send(&mut self, request: &Request, deadline: Instant) -> Result<u32> {
+        self.serial = self.serial.checked_add(1).unwrap_or(1);
+        let packet = request.encode(self.serial)?;
+        loop {
+            match socket::send(self.socket.as_fd(), &packet, &[]) {
+                Err(Errno::AGAIN) => {}
+                done => return done.map(|()| self.serial),
+            }
+            match poll_one(self.socket.as_fd(), Ready::OUT, Some(deadline)) {
+                Ok(true) | Err(Errno::INTR) => {}
+                Ok(false) => return Err(Errno::TIMEDOUT),
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    /// Waits for the answer with this serial; answers to calls that were given up are passed over.
+    fn receive(&mut self, serial: u32, deadline: Instant) -> Result<Result<Vec<u8>>> {
+        let mut buffer = [0; MOST];
+        loop {
+            let packet = socket::receive_until(self.socket.as_fd(), &mut buffer, Some(deadline))?;
+            let packet = buffer.get(..packet.len).ok_or(Errno::PROTO)?;
+            let (to, content) = protocol::decode_answer(packet).map_err(|_| Errno::PROTO)?;
+            match content {
+                Err(refused) if to == 0 => return Err(refused),
+                content if to == serial => return Ok(content.map(<[u8]>::to_vec)),
+                content => self.pass_over(to, content, deadline)?,
+            }
+        }
+    }
+
+    fn pass_over(&mut self, to: u32, content: Result<&[u8]>, deadline: Instant) -> Result<()> {
+        let Some(at) = self.given_up.iter().position(|serial| *serial == to) else {
+            return Ok(());
+        };
+        self.given_up.swap_remove(at);
+        let unwanted = content
+            .ok()
+            .and_then(|content| protocol::decode_attached(content).ok());
+        match unwanted.filter(|id| *id != AttachId(0)) {
+            Some(id) => self.send(&Request::Detach(id), deadline).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The server learns the end even if some forked child has a copy of the socket.
+impl Drop for Link {
+    fn drop(&mut self) {
+        if self.socket.is_ours() {
+            socket::shutdown(self.socket.as_fd());
+        }
+    }
+}

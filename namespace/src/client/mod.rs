@@ -1,0 +1,370 @@
+//! [`Session`]: a process's conversation with one namespace, across all who serve it one after another.
+//!
+//! One per process and directory. It may be shared by threads; one call is under way at a time, and the
+//! others wait for their turn, each until its own deadline. When the server has gone, whoever notices
+//! first finds or starts the next one and attaches everything of this process again, in order and with
+//! the same ids, before any other request: so a caller never sees a namespace that lacks its own names.
+//!
+//! A forked child has none of its parent's names and must open a session of its own; calls on the
+//! parent's fail there with `EBADF` ([`Session::is_ours`]).
+//!
+//! Failures: the server's errno as it is; `ETIMEDOUT` when the deadline passes (a server that does not
+//! run, or none that can be started); `EPROTO` when what answers is no namespace.
+
+mod link;
+
+use crate::StartError;
+use crate::directory::RuntimeDir;
+use crate::launch::{self, Started};
+use crate::path::Pathname;
+use crate::protocol::{self, Request};
+use crate::registration::{Attach, AttachId, Entry, FileType};
+use crate::tree::Listing;
+use link::{Link, is_gone};
+use resmgr_sys::fork::{self, PrivateFd};
+use resmgr_sys::{Errno, Result};
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a call waits, unless [`Session::set_patience`] says otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Servers that may go during one call before it gives up: that many deaths are a fault of the call.
+const SERVERS: usize = 8;
+/// Pauses between attempts to reach a server that somebody else is starting.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// What to do when nobody serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absent {
+    /// Start a server.
+    Start,
+    /// Wait for somebody to do so.
+    Wait,
+    /// Fail.
+    Fail,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    link: Option<Link>,
+    names: BTreeMap<AttachId, Attach>,
+    listens: bool,
+}
+
+/// A process's conversation with the namespace of one directory.
+#[derive(Debug)]
+pub struct Session {
+    dir: RuntimeDir,
+    generation: u32,
+    absent: Absent,
+    patience: Mutex<Duration>,
+    /// Whether a call is under way. A flag and not the lock below, because waiting for a turn has a deadline.
+    busy: Mutex<bool>,
+    turn: Condvar,
+    /// Locked only by whoever has the turn.
+    state: Mutex<State>,
+}
+
+/// The right to talk to the server.
+struct Turn<'a> {
+    session: &'a Session,
+    state: MutexGuard<'a, State>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self
+            .session
+            .busy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = false;
+        self.session.turn.notify_one();
+    }
+}
+
+impl Session {
+    /// Reaches the directory's server, and starts one if there is none and the directory is the caller's.
+    ///
+    /// # Errors
+    /// [`StartError::Nobody`]: nobody serves a directory that is not the caller's.
+    pub fn open(dir: &RuntimeDir) -> Result<Self, StartError> {
+        Self::begin(dir, Absent::Start)
+    }
+
+    /// Reaches the directory's server, and starts none: for programs that only look.
+    ///
+    /// # Errors
+    /// [`StartError::Nobody`]: nobody serves it.
+    pub fn connect(dir: &RuntimeDir) -> Result<Self, StartError> {
+        Self::begin(dir, Absent::Fail)
+    }
+
+    fn begin(dir: &RuntimeDir, absent: Absent) -> Result<Self, StartError> {
+        let own = dir.is_own();
+        let first = if own { absent } else { Absent::Fail };
+        let mut state = State::default();
+        restore(dir, &mut state, first, Instant::now() + PATIENCE)?;
+        // A server of somebody else's directory may be followed by another; its owner starts that one.
+        let absent = if absent == Absent::Start && !own {
+            Absent::Wait
+        } else {
+            absent
+        };
+        Ok(Self {
+            dir: dir.clone(),
+            generation: fork::generation(),
+            absent,
+            patience: Mutex::new(PATIENCE),
+            busy: Mutex::new(false),
+            turn: Condvar::new(),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &RuntimeDir {
+        &self.dir
+    }
+
+    /// Whether this process opened it; a forked child's copy is of no use.
+    pub fn is_ours(&self) -> bool {
+        self.generation == fork::generation()
+    }
+
+    /// Sets how long a call may wait.
+    pub fn set_patience(&self, patience: Duration) {
+        *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = patience;
+    }
+
+    /// Registers a path. The name lives until it is detached, the session is dropped, or the process ends.
+    ///
+    /// # Errors
+    /// - `EBUSY`: exclusive, and the path is taken.
+    /// - `EINVAL`: both BEFORE and AFTER, or no channel.
+    /// - `EACCES`: the namespace is somebody else's.
+    /// - `EAGAIN`, `ENFILE`: too many names of this process; of all.
+    #[doc(alias = "resmgr_attach")]
+    #[doc(alias = "name_attach")]
+    pub fn attach(&self, attach: &Attach) -> Result<AttachId> {
+        let request = Request::Attach {
+            id: AttachId(0),
+            attach: Ok(attach.clone()),
+        };
+        let deadline = self.deadline();
+        let mut turn = self.turn(deadline)?;
+        let content = self.ask(&mut turn.state, &request, deadline)?;
+        let id = protocol::decode_attached(&content).map_err(|_| Errno::PROTO)?;
+        turn.state.names.insert(id, attach.clone());
+        Ok(id)
+    }
+
+    /// Takes a registration back.
+    ///
+    /// # Errors
+    /// - `ENOENT`: it is not one of this session's.
+    #[doc(alias = "resmgr_detach")]
+    pub fn detach(&self, id: AttachId) -> Result<()> {
+        let deadline = self.deadline();
+        let mut turn = self.turn(deadline)?;
+        self.ask(&mut turn.state, &Request::Detach(id), deadline)?;
+        turn.state.names.remove(&id);
+        Ok(())
+    }
+
+    /// All registrations that a path leads to, the first to be asked first.
+    ///
+    /// # Errors
+    /// - `ENOENT`: there is none.
+    /// - `ENOTDIR`: what is registered at the beginning of the path is no directory.
+    pub fn resolve(&self, path: &Pathname, file_type: FileType) -> Result<Vec<Entry>> {
+        let content = self.call(&Request::Resolve {
+            file_type,
+            path: Ok(path.clone()),
+        })?;
+        protocol::decode_entries(&content).map_err(|_| Errno::PROTO)
+    }
+
+    /// A page of the names below a path: those behind `after`, or the first ones when it is empty.
+    ///
+    /// # Errors
+    /// - `ENOENT`: the path is neither registered nor the parent of something that is.
+    pub fn list(&self, path: &Pathname, after: &[u8]) -> Result<Listing> {
+        let content = self.call(&Request::List {
+            after: after.to_vec(),
+            path: Ok(path.clone()),
+        })?;
+        protocol::decode_listing(&content).map_err(|_| Errno::PROTO)
+    }
+
+    /// Says that this process has a socket `p/PID`, which is to be removed when the process ends.
+    pub fn serve(&self) -> Result<()> {
+        let deadline = self.deadline();
+        let mut turn = self.turn(deadline)?;
+        self.ask(&mut turn.state, &Request::Serve, deadline)?;
+        turn.state.listens = true;
+        Ok(())
+    }
+
+    /// Makes sure that somebody serves, and has this process's names.
+    pub fn recover(&self) -> Result<()> {
+        let deadline = self.deadline();
+        let mut turn = self.turn(deadline)?;
+        self.ready(&mut turn.state, deadline).map(drop)
+    }
+
+    /// A descriptor that hangs up when the server goes: poll it for that (not for data), then call
+    /// [`recover`](Self::recover) and take a new one.
+    pub fn watch_fd(&self) -> Result<PrivateFd> {
+        let deadline = self.deadline();
+        let mut turn = self.turn(deadline)?;
+        let link = self.ready(&mut turn.state, deadline)?;
+        Ok(PrivateFd::new(link.socket.as_fd().try_clone_to_owned()?))
+    }
+
+    /// The process that serves now.
+    pub fn server_pid(&self) -> Result<u32> {
+        let deadline = self.deadline();
+        let mut turn = self.turn(deadline)?;
+        self.ready(&mut turn.state, deadline)
+            .map(|link| link.server)
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + *self.patience.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self, deadline: Instant) -> Result<Turn<'_>> {
+        if !self.is_ours() {
+            return Err(Errno::BADF);
+        }
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        while *busy {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Errno::TIMEDOUT);
+            }
+            let waited = self.turn.wait_timeout(busy, left);
+            busy = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *busy = true;
+        drop(busy);
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Turn {
+            session: self,
+            state,
+        })
+    }
+
+    fn call(&self, request: &Request) -> Result<Vec<u8>> {
+        let deadline = self.deadline();
+        let mut turn = self.turn(deadline)?;
+        self.ask(&mut turn.state, request, deadline)
+    }
+
+    /// Asks whoever serves; asks the next one when that one goes before it answers.
+    fn ask(&self, state: &mut State, request: &Request, deadline: Instant) -> Result<Vec<u8>> {
+        for _ in 0..SERVERS {
+            match self.linked(state, deadline)?.round_trip(request, deadline) {
+                Ok(answer) => return answer,
+                Err(Errno::TIMEDOUT) => return Err(Errno::TIMEDOUT),
+                Err(errno) => {
+                    state.link = None;
+                    if !is_gone(errno) {
+                        return Err(errno);
+                    }
+                }
+            }
+        }
+        Err(Errno::CONNRESET)
+    }
+
+    /// The link, made anew if the server has gone.
+    fn ready<'a>(&self, state: &'a mut State, deadline: Instant) -> Result<&'a mut Link> {
+        if state.link.as_ref().is_some_and(Link::is_over) {
+            state.link = None;
+        }
+        self.linked(state, deadline)
+    }
+
+    /// The link, made anew if it is known to be over. A request finds out by itself: looking first would
+    /// be a system call more for each.
+    fn linked<'a>(&self, state: &'a mut State, deadline: Instant) -> Result<&'a mut Link> {
+        if state.link.is_none() {
+            restore(&self.dir, state, self.absent, deadline)?;
+        }
+        state.link.as_mut().ok_or(Errno::CONNRESET)
+    }
+}
+
+/// Reaches a server and gives it everything that this process has.
+fn restore(
+    dir: &RuntimeDir,
+    state: &mut State,
+    absent: Absent,
+    deadline: Instant,
+) -> Result<(), StartError> {
+    for _ in 0..SERVERS {
+        let (mut link, kept) = reach(dir, absent, deadline)?;
+        match hand_over(&mut link, state, kept, deadline) {
+            Ok(()) => {
+                state.link = Some(link);
+                return Ok(());
+            }
+            Err(errno) if is_gone(errno) => {}
+            Err(errno) => return Err(StartError::system("connect to", dir.path(), errno)),
+        }
+    }
+    Err(StartError::system(
+        "connect to",
+        dir.path(),
+        Errno::CONNRESET,
+    ))
+}
+
+fn hand_over(link: &mut Link, state: &State, kept: u32, deadline: Instant) -> Result<()> {
+    for (id, attach) in &state.names {
+        let request = Request::Attach {
+            id: *id,
+            attach: Ok(attach.clone()),
+        };
+        if let Err(errno) = link.round_trip(&request, deadline)? {
+            // Only possible where the journal was lost: somebody else was faster.
+            tracing::warn!(path = %attach.path, %errno, "a name did not survive its server");
+        }
+    }
+    if state.listens {
+        link.round_trip(&Request::Serve, deadline)??;
+    }
+    if kept > 0 {
+        link.round_trip(&Request::Settled, deadline)??;
+    }
+    Ok(())
+}
+
+fn reach(dir: &RuntimeDir, absent: Absent, deadline: Instant) -> Result<(Link, u32), StartError> {
+    let failed = |errno| StartError::system("connect to", dir.path(), errno);
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match Link::open(dir, deadline) {
+            Ok(link) => return Ok(link),
+            Err(errno) if is_gone(errno) => {}
+            Err(errno) => return Err(failed(errno)),
+        }
+        if absent == Absent::Fail {
+            return Err(StartError::Nobody {
+                path: dir.path().into(),
+            });
+        }
+        if Instant::now() >= deadline {
+            return Err(failed(Errno::TIMEDOUT));
+        }
+        if absent == Absent::Start && launch::start(dir, deadline)? == Started::Ready {
+            continue;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,395 @@
+//! The messages between a client and whoever serves: one packet each way, at most [`MOST`] bytes.
+//!
+//! Numbers are little-endian. A request is `op u8, zero u8, zero u16, serial u32`, then what its kind
+//! needs, and a path or name as the rest of the packet. An answer is `errno u32, serial u32` (errno 0:
+//! done), then its content. The serial comes back as it was sent, so a client can tell the answer to a
+//! call that it gave up from the next one's. An answer with serial 0, which no request carries, refuses
+//! the conversation itself.
+//!
+//! Decoding checks every length and number; whatever does not decode is a breach ([`Malformed`]), which
+//! ends the conversation. A path that decodes but is no good (too long, relative) is not a breach: it is
+//! kept as the errno that the request will be answered with.
+
+use crate::path::{NAME_MAX, Pathname};
+use crate::registration::{Attach, AttachFlags, AttachId, Entry, FileType, Name, NameKind};
+use crate::tree::Listing;
+use resmgr_sys::{Errno, Result};
+
+/// The largest packet.
+pub const MOST: usize = 8192;
+/// The protocol's version; others are refused with `EPROTONOSUPPORT`.
+pub const VERSION: u32 = 1;
+/// The most entries that one resolution answers.
+pub const MOST_ENTRIES: usize = (MOST - ANSWER_HEAD - 2) / ENTRY;
+
+const MAGIC: u32 = u32::from_le_bytes(*b"rmns");
+const ANSWER_HEAD: usize = 8;
+const ENTRY: usize = 28;
+
+/// What arrived is not of this protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed message")]
+pub struct Malformed;
+
+/// What a client asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// The first of a conversation. Answered with the number of names kept for this process.
+    Hello {
+        /// The client's [`VERSION`].
+        version: u32,
+    },
+    /// Register. Answered with the id.
+    Attach {
+        /// 0 for a new registration; else one that an earlier server gave, to be had again.
+        id: AttachId,
+        /// What to register, unless its path is no good.
+        attach: Result<Attach>,
+    },
+    /// Take a registration back.
+    Detach(AttachId),
+    /// Which registrations a path leads to.
+    Resolve {
+        /// The type of file that is wanted.
+        file_type: FileType,
+        /// The path, unless it is no good.
+        path: Result<Pathname>,
+    },
+    /// A page of a path's children.
+    List {
+        /// The last name of the page before; empty for the first.
+        after: Vec<u8>,
+        /// The path, unless it is no good.
+        path: Result<Pathname>,
+    },
+    /// This process has a socket `p/PID`, which must go when the process does.
+    Serve,
+    /// Everything that this process wants kept has been attached again: what else was kept may go.
+    Settled,
+}
+
+const HELLO: u8 = 1;
+const ATTACH: u8 = 2;
+const DETACH: u8 = 3;
+const RESOLVE: u8 = 4;
+const LIST: u8 = 5;
+const SERVE: u8 = 6;
+const SETTLED: u8 = 7;
+
+impl Request {
+    /// The packet for this request.
+    ///
+    /// # Errors
+    /// The path's own, if it is no good.
+    pub fn encode(&self, serial: u32) -> Result<Vec<u8>> {
+        let mut out = Writer::default();
+        match self {
+            Self::Hello { version } => out.head(HELLO, serial).u32(MAGIC).u32(*version),
+            Self::Attach { id, attach } => {
+                let attach = attach.as_ref().map_err(|errno| *errno)?;
+                out.head(ATTACH, serial)
+                    .u64(id.0)
+                    .i32(attach.chid)
+                    .u32(attach.handle);
+                out.i32(attach.file_type.0).u32(attach.flags.bits());
+                out.u32(attach.exclusive.into()).path(&attach.path)
+            }
+            Self::Detach(id) => out.head(DETACH, serial).u64(id.0),
+            Self::Resolve { file_type, path } => {
+                let path = path.as_ref().map_err(|errno| *errno)?;
+                out.head(RESOLVE, serial).i32(file_type.0).path(path)
+            }
+            Self::List { after, path } => {
+                let path = path.as_ref().map_err(|errno| *errno)?;
+                let len = u8::try_from(after.len()).map_err(|_| Errno::NAMETOOLONG)?;
+                out.head(LIST, serial).u8(len).bytes(after).path(path)
+            }
+            Self::Serve => out.head(SERVE, serial),
+            Self::Settled => out.head(SETTLED, serial),
+        };
+        Ok(out.0)
+    }
+
+    /// The request in a packet, and its serial.
+    pub fn decode(packet: &[u8]) -> Result<(u32, Self), Malformed> {
+        let mut from = Reader(packet);
+        let (op, zeros) = (from.u8()?, [from.u8()?, from.u8()?, from.u8()?]);
+        let serial = from.u32()?;
+        if zeros != [0; 3] || serial == 0 {
+            return Err(Malformed);
+        }
+        let request = match op {
+            HELLO if from.u32()? != MAGIC => return Err(Malformed),
+            HELLO => Self::Hello {
+                version: from.u32()?,
+            },
+            ATTACH => from.attach()?,
+            DETACH => Self::Detach(AttachId(from.u64()?)),
+            RESOLVE => Self::Resolve {
+                file_type: FileType(from.i32()?),
+                path: from.path(),
+            },
+            LIST => {
+                let len = from.u8()?.into();
+                Self::List {
+                    after: from.bytes(len)?.to_vec(),
+                    path: from.path(),
+                }
+            }
+            SERVE => Self::Serve,
+            SETTLED => Self::Settled,
+            _ => return Err(Malformed),
+        };
+        from.end()?;
+        Ok((serial, request))
+    }
+}
+
+/// What comes back when a request was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing to say.
+    Done,
+    /// To `Hello`: how many names are kept for this process until it attaches them again.
+    Kept(u32),
+    /// To `Attach`.
+    Attached(AttachId),
+    /// To `Resolve`.
+    Entries(Vec<Entry>),
+    /// To `List`.
+    Listing(Listing),
+}
+
+/// The packet for an answer. A listing that does not fit is cut, and says that there is more.
+pub fn encode_answer(serial: u32, answer: &Result<Answer>) -> Vec<u8> {
+    let mut out = Writer::default();
+    let errno = answer
+        .as_ref()
+        .err()
+        .map_or(0, |errno| errno.raw().cast_unsigned());
+    out.u32(errno).u32(serial);
+    match answer {
+        Err(_) | Ok(Answer::Done) => {}
+        Ok(Answer::Kept(count)) => {
+            out.u32(*count);
+        }
+        Ok(Answer::Attached(id)) => {
+            out.u64(id.0);
+        }
+        Ok(Answer::Entries(entries)) => {
+            let entries = entries.get(..MOST_ENTRIES).unwrap_or(entries);
+            out.u16(u16::try_from(entries.len()).unwrap_or(0));
+            for entry in entries {
+                out.entry(entry);
+            }
+        }
+        Ok(Answer::Listing(listing)) => out.listing(listing),
+    }
+    out.0
+}
+
+/// An answer's head: the serial, and the content if the request was done.
+pub fn decode_answer(packet: &[u8]) -> Result<(u32, Result<&[u8]>), Malformed> {
+    let mut from = Reader(packet);
+    let (errno, serial) = (from.u32()?, from.u32()?);
+    if errno == 0 {
+        return Ok((serial, Ok(from.0)));
+    }
+    let errno = i32::try_from(errno)
+        .ok()
+        .and_then(Errno::from_raw)
+        .ok_or(Malformed)?;
+    Ok((serial, Err(errno)))
+}
+
+/// The content of the answer to `Hello`.
+pub fn decode_kept(content: &[u8]) -> Result<u32, Malformed> {
+    let mut from = Reader(content);
+    let kept = from.u32()?;
+    from.end().map(|()| kept)
+}
+
+/// The content of the answer to `Attach`.
+pub fn decode_attached(content: &[u8]) -> Result<AttachId, Malformed> {
+    let mut from = Reader(content);
+    let id = AttachId(from.u64()?);
+    from.end().map(|()| id)
+}
+
+/// The content of the answer to `Resolve`.
+pub fn decode_entries(content: &[u8]) -> Result<Vec<Entry>, Malformed> {
+    let mut from = Reader(content);
+    let count = from.u16()?;
+    let entries = (0..count).map(|_| from.entry()).collect::<Result<_, _>>()?;
+    from.end().map(|()| entries)
+}
+
+/// The content of the answer to `List`.
+pub fn decode_listing(content: &[u8]) -> Result<Listing, Malformed> {
+    let mut from = Reader(content);
+    let here = from.kind()?;
+    let more = from.flag()?;
+    let mut names = Vec::new();
+    while !from.0.is_empty() {
+        let (kind, len) = (from.kind()?, from.u8()?.into());
+        names.push(Name {
+            kind,
+            name: from.bytes(len)?.to_vec(),
+        });
+    }
+    Ok(Listing { here, names, more })
+}
+
+/// Bytes to be sent.
+#[derive(Default)]
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+    fn u8(&mut self, value: u8) -> &mut Self {
+        self.bytes(&[value])
+    }
+    fn u16(&mut self, value: u16) -> &mut Self {
+        self.bytes(&value.to_le_bytes())
+    }
+    fn u32(&mut self, value: u32) -> &mut Self {
+        self.bytes(&value.to_le_bytes())
+    }
+    fn i32(&mut self, value: i32) -> &mut Self {
+        self.bytes(&value.to_le_bytes())
+    }
+    fn u64(&mut self, value: u64) -> &mut Self {
+        self.bytes(&value.to_le_bytes())
+    }
+    fn head(&mut self, op: u8, serial: u32) -> &mut Self {
+        self.bytes(&[op, 0, 0, 0]).u32(serial)
+    }
+    /// Always the last of a packet.
+    fn path(&mut self, path: &Pathname) -> &mut Self {
+        self.bytes(path.as_bytes())
+    }
+    fn entry(&mut self, entry: &Entry) -> &mut Self {
+        self.u32(entry.nd)
+            .u32(entry.pid)
+            .i32(entry.chid)
+            .u32(entry.handle);
+        self.i32(entry.file_type.0)
+            .u32(entry.flags.bits())
+            .u16(entry.prefix_len)
+            .u16(0)
+    }
+    fn listing(&mut self, listing: &Listing) {
+        self.u8(listing.here.bits());
+        let more = self.0.len();
+        self.u8(listing.more.into());
+        for Name { name, kind } in &listing.names {
+            let Ok(len) = u8::try_from(name.len()) else {
+                continue;
+            };
+            if self.0.len() + 2 + name.len() > MOST {
+                self.0[more] = 1;
+                return;
+            }
+            self.u8(kind.bits()).u8(len).bytes(name);
+        }
+    }
+}
+
+/// Bytes that arrived. Nothing is read beyond their end.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (first, rest) = self.0.split_first_chunk().ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(*first)
+    }
+    fn bytes(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+        let (first, rest) = self.0.split_at_checked(len).ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(first)
+    }
+    fn u8(&mut self) -> Result<u8, Malformed> {
+        self.array().map(u8::from_le_bytes)
+    }
+    fn u16(&mut self) -> Result<u16, Malformed> {
+        self.array().map(u16::from_le_bytes)
+    }
+    fn u32(&mut self) -> Result<u32, Malformed> {
+        self.array().map(u32::from_le_bytes)
+    }
+    fn i32(&mut self) -> Result<i32, Malformed> {
+        self.array().map(i32::from_le_bytes)
+    }
+    fn u64(&mut self) -> Result<u64, Malformed> {
+        self.array().map(u64::from_le_bytes)
+    }
+    fn flag(&mut self) -> Result<bool, Malformed> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Malformed),
+        }
+    }
+    fn kind(&mut self) -> Result<NameKind, Malformed> {
+        NameKind::from_bits(self.u8()?).ok_or(Malformed)
+    }
+    fn flags(&mut self) -> Result<AttachFlags, Malformed> {
+        AttachFlags::from_bits(self.u32()?).ok_or(Malformed)
+    }
+    /// The rest of the packet.
+    fn path(&mut self) -> Result<Pathname> {
+        Pathname::new(std::mem::take(&mut self.0))
+    }
+    fn attach(&mut self) -> Result<Request, Malformed> {
+        let id = AttachId(self.u64()?);
+        let (chid, handle) = (self.i32()?, self.u32()?);
+        let (file_type, flags) = (FileType(self.i32()?), self.flags()?);
+        let exclusive = match self.u32()? {
+            0 => false,
+            1 => true,
+            _ => return Err(Malformed),
+        };
+        let attach = self.path().map(|path| Attach {
+            path,
+            chid,
+            handle,
+            file_type,
+            flags,
+            exclusive,
+        });
+        Ok(Request::Attach { id, attach })
+    }
+    fn entry(&mut self) -> Result<Entry, Malformed> {
+        let (nd, pid, chid, handle) = (self.u32()?, self.u32()?, self.i32()?, self.u32()?);
+        let (file_type, flags) = (FileType(self.i32()?), self.flags()?);
+        let (prefix_len, _) = (self.u16()?, self.u16()?);
+        Ok(Entry {
+            nd,
+            pid,
+            chid,
+            handle,
+            file_type,
+            flags,
+            prefix_len,
+        })
+    }
+    fn end(&self) -> Result<(), Malformed> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Malformed)
+        }
+    }
+}
+
+/// How many names certainly fit into one page.
+pub(crate) const PAGE: usize = MOST / 8;
+
+const _: () = assert!(NAME_MAX <= u8::MAX as usize, "a name's length is one byte");
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,452 @@
+//! [`Server`]: answers for one runtime directory. Embeddable in any process, also in one that may fork.
+//!
+//! One thread, one epoll set, no runtime: a library that serves inside somebody's program must not bring
+//! threads, timers and descriptors of its own into a process that may fork or exec at any moment, and
+//! must cost nothing while nobody asks. So it sleeps without a timeout; only the countdown to an idle
+//! exit (and the pause after running out of descriptors) has one.
+//!
+//! Invariants:
+//! - It serves only while it holds the directory's lock.
+//! - It never waits for a client: sends do not block, and a client whose queue is full loses its
+//!   connection, as does one that sends what the protocol does not know.
+//! - Names go when their session ends, and when their process dies, whichever comes first; the process is
+//!   watched by pidfd, because a forked child may keep its socket open.
+//! - Every table has a bound ([`Config`]).
+//!
+//! Failures: [`StartError`] when it cannot begin; afterwards an `Errno` only if waiting itself fails.
+
+mod holding;
+mod registry;
+
+use crate::StartError;
+use crate::directory::RuntimeDir;
+use crate::protocol::{Answer, MOST, PAGE, Request, VERSION, encode_answer};
+use crate::registration::AttachId;
+use holding::Holding;
+use registry::Registry;
+use resmgr_sys::epoll::{Epoll, Event, Ready};
+use resmgr_sys::fork::PrivateFd;
+use resmgr_sys::{Errno, Result, socket};
+use slab::Slab;
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+/// The socket's name in the directory.
+pub(crate) const SOCKET: &str = "ns";
+/// Requests of one session that are answered before the others get their turn.
+const TURN: usize = 16;
+/// How long the listener rests when this process has no descriptor left.
+const REST: Duration = Duration::from_millis(100);
+
+const LISTENER: u64 = 0;
+const STOP: u64 = 1;
+const SESSION: u64 = 1 << 32;
+const PROCESS: u64 = 2 << 32;
+
+/// Bounds, and when to leave.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Leave after so long without any session or kept name; `None`: never.
+    pub idle: Option<Duration>,
+    /// Conversations at once. More are refused with `ENFILE`; users other than the owner get at most a
+    /// quarter of them each.
+    pub sessions: usize,
+    /// Names of one session; more get `EAGAIN`.
+    pub names_per_session: usize,
+    /// Names altogether; more get `ENFILE`.
+    pub names: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            idle: Some(Duration::from_secs(10)),
+            sessions: 16_384,
+            names_per_session: 1 << 20,
+            names: 1 << 22,
+        }
+    }
+}
+
+/// Why [`Server::run`] came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nobody needed it for [`Config::idle`].
+    Idle,
+    /// The stop descriptor became readable.
+    Stopped,
+}
+
+/// One client's conversation.
+#[derive(Debug)]
+struct Session {
+    socket: PrivateFd,
+    process: usize,
+    uid: u32,
+    greeted: bool,
+    names: BTreeSet<AttachId>,
+}
+
+/// The one that serves.
+#[derive(Debug)]
+pub struct Server {
+    dir: RuntimeDir,
+    config: Config,
+    listener: PrivateFd,
+    epoll: Epoll,
+    sessions: Slab<Session>,
+    per_uid: HashMap<u32, usize>,
+    registry: Registry,
+    breaches: u64,
+    /// Set while the listener rests.
+    resume: Option<Instant>,
+    idle_since: Instant,
+    /// Dropped last: until then nobody else serves.
+    _holding: Holding,
+}
+
+impl Server {
+    /// Takes the directory's lock, the names that a predecessor left, and the socket.
+    ///
+    /// # Errors
+    /// [`StartError::Served`]: another process (or thread of this one) serves it.
+    pub fn new(dir: &RuntimeDir, config: Config) -> Result<Self, StartError> {
+        let failed = |errno| StartError::system("serve", dir.path(), errno);
+        if !dir.is_own() {
+            return Err(failed(Errno::PERM));
+        }
+        let holding = Holding::take(dir)?;
+        let epoll = Epoll::new().map_err(failed)?;
+        let registry = Registry::load(dir, config);
+        for (key, process) in &registry.processes {
+            epoll
+                .add(&process.pidfd, PROCESS | key as u64, Ready::IN)
+                .map_err(failed)?;
+        }
+        let listener = listen(dir).map_err(failed)?;
+        epoll.add(&listener, LISTENER, Ready::IN).map_err(failed)?;
+        Ok(Self {
+            dir: dir.clone(),
+            config,
+            listener,
+            epoll,
+            sessions: Slab::new(),
+            per_uid: HashMap::new(),
+            registry,
+            breaches: 0,
+            resume: None,
+            idle_since: Instant::now(),
+            _holding: holding,
+        })
+    }
+
+    /// Serves until `stop` becomes readable, or until nobody needs it.
+    pub fn run(&mut self, stop: Option<BorrowedFd<'_>>) -> Result<Ended> {
+        if let Some(stop) = stop {
+            self.epoll.add(stop, STOP, Ready::IN)?;
+        }
+        self.idle_since = Instant::now();
+        let mut events = Vec::new();
+        loop {
+            match self.epoll.wait(self.deadline(), &mut events) {
+                Ok(()) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+            if events.iter().any(|event| event.token == STOP) {
+                return Ok(Ended::Stopped);
+            }
+            self.round(&events);
+            if self.is_over() {
+                return Ok(Ended::Idle);
+            }
+        }
+    }
+
+    /// How many conversations ended because of what the client sent.
+    pub fn breaches(&self) -> u64 {
+        self.breaches
+    }
+
+    /// Deaths and ends first and new clients last, so that a slot freed in this round is not taken again
+    /// while an event for its former owner is still to come.
+    fn round(&mut self, events: &[Event]) {
+        for event in events {
+            let slot = usize::try_from(event.token & u64::from(u32::MAX)).unwrap_or(usize::MAX);
+            match event.token & !u64::from(u32::MAX) {
+                SESSION => self.converse(slot),
+                PROCESS => self.bury(slot),
+                _ => {}
+            }
+        }
+        if self.resume.is_some_and(|at| at <= Instant::now()) {
+            self.resume = None;
+            let _ = self.epoll.add(&self.listener, LISTENER, Ready::IN);
+        }
+        if events.iter().any(|event| event.token == LISTENER) {
+            self.accept();
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.sessions.is_empty() && self.registry.kept() == 0
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let leave = self
+            .config
+            .idle
+            .filter(|_| self.is_idle())
+            .map(|idle| self.idle_since + idle);
+        leave.into_iter().chain(self.resume).min()
+    }
+
+    /// A client that connects from here on finds a closed door, and looks for the next server.
+    fn is_over(&mut self) -> bool {
+        let Some(idle) = self.config.idle.filter(|_| self.is_idle()) else {
+            return false;
+        };
+        if self.idle_since.elapsed() < idle {
+            return false;
+        }
+        self.accept();
+        self.is_idle()
+    }
+
+    fn accept(&mut self) {
+        for _ in 0..TURN {
+            match socket::accept(self.listener.as_fd()) {
+                Ok(Some(client)) => self.admit(client),
+                Ok(None) => return,
+                Err(errno) => {
+                    tracing::warn!(%errno, "no more clients can be let in for now");
+                    let _ = self.epoll.remove(&self.listener);
+                    self.resume = Some(Instant::now() + REST);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Lets a client in if the kernel says who it is and there is room; otherwise its end is dropped here.
+    fn admit(&mut self, client: OwnedFd) {
+        let Ok(peer) = socket::peer_credentials(client.as_fd()) else {
+            return;
+        };
+        let Ok(pidfd) = socket::peer_pidfd(client.as_fd()) else {
+            return;
+        };
+        if !pidfd.is_alive() {
+            return;
+        }
+        if !self.has_room(peer.uid) {
+            tracing::warn!(peer.pid, peer.uid, "too many sessions");
+            let _ = socket::send(client.as_fd(), &encode_answer(0, &Err(Errno::NFILE)), &[]);
+            return;
+        }
+        // The number may be a dead one's whose end is still to be noticed: this peer lives.
+        let former = self.registry.known(peer.pid);
+        if let Some(dead) = former.filter(|key| !self.registry.processes[*key].pidfd.is_alive()) {
+            self.bury(dead);
+        }
+        let (process, is_new) = self.registry.process_of(peer.pid, pidfd);
+        let slot = self.sessions.insert(Session {
+            socket: PrivateFd::new(client),
+            process,
+            uid: peer.uid,
+            greeted: false,
+            names: BTreeSet::new(),
+        });
+        self.registry.processes[process].sessions.push(slot);
+        *self.per_uid.entry(peer.uid).or_default() += 1;
+        let pidfd = &self.registry.processes[process].pidfd;
+        let watched = if is_new {
+            self.epoll.add(pidfd, PROCESS | process as u64, Ready::IN)
+        } else {
+            Ok(())
+        };
+        let session = &self.sessions[slot].socket;
+        if watched
+            .and_then(|()| self.epoll.add(session, SESSION | slot as u64, Ready::IN))
+            .is_err()
+        {
+            self.close(slot);
+        }
+    }
+
+    fn has_room(&self, uid: u32) -> bool {
+        let same = self.per_uid.get(&uid).copied().unwrap_or(0);
+        let own = uid == self.dir.owner_uid() || uid == 0;
+        self.sessions.len() < self.config.sessions && (own || same < self.config.sessions / 4)
+    }
+
+    /// A process has died: its sessions, its names and its socket go.
+    fn bury(&mut self, process: usize) {
+        let Some(dead) = self.registry.processes.get(process) else {
+            return;
+        };
+        if dead.pidfd.is_alive() {
+            return;
+        }
+        tracing::debug!(pid = dead.pid, "gone");
+        for slot in dead.sessions.clone() {
+            self.close(slot);
+        }
+        if let Some(dead) = self.registry.processes.get(process) {
+            let _ = self.epoll.remove(&dead.pidfd);
+            self.registry.died(process);
+        }
+        self.idle_since = Instant::now();
+    }
+
+    /// Ends a conversation, and with it its names; with the last one a process is forgotten, unless
+    /// something of it must go when it dies.
+    fn close(&mut self, slot: usize) {
+        let session = self.sessions.remove(slot);
+        let _ = self.epoll.remove(&session.socket);
+        self.registry.forget(session.names);
+        if let Some(count) = self.per_uid.get_mut(&session.uid) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_uid.remove(&session.uid);
+            }
+        }
+        let process = &mut self.registry.processes[session.process];
+        process.sessions.retain(|other| *other != slot);
+        if self.registry.is_stranger(session.process) {
+            let _ = self
+                .epoll
+                .remove(&self.registry.processes[session.process].pidfd);
+            self.registry.died(session.process);
+        }
+        self.idle_since = Instant::now();
+    }
+
+    /// Answers what a client has sent.
+    fn converse(&mut self, slot: usize) {
+        let mut buffer = [0; MOST];
+        for _ in 0..TURN {
+            let Some(session) = self.sessions.get(slot) else {
+                return;
+            };
+            match socket::receive(session.socket.as_fd(), &mut buffer) {
+                Ok(packet) if packet.len == 0 && packet.fds.is_empty() => return self.close(slot),
+                Ok(packet) if packet.truncated || !packet.fds.is_empty() => {
+                    return self.breach(slot);
+                }
+                Ok(packet) => {
+                    if !self.serve(slot, &buffer[..packet.len]) {
+                        return;
+                    }
+                }
+                Err(Errno::AGAIN | Errno::INTR) => return,
+                Err(_) => return self.close(slot),
+            }
+        }
+    }
+
+    /// One request; false when the session has ended over it.
+    fn serve(&mut self, slot: usize, packet: &[u8]) -> bool {
+        let session = &mut self.sessions[slot];
+        let Ok((serial, request)) = Request::decode(packet) else {
+            self.breach(slot);
+            return false;
+        };
+        let greeting = matches!(request, Request::Hello { .. });
+        if greeting == session.greeted {
+            self.breach(slot);
+            return false;
+        }
+        session.greeted = true;
+        let answer = self.answer(slot, request);
+        let refused = greeting && answer.is_err();
+        let packet = encode_answer(serial, &answer);
+        let sent = socket::send(self.sessions[slot].socket.as_fd(), &packet, &[]);
+        if refused || sent.is_err() {
+            self.close(slot);
+            return false;
+        }
+        true
+    }
+
+    fn breach(&mut self, slot: usize) {
+        let session = &self.sessions[slot];
+        let pid = self.registry.processes[session.process].pid;
+        self.breaches += 1;
+        tracing::warn!(
+            pid,
+            uid = session.uid,
+            count = self.breaches,
+            "malformed message"
+        );
+        self.close(slot);
+    }
+
+    fn answer(&mut self, slot: usize, request: Request) -> Result<Answer> {
+        let session = &mut self.sessions[slot];
+        let process = session.process;
+        match request {
+            Request::Hello { version: VERSION } => Ok(Answer::Kept(self.registry.kept_of(process))),
+            Request::Hello { .. } => Err(Errno::PROTONOSUPPORT),
+            Request::Attach { id, attach } => {
+                let attach = attach?;
+                if session.uid != self.dir.owner_uid() && session.uid != 0 {
+                    return Err(Errno::ACCES);
+                }
+                let names = &mut session.names;
+                self.registry
+                    .attach(process, names, id, &attach)
+                    .map(Answer::Attached)
+            }
+            Request::Detach(id) => self
+                .registry
+                .detach(&mut session.names, id)
+                .map(|()| Answer::Done),
+            Request::Resolve { file_type, path } => {
+                let asking = self.registry.processes[process].pid;
+                self.registry
+                    .tree
+                    .resolve(&path?, file_type, asking)
+                    .map(Answer::Entries)
+            }
+            Request::List { after, path } => self
+                .registry
+                .tree
+                .list(&path?, &after, PAGE)
+                .map(Answer::Listing),
+            Request::Serve => {
+                self.registry.processes[process].listens = true;
+                Ok(Answer::Done)
+            }
+            Request::Settled => {
+                self.registry.settle(process);
+                Ok(Answer::Done)
+            }
+        }
+    }
+}
+
+/// Removes the socket and, if it says nothing, the journal, before the lock goes.
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.listener.is_ours() {
+            let _ = fs::remove_file(self.dir.entry(SOCKET));
+            self.registry.close();
+        }
+    }
+}
+
+/// Takes the place of whatever socket a dead predecessor left. The lock is held.
+fn listen(dir: &RuntimeDir) -> Result<PrivateFd> {
+    let path = dir.entry(SOCKET);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let listener = PrivateFd::new(socket::listen(&path)?);
+    // Who may connect is the directory's business: a user's own lets nobody else in at all.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666))?;
+    Ok(listener)
+}

@@ -1,0 +1,295 @@
+//! [`Registry`]: whose names these are. The tree and the journal with the processes that own the names.
+//!
+//! A name is in exactly one of two places: in the set of the session that attached it, or in its
+//! process's `kept` set (read from the journal, not attached again yet). Either way it goes with the
+//! process. Every change reaches the journal before it is acknowledged.
+
+use super::Config;
+use crate::directory::RuntimeDir;
+use crate::journal::{Journal, Record};
+use crate::path::Pathname;
+use crate::registration::{Attach, AttachId, Registration};
+use crate::tree::Tree;
+use resmgr_sys::pidfd::{self, PidFd};
+use resmgr_sys::{Errno, Result};
+use slab::Slab;
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+/// A living process that has something here.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) pid: u32,
+    start: u64,
+    pub(super) pidfd: PidFd,
+    /// Its conversations, by the server's slots.
+    pub(super) sessions: Vec<usize>,
+    kept: BTreeSet<AttachId>,
+    /// It has a socket `p/PID`.
+    pub(super) listens: bool,
+}
+
+/// Names and their owners.
+#[derive(Debug)]
+pub(super) struct Registry {
+    dir: RuntimeDir,
+    config: Config,
+    pub(super) tree: Tree,
+    journal: Journal,
+    next: u64,
+    pub(super) processes: Slab<Process>,
+    by_pid: HashMap<u32, usize>,
+    /// How many names are kept, over all processes.
+    kept: usize,
+}
+
+impl Registry {
+    /// What a predecessor left: its journal's names of processes that still live, in their order, and the
+    /// sockets of processes, without those of the dead.
+    pub(super) fn load(dir: &RuntimeDir, config: Config) -> Self {
+        let (journal, records) = Journal::load(dir);
+        // Ids of an earlier server whose journal was lost are older than any given from now on.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.unwrap_or(Duration::ZERO).as_nanos();
+        let mut registry = Self {
+            dir: dir.clone(),
+            config,
+            tree: Tree::new(),
+            journal,
+            next: u64::try_from(now).unwrap_or(1),
+            processes: Slab::new(),
+            by_pid: HashMap::new(),
+            kept: 0,
+        };
+        for record in records {
+            registry.next = registry
+                .next
+                .max(record.registration.id.0.saturating_add(1));
+            registry.keep(&record);
+        }
+        registry.rewrite();
+        registry.sweep();
+        registry
+    }
+
+    fn keep(&mut self, record: &Record) {
+        let Registration { pid, id, .. } = record.registration;
+        let Some(key) = self.find_living(pid, Some(record.start)) else {
+            return;
+        };
+        if self
+            .tree
+            .attach(&record.path, record.registration, false)
+            .is_ok()
+        {
+            self.processes[key].kept.insert(id);
+            self.kept += 1;
+        }
+    }
+
+    /// The process with this number, if it lives and (where it is known) started then.
+    fn find_living(&mut self, pid: u32, start: Option<u64>) -> Option<usize> {
+        if let Some(key) = self.by_pid.get(&pid) {
+            return start
+                .is_none_or(|start| self.processes[*key].start == start)
+                .then_some(*key);
+        }
+        let pidfd = PidFd::open(pid).ok()?;
+        let started = pidfd::start_time(pid).unwrap_or(0);
+        let same = start.is_none_or(|start| start == started);
+        (same && pidfd.is_alive()).then(|| self.insert(pid, started, pidfd))
+    }
+
+    fn insert(&mut self, pid: u32, start: u64, pidfd: PidFd) -> usize {
+        let (sessions, kept) = (Vec::new(), BTreeSet::new());
+        let process = Process {
+            pid,
+            start,
+            pidfd,
+            sessions,
+            kept,
+            listens: false,
+        };
+        let key = self.processes.insert(process);
+        self.by_pid.insert(pid, key);
+        key
+    }
+
+    /// Removes the sockets of processes that have died, and has the others watched.
+    fn sweep(&mut self) {
+        let Ok(files) = fs::read_dir(self.dir.entry("p")) else {
+            return;
+        };
+        for file in files.flatten() {
+            let Some(pid) = file.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            match self.find_living(pid, None) {
+                Some(key) => self.processes[key].listens = true,
+                None => self.remove_socket(pid),
+            }
+        }
+    }
+
+    fn remove_socket(&self, pid: u32) {
+        let _ = fs::remove_file(self.dir.entry(&format!("p/{pid}")));
+    }
+
+    /// The process that a connection came from. The second value: it is new here.
+    pub(super) fn process_of(&mut self, pid: u32, pidfd: PidFd) -> (usize, bool) {
+        if let Some(key) = self.by_pid.get(&pid) {
+            return (*key, false);
+        }
+        // An unreadable start time only means that the journal has no heir for its names.
+        let start = pidfd::start_time(pid).unwrap_or(0);
+        (self.insert(pid, start, pidfd), true)
+    }
+
+    /// The process known by this number.
+    pub(super) fn known(&self, pid: u32) -> Option<usize> {
+        self.by_pid.get(&pid).copied()
+    }
+
+    /// How many names are kept for processes that have not attached them again.
+    pub(super) fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// How many of them are this process's.
+    pub(super) fn kept_of(&self, process: usize) -> u32 {
+        u32::try_from(self.processes[process].kept.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Registers for a process; `names` are its session's. An `id` of 0 is a new registration, another
+    /// one was given by an earlier server.
+    pub(super) fn attach(
+        &mut self,
+        process: usize,
+        names: &mut BTreeSet<AttachId>,
+        id: AttachId,
+        attach: &Attach,
+    ) -> Result<AttachId> {
+        if attach.chid < 0 {
+            return Err(Errno::INVAL);
+        }
+        if self.processes[process].kept.contains(&id) {
+            return self.claim(process, names, id, attach);
+        }
+        if id.0 >= self.next {
+            return Err(Errno::INVAL);
+        }
+        if names.len() >= self.config.names_per_session {
+            return Err(Errno::AGAIN);
+        }
+        if self.tree.len() >= self.config.names {
+            return Err(Errno::NFILE);
+        }
+        let id = if id.0 == 0 { AttachId(self.next) } else { id };
+        let owner = &self.processes[process];
+        let registration = Registration {
+            id,
+            pid: owner.pid,
+            chid: attach.chid,
+            handle: attach.handle,
+            file_type: attach.file_type,
+            flags: attach.flags,
+        };
+        let record = Record {
+            path: attach.path.clone(),
+            start: owner.start,
+            registration,
+        };
+        self.tree
+            .attach(&attach.path, registration, attach.exclusive)?;
+        self.next = self.next.max(id.0.saturating_add(1));
+        names.insert(id);
+        if !self.journal.attached(&record) {
+            self.rewrite();
+        }
+        Ok(id)
+    }
+
+    /// A process has its own name again.
+    fn claim(
+        &mut self,
+        process: usize,
+        names: &mut BTreeSet<AttachId>,
+        id: AttachId,
+        attach: &Attach,
+    ) -> Result<AttachId> {
+        let (path, one) = self.tree.get(id).ok_or(Errno::INVAL)?;
+        if path != attach.path.as_bytes() || one.chid != attach.chid {
+            return Err(Errno::INVAL);
+        }
+        self.processes[process].kept.remove(&id);
+        self.kept -= 1;
+        names.insert(id);
+        Ok(id)
+    }
+
+    /// Takes back one of a session's names.
+    pub(super) fn detach(&mut self, names: &mut BTreeSet<AttachId>, id: AttachId) -> Result<()> {
+        if !names.remove(&id) {
+            return Err(Errno::NOENT);
+        }
+        self.forget([id]);
+        Ok(())
+    }
+
+    /// Takes names back whose owner has already lost them.
+    pub(super) fn forget(&mut self, names: impl IntoIterator<Item = AttachId>) {
+        let mut rewrite = false;
+        for id in names {
+            if self.tree.detach(id).is_ok() {
+                rewrite |= !self.journal.detached(id);
+            }
+        }
+        if rewrite {
+            self.rewrite();
+        }
+    }
+
+    /// The process wants none of the names that are still kept for it.
+    pub(super) fn settle(&mut self, process: usize) {
+        let kept = std::mem::take(&mut self.processes[process].kept);
+        self.kept -= kept.len();
+        self.forget(kept);
+    }
+
+    /// Removes a process without sessions, and what is left of it.
+    pub(super) fn died(&mut self, process: usize) {
+        self.settle(process);
+        let gone = self.processes.remove(process);
+        self.by_pid.remove(&gone.pid);
+        if gone.listens {
+            self.remove_socket(gone.pid);
+        }
+    }
+
+    /// Whether nothing but its life connects a process with this namespace.
+    pub(super) fn is_stranger(&self, process: usize) -> bool {
+        let process = &self.processes[process];
+        process.sessions.is_empty() && process.kept.is_empty() && !process.listens
+    }
+
+    /// Leaves the journal to a successor, or removes it when there is nothing in it.
+    pub(super) fn close(&mut self) {
+        if self.tree.is_empty() {
+            self.journal.remove();
+        }
+    }
+
+    fn rewrite(&mut self) {
+        let (processes, by_pid) = (&self.processes, &self.by_pid);
+        let records = self.tree.iter().filter_map(|(path, one)| {
+            let start = processes[*by_pid.get(&one.pid)?].start;
+            Some(Record {
+                path: Pathname::new(path).ok()?,
+                start,
+                registration: *one,
+            })
+        });
+        self.journal.rewrite(records);
+    }
+}
