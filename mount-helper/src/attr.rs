@@ -23,7 +23,11 @@ impl From<Kind> for FileType {
 
 /// The kind that a stat says.
 pub(crate) fn kind_of(stat: &Stat) -> Kind {
-    if stat.is_dir() { Kind::Directory } else { Kind::File }
+    if stat.is_dir() {
+        Kind::Directory
+    } else {
+        Kind::File
+    }
 }
 
 /// A file's attributes under the number that the kernel knows it by.
@@ -101,13 +105,19 @@ mod tests {
             ..Stat::default()
         };
         let attr = attributes(9, Kind::File, &stat);
-        assert_eq!((attr.kind, attr.perm, attr.rdev), (fuser::FileType::RegularFile, 0o640, 0));
+        assert_eq!(
+            (attr.kind, attr.perm, attr.rdev),
+            (fuser::FileType::RegularFile, 0o640, 0)
+        );
         assert_eq!((attr.nlink, attr.blksize), (1, 4096));
     }
 
     #[test]
     fn times_before_1970_and_far_away_are_no_trouble() {
-        assert_eq!(time(-1_000), SystemTime::UNIX_EPOCH - Duration::from_micros(1));
+        assert_eq!(
+            time(-1_000),
+            SystemTime::UNIX_EPOCH - Duration::from_micros(1)
+        );
         let _ = (time(i64::MIN), time(i64::MAX));
     }
 

@@ -34,8 +34,15 @@ macro_rules! refuse {
     )*};
 }
 refuse!(
-    ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl,
-    ReplyOpen, ReplyWrite
+    ReplyAttr,
+    ReplyCreate,
+    ReplyData,
+    ReplyDirectory,
+    ReplyEmpty,
+    ReplyEntry,
+    ReplyIoctl,
+    ReplyOpen,
+    ReplyWrite
 );
 
 /// The program that made the request, as the kernel names it.
@@ -96,7 +103,10 @@ impl<R: Refuse> Call<R> {
 
     fn take(&self) -> Option<R> {
         // The lock is held for a move only, which does not panic.
-        self.reply.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.reply
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// Answers; false when nobody waits any more.

@@ -9,16 +9,11 @@
 //! | Linux `_IOR`/`_IOW` | from the device | to the device |
 //!
 //! A program here uses the Linux macros and the kernel acts on the Linux bits (it copies the data in and
-//! out by them, before and after we see anything), so the two bits are swapped on the way:
+//! out by them, before and after we see anything), so the two bits are swapped on the way
+//! ([`Dcmd::from_linux`](resmgr::client::Dcmd::from_linux)):
 //! `_IOW(c, n, t)` reaches the server as `__DIOT(c, n, t)`, `_IOR` as `__DIOF`, `_IOWR` and `_IO` unchanged.
 //! A program that passes a QNX-coded one-way command to ioctl(2) gets the other direction: the kernel offers no
 //! way to see that.
-
-/// The swap; it is its own inverse.
-pub(crate) const fn swap_directions(command: u32) -> u32 {
-    let (to, from) = (command & 0x4000_0000, command & 0x8000_0000);
-    (command & 0x3fff_ffff) | (to << 1) | (from >> 1)
-}
 
 /// Terminal and socket requests from the time before sizes were coded (`TCGETS`, `FIONREAD`, …). The
 /// kernel passes no data for them, so no server could answer; isatty(3) sends one at every fopen(3).
@@ -28,19 +23,25 @@ pub(crate) const fn is_terminal_request(command: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_terminal_request, swap_directions};
+    use super::is_terminal_request;
+    use resmgr::client::Dcmd;
 
     #[test]
     fn the_one_way_commands_change_sides_and_the_others_stay() {
         // _IOW('c', 2, u32) and __DIOT('c', 2, u32).
-        assert_eq!(swap_directions(0x4004_6302), 0x8004_6302);
-        // _IOR and __DIOF.
-        assert_eq!(swap_directions(0x8004_6302), 0x4004_6302);
-        assert_eq!(swap_directions(0xc004_6302), 0xc004_6302);
-        assert_eq!(swap_directions(0x0000_6302), 0x0000_6302);
-        for command in [0, 1, 0x4abc_def0, 0xffff_ffff] {
-            assert_eq!(swap_directions(swap_directions(command)), command);
-        }
+        assert_eq!(
+            Dcmd::from_linux(0x4004_6302),
+            Dcmd::to_device::<u32>(b'c', 2)
+        );
+        assert_eq!(
+            Dcmd::from_linux(0x8004_6302),
+            Dcmd::from_device::<u32>(b'c', 2)
+        );
+        assert_eq!(
+            Dcmd::from_linux(0xc004_6302),
+            Dcmd::exchange::<u32>(b'c', 2)
+        );
+        assert_eq!(Dcmd::from_linux(0x0000_6302), Dcmd::none(b'c', 2));
     }
 
     #[test]

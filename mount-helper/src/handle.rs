@@ -49,12 +49,13 @@ impl Open {
     /// Reads at an offset, or, where the server knows none, what comes next.
     pub(crate) fn read(&self, caller: Caller<'_>, buffer: &mut [u8], offset: u64) -> Result<usize> {
         let calls = self.file.on_behalf(caller);
-        self.positioned(|| calls.read_at(buffer, offset)).unwrap_or_else(|| {
-            self.move_to(caller, offset);
-            let got = calls.read(buffer)?;
-            self.moved(offset, got);
-            Ok(got)
-        })
+        self.positioned(|| calls.read_at(buffer, offset))
+            .unwrap_or_else(|| {
+                self.move_to(caller, offset);
+                let got = calls.read(buffer)?;
+                self.moved(offset, got);
+                Ok(got)
+            })
     }
 
     /// Writes at an offset; at the end of a file that is open for appending, since only the server knows where
@@ -64,12 +65,13 @@ impl Open {
         if self.file.flags().contains(OpenFlags::APPEND) {
             return calls.write(data);
         }
-        self.positioned(|| calls.write_at(data, offset)).unwrap_or_else(|| {
-            self.move_to(caller, offset);
-            let got = calls.write(data)?;
-            self.moved(offset, got);
-            Ok(got)
-        })
+        self.positioned(|| calls.write_at(data, offset))
+            .unwrap_or_else(|| {
+                self.move_to(caller, offset);
+                let got = calls.write(data)?;
+                self.moved(offset, got);
+                Ok(got)
+            })
     }
 
     /// Tries a transfer with an offset; `None` when the server has never heard of offsets, which it says by
@@ -130,7 +132,10 @@ impl Handles {
 
     /// The open file behind a number.
     pub(crate) fn file(&self, number: u64) -> Result<Arc<Open>> {
-        match usize::try_from(number).ok().and_then(|key| self.lock().get(key).cloned()) {
+        match usize::try_from(number)
+            .ok()
+            .and_then(|key| self.lock().get(key).cloned())
+        {
             Some(Handle::File(open)) => Ok(open),
             Some(Handle::Directory(_)) => Err(Errno::ISDIR),
             None => Err(Errno::STALE),
@@ -139,7 +144,10 @@ impl Handles {
 
     /// The open directory behind a number.
     pub(crate) fn directory(&self, number: u64) -> Result<Arc<Mutex<Arc<Vec<ListEntry>>>>> {
-        match usize::try_from(number).ok().and_then(|key| self.lock().get(key).cloned()) {
+        match usize::try_from(number)
+            .ok()
+            .and_then(|key| self.lock().get(key).cloned())
+        {
             Some(Handle::Directory(listing)) => Ok(listing),
             Some(Handle::File(_)) => Err(Errno::NOTDIR),
             None => Err(Errno::STALE),

@@ -4,7 +4,7 @@
 //! mount point can.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// The type under which the kernel lists a mount of ours.
@@ -23,6 +23,17 @@ pub(crate) struct Entry {
 pub(crate) fn topmost(point: &Path) -> Option<Entry> {
     let table = std::fs::read("/proc/self/mountinfo").ok()?;
     topmost_in(&table, point)
+}
+
+/// Whether a file system is mounted anywhere.
+pub(crate) fn is_listed(device: &str) -> bool {
+    // A table that cannot be read says nothing about the mount.
+    std::fs::read("/proc/self/mountinfo").map_or(true, |table| {
+        table
+            .split(|byte| *byte == b'\n')
+            .filter_map(parse)
+            .any(|entry| entry.device == device)
+    })
 }
 
 fn topmost_in(table: &[u8], point: &Path) -> Option<Entry> {
@@ -70,9 +81,9 @@ fn unescape(field: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// The user who made a FUSE mount and its type name are all that tells ours from others'.
+/// Whether it is a mount of this kind, by the name of its type.
 pub(crate) fn is_ours(entry: &Entry) -> bool {
-    entry.kind.as_bytes() == KIND.as_bytes()
+    entry.kind == KIND
 }
 
 #[cfg(test)]

@@ -45,10 +45,40 @@ impl Default for Options {
 /// Words that mount(8) and systemd understand and that say nothing to a helper, or that are how this file
 /// system behaves anyway.
 const WITHOUT_MEANING: &[&str] = &[
-    "_netdev", "async", "atime", "auto", "defaults", "diratime", "dirsync", "group", "iversion",
-    "lazytime", "loud", "mand", "noatime", "noauto", "nodev", "nodiratime", "nofail", "nogroup",
-    "noiversion", "nolazytime", "nomand", "noowner", "norelatime", "nostrictatime", "nosuid",
-    "nouser", "nousers", "owner", "relatime", "silent", "strictatime", "sync", "user", "users",
+    "_netdev",
+    "async",
+    "atime",
+    "auto",
+    "defaults",
+    "diratime",
+    "dirsync",
+    "group",
+    "iversion",
+    "lazytime",
+    "loud",
+    "mand",
+    "noatime",
+    "noauto",
+    "nodev",
+    "nodiratime",
+    "nofail",
+    "nogroup",
+    "noiversion",
+    "nolazytime",
+    "nomand",
+    "noowner",
+    "norelatime",
+    "nostrictatime",
+    "nosuid",
+    "nouser",
+    "nousers",
+    "owner",
+    "relatime",
+    "silent",
+    "strictatime",
+    "sync",
+    "user",
+    "users",
 ];
 
 /// Why an option list was refused; prints as a sentence.
@@ -129,7 +159,10 @@ impl Options {
         add(!self.exec, "noexec");
         add(self.shared(uid), "allow_other");
         add(self.default_permissions, "default_permissions");
-        add(is_plain(&self.source), &format!("fsname={}", self.source.display()));
+        add(
+            is_plain(&self.source),
+            &format!("fsname={}", self.source.display()),
+        );
         add(!is_plain(&self.source), "fsname=resmgr");
         words
     }
@@ -140,13 +173,18 @@ impl Options {
     /// A path that is not absolute, or goes up.
     pub fn set_source(&mut self, source: &Path) -> Result<(), BadOption> {
         // mount(8) wants a word there even where nothing is meant by it.
-        let source = if ["none", "resmgr", ""].iter().any(|word| source == Path::new(word)) {
+        let source = if ["none", "resmgr", ""]
+            .iter()
+            .any(|word| source == Path::new(word))
+        {
             Path::new("/")
         } else {
             source
         };
         let sane = source.is_absolute()
-            && !source.components().any(|part| part == std::path::Component::ParentDir);
+            && !source
+                .components()
+                .any(|part| part == std::path::Component::ParentDir);
         if !sane {
             return Err(BadOption(format!(
                 "source {}: an absolute path of the namespace is wanted, such as /dev",
@@ -162,7 +200,9 @@ impl Options {
 fn number(name: &str, text: &str) -> Result<usize, BadOption> {
     match text.parse() {
         Ok(value @ 1..=4096) => Ok(value),
-        _ => Err(BadOption(format!("option {name}={text}: a number from 1 to 4096 is wanted"))),
+        _ => Err(BadOption(format!(
+            "option {name}={text}: a number from 1 to 4096 is wanted"
+        ))),
     }
 }
 
@@ -192,7 +232,11 @@ mod tests {
         let options = parsed("rw,ro,,noauto,x-systemd.automount,per_server=3,exec,noexec").unwrap();
         assert!(options.read_only && !options.exec);
         assert_eq!(options.per_server, 3);
-        assert!(options.flags().contains(MountFlags::RDONLY | MountFlags::NOEXEC));
+        assert!(
+            options
+                .flags()
+                .contains(MountFlags::RDONLY | MountFlags::NOEXEC)
+        );
         assert_eq!(parsed("").unwrap(), Options::default());
     }
 

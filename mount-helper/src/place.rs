@@ -61,15 +61,20 @@ pub fn check_mount_point(point: &Path) -> Result<PathBuf, MountError> {
     };
     // realpath asks the file system that is mounted there, which may be a dead one: that is what
     // ENOTCONN says.
-    let path = point.canonicalize().map_err(|error| match Errno::from(error) {
-        Errno::NOTCONN => refuse(
-            Errno::NOTCONN,
-            "a dead mount is there; take it off with \"umount -l\" first",
-        ),
-        errno => refuse(errno, &errno.to_string()),
-    })?;
+    let path = point
+        .canonicalize()
+        .map_err(|error| match Errno::from(error) {
+            Errno::NOTCONN => refuse(
+                Errno::NOTCONN,
+                "a dead mount is there; take it off with \"umount -l\" first",
+            ),
+            errno => refuse(errno, &errno.to_string()),
+        })?;
     if mountinfo::topmost(&path).is_some_and(|entry| mountinfo::is_ours(&entry)) {
-        return Err(refuse(Errno::BUSY, "busy, a namespace is mounted there already"));
+        return Err(refuse(
+            Errno::BUSY,
+            "busy, a namespace is mounted there already",
+        ));
     }
     let kind = path.metadata().map_err(|error| {
         let errno = Errno::from(error);
@@ -90,14 +95,18 @@ pub(crate) fn mount(point: &Path, options: &Options) -> Result<(OwnedFd, Place),
     };
     let fd = match device {
         Err(errno @ (Errno::NOENT | Errno::NODEV | Errno::NXIO)) => {
-            let sentence = format!("/dev/fuse: {errno}; this kernel offers no FUSE here (modprobe fuse?)");
+            let sentence =
+                format!("/dev/fuse: {errno}; this kernel offers no FUSE here (modprobe fuse?)");
             return Err(MountError::new(sentence, errno));
         }
         Ok(device) => match mount_directly(&device, point, options) {
             Ok(()) => device,
             Err(Errno::PERM) => mount_by_fusermount(point, options)?,
             Err(errno) => {
-                return Err(MountError::new(format!("mount on {}: {errno}", point.display()), errno));
+                return Err(MountError::new(
+                    format!("mount on {}: {errno}", point.display()),
+                    errno,
+                ));
             }
         },
         Err(_) => mount_by_fusermount(point, options)?,
@@ -125,7 +134,13 @@ fn mount_directly(device: &OwnedFd, point: &Path, options: &Options) -> Result<(
     if options.default_permissions {
         data.push_str(",default_permissions");
     }
-    mount::mount(&options.source, point, mountinfo::KIND, options.flags(), &data)
+    mount::mount(
+        &options.source,
+        point,
+        mountinfo::KIND,
+        options.flags(),
+        &data,
+    )
 }
 
 /// The set-user-id helper of the FUSE project mounts for users, and sends the descriptor back.
@@ -147,7 +162,10 @@ fn mount_by_fusermount(point: &Path, options: &Options) -> Result<OwnedFd, Mount
     process::detached(&mut command, Some(theirs.as_fd()));
     let child = command.spawn().map_err(|error| {
         let errno = Errno::from(error);
-        refuse(errno, &format!("only root can do without fusermount3, and starting it failed: {errno}"))
+        refuse(
+            errno,
+            &format!("only root can do without fusermount3, and starting it failed: {errno}"),
+        )
     })?;
     drop(theirs);
     let deadline = Some(Instant::now() + Duration::from_secs(30));
@@ -183,6 +201,11 @@ pub(crate) fn is_connected(device: BorrowedFd<'_>) -> bool {
 }
 
 impl Place {
+    /// Whether the mount can still be reached by its path, be it under another one.
+    pub(crate) fn is_listed(&self) -> bool {
+        mountinfo::is_listed(&self.device)
+    }
+
     /// Takes the mount off, lazily if it is in use. Nothing happens when it is gone already, or when
     /// something else lies over it.
     pub(crate) fn unmount(&self) -> Result<(), Errno> {

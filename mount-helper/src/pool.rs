@@ -177,8 +177,14 @@ mod tests {
         let (hold_too, held_too) = mpsc::channel::<()>();
         let other = Box::new(move |_: &mut Vec<u8>| drop(held_too.recv()));
         assert!(pool.submit(other, Bound::Counted).is_ok());
-        assert!(pool.submit(Box::new(|_: &mut Vec<u8>| ()), Bound::Counted).is_err());
-        assert!(pool.submit(Box::new(|_: &mut Vec<u8>| ()), Bound::Exempt).is_ok());
+        assert!(
+            pool.submit(Box::new(|_: &mut Vec<u8>| ()), Bound::Counted)
+                .is_err()
+        );
+        assert!(
+            pool.submit(Box::new(|_: &mut Vec<u8>| ()), Bound::Exempt)
+                .is_ok()
+        );
         drop((hold, hold_too));
         assert_eq!(finished.recv_timeout(LONG), Ok("stuck"));
     }
@@ -186,12 +192,24 @@ mod tests {
     #[test]
     fn a_panic_costs_only_its_task() {
         let pool = Pool::new(1);
-        assert!(pool.submit(Box::new(|_: &mut Vec<u8>| panic!("for the test")), Bound::Counted).is_ok());
+        assert!(
+            pool.submit(
+                Box::new(|_: &mut Vec<u8>| panic!("for the test")),
+                Bound::Counted
+            )
+            .is_ok()
+        );
         let (done, finished) = mpsc::channel();
         while pool.state.lock().unwrap().free.is_empty() {
             std::thread::yield_now();
         }
-        assert!(pool.submit(Box::new(move |_: &mut Vec<u8>| drop(done.send(()))), Bound::Counted).is_ok());
+        assert!(
+            pool.submit(
+                Box::new(move |_: &mut Vec<u8>| drop(done.send(()))),
+                Bound::Counted
+            )
+            .is_ok()
+        );
         assert_eq!(finished.recv_timeout(LONG), Ok(()));
     }
 }

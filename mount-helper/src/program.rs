@@ -36,7 +36,9 @@ pub(crate) fn wish(tid: u32) -> Wish {
 
 fn wish_in(status: &str) -> Wish {
     let set = |name: &str| {
-        field(status, name).and_then(|text| u64::from_str_radix(text, 16).ok()).unwrap_or(0)
+        field(status, name)
+            .and_then(|text| u64::from_str_radix(text, 16).ok())
+            .unwrap_or(0)
     };
     let own = set("SigPnd:");
     let pending = (own | set("ShdPnd:")) & !set("SigBlk:");
@@ -78,7 +80,8 @@ impl Process {
             return u32::try_from(known & u64::from(u32::MAX)).unwrap_or(tid);
         }
         let pid = look_up(tid);
-        self.0.store(u64::from(tid) << 32 | u64::from(pid), Ordering::Relaxed);
+        self.0
+            .store(u64::from(tid) << 32 | u64::from(pid), Ordering::Relaxed);
         pid
     }
 }
@@ -90,7 +93,9 @@ mod tests {
     #[test]
     fn pending_signals_are_told_apart() {
         let status = |own: u64, shared: u64, blocked: u64| {
-            format!("Name:\tx\nSigPnd:\t{own:016x}\nShdPnd:\t{shared:016x}\nSigBlk:\t{blocked:016x}\n")
+            format!(
+                "Name:\tx\nSigPnd:\t{own:016x}\nShdPnd:\t{shared:016x}\nSigBlk:\t{blocked:016x}\n"
+            )
         };
         assert_eq!(wish_in(&status(0, 0, 0)), Wish::Answer);
         assert_eq!(wish_in(&status(0x100, 0, 0)), Wish::Gone);

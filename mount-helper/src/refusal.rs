@@ -21,8 +21,6 @@
 //! | read, write | `EINVAL` | read(2): the object is unsuitable for reading |
 //! | readdir | `ENOTDIR` | it cannot be listed |
 //! | ioctl | `ENOTTY` | DV-2: an unknown command is "not a typewriter" |
-//! | sync | `EINVAL` | fsync(2): the file does not support synchronization |
-//! | lseek | `ESPIPE` | it has no position |
 
 use fuser::Errno as FuseErrno;
 use resmgr_sys::Errno;
@@ -38,8 +36,6 @@ pub(crate) enum Operation {
     Write,
     ReadDir,
     Ioctl,
-    Sync,
-    Seek,
 }
 
 /// The answer to a program for a server's refusal.
@@ -60,10 +56,9 @@ fn without_handler(operation: Operation) -> Errno {
         Operation::GetAttr => Errno::IO,
         Operation::SetAttr => Errno::PERM,
         Operation::Open => Errno::NXIO,
-        Operation::Read | Operation::Write | Operation::Sync => Errno::INVAL,
+        Operation::Read | Operation::Write => Errno::INVAL,
         Operation::ReadDir => Errno::NOTDIR,
         Operation::Ioctl => Errno::NOTTY,
-        Operation::Seek => Errno::SPIPE,
     }
 }
 
@@ -72,7 +67,7 @@ mod tests {
     use super::{Operation, translate};
     use resmgr_sys::Errno;
 
-    const ALL: [Operation; 10] = [
+    const ALL: [Operation; 8] = [
         Operation::Lookup,
         Operation::GetAttr,
         Operation::SetAttr,
@@ -81,8 +76,6 @@ mod tests {
         Operation::Write,
         Operation::ReadDir,
         Operation::Ioctl,
-        Operation::Sync,
-        Operation::Seek,
     ];
 
     #[test]
@@ -91,16 +84,31 @@ mod tests {
             for raw in 1..=4095 {
                 let errno = Errno::from_raw(raw).unwrap();
                 let code = translate(operation, errno).code();
-                assert!(code > 0 && code < 512 && code != Errno::NOSYS.raw(), "{operation:?} {raw}");
+                assert!(
+                    code > 0 && code < 512 && code != Errno::NOSYS.raw(),
+                    "{operation:?} {raw}"
+                );
             }
         }
     }
 
     #[test]
     fn a_dead_server_is_an_unplugged_device_and_a_refusal_passes() {
-        assert_eq!(translate(Operation::Read, Errno::SRCH).code(), Errno::IO.raw());
-        assert_eq!(translate(Operation::Ioctl, Errno::NOSYS).code(), Errno::NOTTY.raw());
-        assert_eq!(translate(Operation::Write, Errno::NOSPC).code(), Errno::NOSPC.raw());
-        assert_eq!(translate(Operation::Read, Errno::INTR).code(), Errno::INTR.raw());
+        assert_eq!(
+            translate(Operation::Read, Errno::SRCH).code(),
+            Errno::IO.raw()
+        );
+        assert_eq!(
+            translate(Operation::Ioctl, Errno::NOSYS).code(),
+            Errno::NOTTY.raw()
+        );
+        assert_eq!(
+            translate(Operation::Write, Errno::NOSPC).code(),
+            Errno::NOSPC.raw()
+        );
+        assert_eq!(
+            translate(Operation::Read, Errno::INTR).code(),
+            Errno::INTR.raw()
+        );
     }
 }

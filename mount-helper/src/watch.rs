@@ -94,7 +94,10 @@ fn run(shared: &Shared) {
     while !state.over {
         if state.calls.is_empty() {
             state.awake = false;
-            state = shared.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = shared
+                .bell
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
             continue;
         }
         state.awake = true;
