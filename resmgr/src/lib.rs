@@ -22,7 +22,15 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod dispatch;
+mod error;
 pub mod ipc;
+pub mod name;
+mod names;
+pub mod prelude;
+pub mod resource;
 pub mod wire;
 
+pub use error::StartError;
+pub use name::{name_attach, name_close, name_detach, name_open, resmgr_attach, resmgr_detach};
 pub use resmgr_sys::{Errno, Result};

@@ -16,7 +16,7 @@ pub struct Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    pub(super) fn options(&self) -> SendOptions<'a> {
+    pub(crate) fn options(&self) -> SendOptions<'a> {
         SendOptions {
             on_behalf: self.credentials,
             cancel: self.cancel,

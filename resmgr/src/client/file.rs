@@ -3,17 +3,32 @@
 use super::{Caller, Calls, Dcmd, OpenFlags, Plain, Stat};
 use crate::Result;
 use crate::ipc::{Connection, ServerInfo};
-use std::io::SeekFrom;
+use crate::wire;
+use std::io::{self, SeekFrom};
+use std::time::{Duration, Instant};
+
+/// How long dropping a file waits for a server that does not answer: the server learns of the close
+/// anyway when this process ends.
+const DROP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// An open file. Its methods take `&self`, and the position is the server's: threads share it, and
 /// so do duplicates. Dropping it closes it.
 #[derive(Debug)]
 pub struct File {
     pub(super) connection: Connection,
-    pub(super) flags: OpenFlags,
+    flags: OpenFlags,
+    open: bool,
 }
 
 impl File {
+    pub(super) fn new(connection: Connection, flags: OpenFlags) -> Self {
+        Self {
+            connection,
+            flags,
+            open: true,
+        }
+    }
+
     /// The same file with calls made for somebody else, or that another thread may end.
     pub fn on_behalf<'a>(&'a self, caller: Caller<'a>) -> Calls<'a> {
         Calls::new(self, caller)
@@ -68,6 +83,10 @@ impl File {
     }
 
     /// A device command with its data in `data`, both ways; returns what the device gave as information.
+    ///
+    /// # Errors
+    /// - `ENOTTY`: the device does not know it.
+    /// - others: the device's answer.
     pub fn devctl(&self, command: Dcmd, data: &mut [u8]) -> Result<i32> {
         self.calls().devctl(command, data)
     }
@@ -87,8 +106,79 @@ impl File {
         self.calls().dup()
     }
 
-    /// Closes the file and tells what the server says of it; dropping closes without asking.
-    pub fn close(self) -> Result<()> {
-        unimplemented!()
+    /// Closes the file and tells what the server says of it. It is closed in any case.
+    pub fn close(mut self) -> Result<()> {
+        self.open = false;
+        self.send_close(Caller::default())
+    }
+
+    fn send_close(&self, caller: Caller<'_>) -> Result<()> {
+        let mut message = Vec::new();
+        wire::encode_close(&mut message);
+        let parts = &[io::IoSlice::new(&message)];
+        self.connection
+            .send_with(parts, &mut [], caller.options())?;
+        Ok(())
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        if !self.open {
+            return;
+        }
+        let deadline = Some(Instant::now() + DROP_PATIENCE);
+        if let Err(errno) = self.send_close(Caller {
+            deadline,
+            ..Caller::default()
+        }) {
+            tracing::debug!(%errno, "a file was closed without its server");
+        }
+    }
+}
+
+impl io::Read for &File {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        File::read(self, buffer).map_err(Into::into)
+    }
+}
+
+impl io::Write for &File {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        File::write(self, data).map_err(Into::into)
+    }
+
+    /// Nothing is held back here.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl io::Seek for &File {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        File::seek(self, to).map_err(Into::into)
+    }
+}
+
+impl io::Read for File {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(File::read(self, buffer)?)
+    }
+}
+
+impl io::Write for File {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        Ok(File::write(self, data)?)
+    }
+
+    /// Nothing is held back here.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl io::Seek for File {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        Ok(File::seek(self, to)?)
     }
 }

@@ -1,30 +1,113 @@
 //! open() and stat() by path.
 
+use super::walk::Ask;
 use super::{Caller, File, OpenFlags, Stat};
-use crate::Result;
+use crate::names::{self, pathname};
+use crate::wire::{self, Connect, ConnectKind, LinkReply, PATH_MAX};
+use crate::{Errno, Result};
+use resmgr_namespace::{FileType, NameKind, Pathname};
+use resmgr_sys::process;
 use std::path::Path;
 
-/// Opens a file.
+/// Room for the longest reply to a connect message: a link.
+const LINK_ROOM: usize = LinkReply::HEADER + PATH_MAX;
+
+/// Opens a file. With `CREATE`, one that has to be made gets the permissions 0666; see
+/// [`Caller::open`] for others, and for the errors.
 pub fn open(path: impl AsRef<Path>, flags: OpenFlags) -> Result<File> {
     Caller::default().open(path, flags, 0o666)
 }
 
-/// What a file is, by its path.
+/// What a file is, by its path: see [`Caller::stat`].
 pub fn stat(path: impl AsRef<Path>) -> Result<Stat> {
     Caller::default().stat(path)
 }
 
 impl Caller<'_> {
-    /// Opens a file; `mode` is for one that has to be made.
+    /// Opens a file. `mode` is for one that has to be made, and is taken as it is (QNX's library takes the
+    /// process's umask off first).
+    ///
+    /// # Errors
+    /// - `ENOENT`: nobody knows the path.
+    /// - `ENOTDIR`: what is registered at the beginning of the path is no directory.
+    /// - `EINVAL`, `ENAMETOOLONG`: it is no path.
+    /// - `ELOOP`: too many symbolic links.
+    /// - `EACCES`, `EISDIR`, `EEXIST` and others: the server's answer. `EPERM`: it is not open to this user.
+    /// - `EINTR`, `ETIMEDOUT`: the call was ended early.
     pub fn open(&self, path: impl AsRef<Path>, flags: OpenFlags, mode: u32) -> Result<File> {
-        let _ = (path.as_ref(), flags, mode, self.options());
-        unimplemented!()
+        let connect = Connect {
+            flags,
+            mode,
+            ..Connect::default()
+        };
+        let ask = Ask {
+            connect,
+            next: &[],
+            room: LINK_ROOM,
+        };
+        let found = self.walk(&pathname(path.as_ref())?, &ask)?;
+        Ok(File::new(found.connection, flags))
     }
 
-    /// What a file is, by its path. Directories that exist only because a name lies below them are
-    /// answered here.
+    /// What a file is, by its path: one message. Directories that exist only because a name lies below
+    /// them, and names that programs receive messages under, are answered here without one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); no permission is needed.
     pub fn stat(&self, path: impl AsRef<Path>) -> Result<Stat> {
-        let _ = path.as_ref();
-        unimplemented!()
+        let path = pathname(path.as_ref())?;
+        if is_name(&path) {
+            return Ok(made_up(Stat::NAME | 0o600));
+        }
+        match self.ask_stat(&path) {
+            Err(Errno::NOENT | Errno::NOTDIR) if is_parent(&path) => {
+                Ok(made_up(Stat::DIRECTORY | 0o755))
+            }
+            answer => answer,
+        }
+    }
+
+    fn ask_stat(&self, path: &Pathname) -> Result<Stat> {
+        let connect = Connect {
+            kind: ConnectKind::COMBINE_CLOSE,
+            ..Connect::default()
+        };
+        let mut next = Vec::new();
+        wire::encode_stat(&mut next);
+        let ask = Ask {
+            connect,
+            next: &next,
+            room: LINK_ROOM,
+        };
+        Stat::decode(&self.walk(path, &ask)?.reply)
+    }
+}
+
+/// Whether a program of its own kind receives under this name: it would not know what to do with a stat,
+/// and may answer late or never.
+fn is_name(path: &Pathname) -> bool {
+    names::resolve(path, FileType::NAME).is_ok_and(|entries| {
+        entries
+            .first()
+            .is_some_and(|one| one.file_type == FileType::NAME)
+    })
+}
+
+/// Whether names lie below this path. The root is a directory even where there is no name at all.
+fn is_parent(path: &Pathname) -> bool {
+    path.components().next().is_none()
+        || names::list(path).is_ok_and(|(kind, _)| kind.contains(NameKind::PARENT))
+}
+
+/// A file that no server stands for.
+fn made_up(mode: u32) -> Stat {
+    Stat {
+        ino: 1,
+        mode,
+        nlink: 1,
+        uid: process::effective_uid(),
+        gid: process::effective_gid(),
+        blksize: 4096,
+        ..Stat::default()
     }
 }

@@ -1,0 +1,200 @@
+//! From a path to an answer: resolution, and the servers in their order.
+//!
+//! The namespace names the servers; each gets the same connect message with the path as it sees it, and
+//! the first that answers anything but "not here" decides. A symbolic link starts the walk again. The
+//! connection goes to the process that the namespace named: `ipc` checks that by the process itself.
+
+use super::Caller;
+use crate::ipc::{ChannelId, Connection, Reply, SendError};
+use crate::names;
+use crate::wire::{Connect, ConnectStatus, LinkReply, PathEnd};
+use crate::{Errno, Result};
+use resmgr_namespace::{Entry, FileType, Pathname};
+use std::io::{IoSlice, IoSliceMut};
+
+/// Symbolic links in one walk (`ELOOP`).
+const LINKS_MAX: usize = 32;
+
+/// What is sent to each server: the connect message but for path and handle, and what follows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    /// The message; path, handle and end are put in for each server.
+    pub(crate) connect: Connect<'a>,
+    /// In a combine, the next message.
+    pub(crate) next: &'a [u8],
+    /// Room for the reply; a link's path has to fit, too.
+    pub(crate) room: usize,
+}
+
+/// The server that answered, the connection to it, and its reply.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The connection that the message was sent on.
+    pub(crate) connection: Connection,
+    /// The reply's bytes.
+    pub(crate) reply: Vec<u8>,
+}
+
+/// What one server said.
+enum Said {
+    Yes(Found),
+    NotHere,
+    GoOn(Pathname),
+}
+
+impl Caller<'_> {
+    /// Sends the message to the servers that the path leads to, until one decides.
+    pub(crate) fn walk(&self, path: &Pathname, ask: &Ask<'_>) -> Result<Found> {
+        let mut path = path.clone();
+        for _ in 0..=LINKS_MAX {
+            match self.servers(&path, ask)? {
+                Said::Yes(found) => return Ok(found),
+                Said::NotHere => return Err(Errno::NOENT),
+                Said::GoOn(next) => path = next,
+            }
+        }
+        Err(Errno::LOOP)
+    }
+
+    fn servers(&self, path: &Pathname, ask: &Ask<'_>) -> Result<Said> {
+        for entry in names::resolve(path, file_type(ask.connect.file_type))? {
+            match self.server(path, &entry, ask)? {
+                Said::NotHere => {}
+                said => return Ok(said),
+            }
+        }
+        Ok(Said::NotHere)
+    }
+
+    fn server(&self, path: &Pathname, entry: &Entry, ask: &Ask<'_>) -> Result<Said> {
+        let Some(connection) = connect_to(entry)? else {
+            return Ok(Said::NotHere);
+        };
+        let mut message = Vec::new();
+        let slash = if path.has_trailing_slash() {
+            PathEnd::SLASH
+        } else {
+            PathEnd::empty()
+        };
+        let connect = Connect {
+            path: path.below(usize::from(entry.prefix_len)),
+            handle: entry.handle,
+            end: slash,
+            reply_max: u16::try_from(ask.room).unwrap_or(u16::MAX),
+            ..ask.connect
+        };
+        connect.encode(&mut message)?;
+        let mut room = vec![0; ask.room];
+        let parts = &[IoSlice::new(&message), IoSlice::new(ask.next)];
+        let reply = &mut [IoSliceMut::new(&mut room)];
+        match connection.send_with(parts, reply, self.options()) {
+            Ok(reply) => said(connection, reply, room, (path, entry)),
+            Err(error) if moves_on(error) => Ok(Said::NotHere),
+            Err(error) => Err(error.errno()),
+        }
+    }
+}
+
+fn said(
+    connection: Connection,
+    reply: Reply,
+    mut bytes: Vec<u8>,
+    (path, entry): (&Pathname, &Entry),
+) -> Result<Said> {
+    bytes.truncate(reply.len);
+    match ConnectStatus::from_status(reply.status) {
+        Some(status) if status.contains(ConnectStatus::LINK) => {
+            link_target(&LinkReply::decode(&bytes)?, path, entry).map(Said::GoOn)
+        }
+        _ => Ok(Said::Yes(Found {
+            connection,
+            reply: bytes,
+        })),
+    }
+}
+
+/// The path that a link leads to; a relative one begins at the server's own name (PN-9).
+fn link_target(link: &LinkReply, path: &Pathname, entry: &Entry) -> Result<Pathname> {
+    if !link.entries.is_empty() {
+        return Err(Errno::NOSYS);
+    }
+    if link.path.starts_with(b"/") {
+        return Pathname::new(&link.path);
+    }
+    let prefix = path
+        .as_bytes()
+        .get(..usize::from(entry.prefix_len))
+        .ok_or(Errno::PROTO)?;
+    Pathname::new([prefix, b"/", &link.path].concat())
+}
+
+/// A connection to a registered server; `None` when it has gone, and its name is about to.
+pub(crate) fn connect_to(entry: &Entry) -> Result<Option<Connection>> {
+    let chid = ChannelId::from_raw(entry.chid.cast_unsigned());
+    match Connection::attach(entry.pid, chid) {
+        Ok(connection) => Ok(Some(connection)),
+        Err(Errno::SRCH) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Whether the next server is to be asked: this one says that it does not know the path, or has gone.
+pub(crate) fn moves_on(error: SendError) -> bool {
+    matches!(
+        error,
+        SendError::Refused(Errno::NOENT | Errno::NOSYS) | SendError::Gone(Errno::SRCH)
+    )
+}
+
+fn file_type(number: u32) -> FileType {
+    FileType(number.cast_signed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{link_target, moves_on};
+    use crate::Errno;
+    use crate::ipc::SendError;
+    use crate::wire::LinkReply;
+    use resmgr_namespace::{AttachFlags, Entry, FileType, Pathname};
+
+    #[test]
+    fn pn5_only_not_here_moves_on() {
+        let cases = [
+            (SendError::Refused(Errno::NOENT), true),
+            (SendError::Refused(Errno::NOSYS), true),
+            (SendError::Gone(Errno::SRCH), true),
+            (SendError::Refused(Errno::ACCES), false),
+            (SendError::Refused(Errno::SRCH), false),
+            (SendError::Interrupted, false),
+            (SendError::TimedOut, false),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(moves_on(error), expected, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn pn9_a_relative_link_begins_at_the_servers_name() {
+        let path = Pathname::new("/fs/a/link").unwrap();
+        let entry = Entry {
+            nd: 0,
+            pid: 1,
+            chid: 1,
+            handle: 0,
+            file_type: FileType::ANY,
+            flags: AttachFlags::DIR,
+            prefix_len: 3,
+        };
+        for (target, expected) in [("a/b", "/fs/a/b"), ("/dev/x", "/dev/x"), ("../x", "/x")] {
+            let link = LinkReply {
+                path: target.into(),
+                ..LinkReply::default()
+            };
+            assert_eq!(
+                link_target(&link, &path, &entry).unwrap().to_string(),
+                expected
+            );
+        }
+    }
+}

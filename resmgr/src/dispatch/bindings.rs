@@ -1,0 +1,127 @@
+//! Which of a client's connections lead to which open: the table of open files.
+//!
+//! A connection is named by (scoid, coid): the process as the channel knows it, and the number that the
+//! process gave it. Several connections share one open (dup); it ends when the last of them, and the last
+//! call on it, has gone. Bound: [`OPENS_PER_CLIENT`] connections a client (`EMFILE`).
+
+use crate::ipc::{Coid, Scoid};
+use crate::resource::{Ocb, lock};
+use crate::{Errno, Result};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+/// How many open connections one client process may have with one manager.
+pub const OPENS_PER_CLIENT: usize = 65_536;
+
+/// One client's connections.
+type Opens = HashMap<Coid, Arc<Ocb>>;
+
+/// The table. The lock is held for look-ups only: opens are dropped after it is released.
+#[derive(Debug, Default)]
+pub(super) struct Bindings {
+    clients: Mutex<HashMap<Scoid, Opens>>,
+}
+
+impl Bindings {
+    /// Binds a connection to an open. A connection that was bound before lost its close message; its old
+    /// open is returned, to be dropped.
+    ///
+    /// `is_waiting` is asked under the lock: a client that has gone in the meantime may already have been
+    /// forgotten, and its scoid may be another's soon, so nothing may be bound for it any more.
+    ///
+    /// # Errors
+    /// - `EMFILE`: the client has too many.
+    /// - `ESRCH`: it has gone.
+    pub(super) fn bind(
+        &self,
+        (scoid, coid): (Scoid, Coid),
+        ocb: Arc<Ocb>,
+        is_waiting: impl FnOnce() -> bool,
+    ) -> Result<Option<Arc<Ocb>>> {
+        let mut clients = lock(&self.clients);
+        if !is_waiting() {
+            return Err(Errno::SRCH);
+        }
+        let opens = clients.entry(scoid).or_default();
+        if opens.len() >= OPENS_PER_CLIENT && !opens.contains_key(&coid) {
+            return Err(Errno::MFILE);
+        }
+        Ok(opens.insert(coid, ocb))
+    }
+
+    /// The open behind a connection; `EBADF` when there is none.
+    pub(super) fn get(&self, scoid: Scoid, coid: Coid) -> Result<Arc<Ocb>> {
+        let clients = lock(&self.clients);
+        let ocb = clients.get(&scoid).and_then(|opens| opens.get(&coid));
+        ocb.cloned().ok_or(Errno::BADF)
+    }
+
+    /// Takes a connection's binding away; `EBADF` when there is none.
+    pub(super) fn unbind(&self, scoid: Scoid, coid: Coid) -> Result<Arc<Ocb>> {
+        let mut clients = lock(&self.clients);
+        let opens = clients.get_mut(&scoid).ok_or(Errno::BADF)?;
+        let ocb = opens.remove(&coid).ok_or(Errno::BADF)?;
+        if opens.is_empty() {
+            clients.remove(&scoid);
+        }
+        Ok(ocb)
+    }
+
+    /// Takes all of a client's bindings away.
+    pub(super) fn unbind_client(&self, scoid: Scoid) -> Opens {
+        lock(&self.clients).remove(&scoid).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bindings;
+    use crate::Errno;
+    use crate::ipc::{Coid, Scoid};
+    use crate::resource::{Device, Node, Ocb, Plainly};
+    use crate::wire::OpenFlags;
+    use std::sync::Arc;
+
+    struct Nothing;
+    impl Device for Nothing {}
+
+    fn ocb() -> Arc<Ocb> {
+        let node = Arc::new(Node::new(Box::new(Plainly(Nothing)), 0));
+        Arc::new(Ocb::new(node, OpenFlags::READ, false))
+    }
+
+    const ONE: (Scoid, Coid) = (Scoid::from_raw(1), Coid::from_raw(7));
+    const TWO: (Scoid, Coid) = (Scoid::from_raw(1), Coid::from_raw(8));
+    const OTHER: (Scoid, Coid) = (Scoid::from_raw(2), Coid::from_raw(7));
+
+    #[test]
+    fn du2_an_open_ends_with_its_last_connection() {
+        let (table, open) = (Bindings::default(), ocb());
+        table.bind(ONE, Arc::clone(&open), || true).unwrap();
+        table.bind(TWO, Arc::clone(&open), || true).unwrap();
+        table.unbind(ONE.0, ONE.1).unwrap();
+        assert_eq!(table.get(ONE.0, ONE.1).unwrap_err(), Errno::BADF);
+        assert!(Arc::ptr_eq(&table.get(TWO.0, TWO.1).unwrap(), &open));
+        table.unbind(TWO.0, TWO.1).unwrap();
+        assert_eq!(Arc::strong_count(&open), 1);
+    }
+
+    #[test]
+    fn du2_a_client_that_goes_takes_only_its_own_opens() {
+        let table = Bindings::default();
+        for place in [ONE, TWO, OTHER] {
+            table.bind(place, ocb(), || true).unwrap();
+        }
+        assert_eq!(table.unbind_client(ONE.0).len(), 2);
+        assert!(table.get(TWO.0, TWO.1).is_err());
+        assert!(table.get(OTHER.0, OTHER.1).is_ok());
+        assert_eq!(table.unbind_client(ONE.0).len(), 0);
+    }
+
+    #[test]
+    fn nothing_is_bound_for_a_client_that_has_gone() {
+        let table = Bindings::default();
+        assert_eq!(table.bind(ONE, ocb(), || false).unwrap_err(), Errno::SRCH);
+        assert!(table.get(ONE.0, ONE.1).is_err());
+    }
+}

@@ -1,0 +1,30 @@
+//! The manager's loop: from a received message to its answer.
+//!
+//! [`Manager`] owns a channel, the attached files and the threads. For every message the order is fixed:
+//! the message's form, room for the reply, the open (by the connection's number), its access mode, offset
+//! and count, permission (when a file is opened), the handler, the books, the reply. So a client's fault
+//! never reaches a handler, and costs nobody but that client anything.
+//!
+//! Invariants:
+//! - The dispatcher keeps the right to answer while a handler runs: whatever a handler does, by error or
+//!   panic, the client gets exactly one answer.
+//! - What a client may name is looked up in tables of this process; no number of a client is an index.
+//! - An open ends with the last of its connections, and with its client's process.
+//! - Nothing is locked while a handler runs, but what the one open of an ordinary file (its position) and
+//!   appending writers (the file's end) must have in turn.
+//!
+//! Bounds: [`OPENS_PER_CLIENT`] opens a client, [`TRANSFER_MAX`](crate::wire::TRANSFER_MAX) bytes a read or write, 64 KiB a thread for
+//! what is received at once.
+
+mod bindings;
+mod handle;
+mod io;
+mod manager;
+mod place;
+mod shared;
+mod signals;
+
+pub use bindings::OPENS_PER_CLIENT;
+pub use handle::{Handle, Running};
+pub use manager::Manager;
+pub use resmgr_namespace::AttachFlags;
