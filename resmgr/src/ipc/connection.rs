@@ -1,11 +1,15 @@
 //! Connections: from where a client sends.
 
+use super::link::{ClientLink, IN_SLOT, LinkState, PulseFields, RequestFields};
 use super::{
     CancelToken, ChannelId, Coid, ConnectFlags, Credentials, SendError, ServerInfo, Waiting,
 };
+use super::{caller, process};
 use resmgr_sys::Result;
 use resmgr_sys::clock::Deadline;
 use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// Which channel to attach to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,57 +58,132 @@ pub struct Reply {
 }
 
 /// A connection to a channel. Dropping it detaches it.
+///
+/// All connections of a process to one channel share what lies underneath, so the second one costs next to
+/// nothing, and the server sees one client. Any number of threads may send on it at the same time.
 #[derive(Debug)]
-pub struct Connection;
+pub struct Connection {
+    link: Arc<ClientLink>,
+    coid: Coid,
+    /// Keeps the number taken, if it is a descriptor's.
+    _descriptor: Option<OwnedFd>,
+}
 
 impl Connection {
-    /// Attaches to a channel of this machine, in the side-channel space.
+    /// Attaches to a channel of this machine, in the side-channel space. Process 0 is the caller's own.
+    ///
+    /// # Errors
+    /// - `ESRCH`: no such process or channel.
+    /// - `EPERM`: the channel is private, or not open to this user.
+    /// - `EAGAIN`, `EMFILE`: too many connections, or descriptors.
+    /// - `EHOSTUNREACH`: another node.
+    /// - `ETIMEDOUT`: the process does not answer (it is stopped, say).
+    /// - `EPROTONOSUPPORT`: it was built with another layout of links.
     #[doc(alias = "ConnectAttach")]
-    pub fn attach(_pid: u32, _chid: ChannelId) -> Result<Self> {
-        unimplemented!()
+    pub fn attach(pid: u32, chid: ChannelId) -> Result<Self> {
+        let target = Target { nd: 0, pid, chid };
+        Self::attach_with(target, IdSpace::SideChannel, ConnectFlags::empty())
     }
 
     /// Attaches with every choice.
-    pub fn attach_with(_target: Target, _space: IdSpace, _flags: ConnectFlags) -> Result<Self> {
-        unimplemented!()
+    pub fn attach_with(target: Target, space: IdSpace, flags: ConnectFlags) -> Result<Self> {
+        let close_on_exec = flags.contains(ConnectFlags::CLOEXEC);
+        let mut descriptor = None;
+        let (link, coid) = process::current().attach(target, |link| {
+            let (coid, fd) = process::new_id(link, space, close_on_exec)?;
+            descriptor = fd;
+            Ok(coid)
+        })?;
+        Ok(Self {
+            link,
+            coid,
+            _descriptor: descriptor,
+        })
     }
 
     /// Its id in this process.
+    #[doc(alias = "coid")]
     pub fn id(&self) -> Coid {
-        unimplemented!()
+        self.coid
     }
 
     /// The server behind it.
     #[doc(alias = "ConnectServerInfo")]
     pub fn server_info(&self) -> ServerInfo {
-        unimplemented!()
+        let far = self.link.far;
+        let dead = self.link.state() != LinkState::Open;
+        let flags = if dead {
+            ConnectFlags::DEAD
+        } else {
+            ConnectFlags::empty()
+        };
+        ServerInfo {
+            pid: far.pid,
+            chid: far.chid,
+            scoid: far.scoid,
+            flags,
+        }
     }
 
-    /// Sends and waits for the answer.
+    /// Sends and waits for the answer: blocked until a receiver takes the message, and then until it replies.
+    ///
+    /// # Errors
+    /// See [`SendError`].
     #[doc(alias = "MsgSend")]
     pub fn send(&self, message: &[u8], reply: &mut [u8]) -> Result<Reply, SendError> {
         let (message, reply) = (&[IoSlice::new(message)], &mut [IoSliceMut::new(reply)]);
         self.send_with(message, reply, SendOptions::default())
     }
 
-    /// The same with vectors and options.
+    /// The same with vectors and options. The parts of each side are seen as one buffer.
+    ///
+    /// A deadline or a cancellation ends the wait at once, unless the channel has the UNBLOCK flag and a
+    /// receiver has the message: then the server is asked to let go, and the send ends when it answers.
     #[doc(alias = "MsgSendv")]
     pub fn send_with(
         &self,
-        _message: &[IoSlice<'_>],
-        _reply: &mut [IoSliceMut<'_>],
-        _options: SendOptions<'_>,
+        message: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        options: SendOptions<'_>,
     ) -> Result<Reply, SendError> {
-        unimplemented!()
+        let behalf = options.on_behalf;
+        let fields = RequestFields {
+            len: 0,
+            reply_room: reply.iter().map(|part| part.len() as u64).sum(),
+            at: IN_SLOT,
+            coid: self.coid.raw(),
+            tid: caller::thread_id(),
+            priority: options.priority.unwrap_or_else(caller::priority),
+            on_behalf: behalf.is_some(),
+            ids: behalf.map_or([0; 3], |ids| [ids.pid, ids.uid, ids.gid]),
+        };
+        self.link.call(message, reply, fields, &options)
     }
 
-    /// Sends a pulse; `None` takes the thread's priority.
+    /// Sends a pulse; `None` takes the thread's priority. Never waits.
+    ///
+    /// # Errors
+    /// - `EAGAIN`: 128 pulses of this process are not yet received.
+    /// - `ESRCH`: the server has gone.
+    /// - `EBADF`: the connection was made by the parent of this process.
     #[doc(alias = "MsgSendPulse")]
-    pub fn send_pulse(&self, _priority: Option<u8>, _code: i8, _value: i64) -> Result<()> {
-        unimplemented!()
+    pub fn send_pulse(&self, priority: Option<u8>, code: i8, value: i64) -> Result<()> {
+        let priority = priority.unwrap_or_else(caller::priority);
+        self.link.pulse(PulseFields {
+            value,
+            code,
+            priority,
+        })
     }
 
-    /// Detaches now; dropping does the same.
+    /// Detaches now; dropping does the same. Threads that are blocked in a send on the last connection to the
+    /// channel fail with `EBADF`.
     #[doc(alias = "ConnectDetach")]
     pub fn detach(self) {}
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        process::current().detach(&self.link, self.coid);
+    }
 }

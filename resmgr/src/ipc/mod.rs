@@ -1,14 +1,50 @@
 //! Message passing: channels, connections, messages and pulses.
+//!
+//! A server makes a [`Channel`] and receives; a client attaches a [`Connection`] to it, by process and
+//! channel id, and sends; it stays blocked until the server replies to the [`Message`]. [`Pulse`]s are small
+//! messages that nobody waits for; they share the channel's queue.
+//!
+//! # What lies underneath
+//! Each pair of client process and channel has one *link*: memory that both map, of which each can write
+//! its own part only, a doorbell, and a socket that tells of the other's end. A call between two threads
+//! that are awake is a few stores and loads, without a system call; sleeping and waking is decided by the
+//! rules in [`protocol`]. The same path serves clients in the server's own process.
+//!
+//! A process that has a public channel listens on a socket in its runtime directory (`RESMGR_DIR`, or the
+//! user's own): so making one fails where that directory cannot be used, with the error of the system.
+//!
+//! # Limits
+//! 1024 calls and 128 pulses under way on a link, 64 MiB of messages and as much of replies; 65,520 client
+//! processes on a channel; 4096 channels of a process. What is beyond gets `EAGAIN`, `ENOMEM` or `EMSGSIZE`.
+//!
+//! # Where it differs from QNX
+//! - A killed client cannot wait for its server: its call is dropped, and the server's reply gets `ESRCH`.
+//! - A receiver does not take the sender's priority; it decides the order of the queue only.
+//! - A signal handler of a client that is blocked on an UNBLOCK channel runs at once, not after the reply. The
+//!   rest is as in QNX: the server gets the pulse, and the client resumes on the reply.
+//! - Connections are not inherited by children of fork, in neither id space.
 
+mod caller;
 mod cancel;
 mod channel;
 mod connection;
 mod error;
 mod flags;
+mod handshake;
 mod ids;
 mod info;
+mod kernel;
+mod link;
 mod message;
+mod process;
+#[doc(hidden)] // public for the model checker's tests
+pub mod protocol;
 mod pulse;
+mod queue;
+mod ranges;
+mod rendezvous;
+pub(crate) mod sessions;
+mod wait;
 
 pub use cancel::CancelToken;
 pub use channel::{Channel, ChannelOptions, Received, Waiting};

@@ -7,7 +7,7 @@
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Once;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// Descriptors above this number are not closed in children; RLIMIT_NOFILE rarely reaches it.
 const MOST: usize = 1 << 16;
@@ -39,6 +39,77 @@ extern "C" fn in_child() {
     }
 }
 
+fn install() {
+    INSTALL.call_once(|| {
+        // SAFETY: the handler is async-signal-safe (close and atomics only), as pthread_atfork asks.
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+}
+
+/// State that each process has for itself: a child of fork begins with a fresh one and never touches its
+/// parent's, whose locks may be held and whose threads it does not have.
+#[derive(Debug)]
+pub struct PerProcess<T: 'static>(AtomicPtr<Owned<T>>);
+
+#[derive(Debug)]
+struct Owned<T> {
+    generation: u32,
+    value: T,
+}
+
+impl<T: Send + Sync> PerProcess<T> {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Self(AtomicPtr::new(std::ptr::null_mut()))
+    }
+
+    /// This process's state, made by `make` at the first call. It lives as long as the process.
+    #[inline]
+    pub fn get(&self, make: impl FnOnce() -> T) -> &'static T {
+        // SAFETY: null, or a box that was leaked here and is never freed.
+        match unsafe { self.0.load(Ordering::Acquire).as_ref() } {
+            Some(owned) if owned.generation == generation() => &owned.value,
+            _ => self.create(make),
+        }
+    }
+
+    /// Two threads may both make one: the loser's is dropped before anybody has seen it.
+    #[cold]
+    fn create(&self, make: impl FnOnce() -> T) -> &'static T {
+        install();
+        let current = self.0.load(Ordering::Acquire);
+        // SAFETY: null, or a box that was leaked here and is never freed.
+        if let Some(owned) = unsafe { current.as_ref() }
+            && owned.generation == generation()
+        {
+            return &owned.value;
+        }
+        let made = Box::into_raw(Box::new(Owned {
+            generation: generation(),
+            value: make(),
+        }));
+        match self
+            .0
+            .compare_exchange(current, made, Ordering::AcqRel, Ordering::Acquire)
+        {
+            // SAFETY: leaked above; from now on only shared references to it exist.
+            Ok(_) => &unsafe { &*made }.value,
+            Err(winner) => {
+                // SAFETY: made above by Box::into_raw, and never published.
+                drop(unsafe { Box::from_raw(made) });
+                // SAFETY: the winner's box was leaked by another thread of this process.
+                &unsafe { &*winner }.value
+            }
+        }
+    }
+}
+
+impl<T: Send + Sync> Default for PerProcess<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// A descriptor of this process only: a child of fork has it closed, and its copy of this value does nothing.
 #[derive(Debug)]
 pub struct PrivateFd {
@@ -49,10 +120,7 @@ pub struct PrivateFd {
 impl PrivateFd {
     /// Keeps `fd` from children.
     pub fn new(fd: OwnedFd) -> Self {
-        INSTALL.call_once(|| {
-            // SAFETY: the handler is async-signal-safe (close and atomics only), as pthread_atfork asks.
-            unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-        });
+        install();
         if let Some((word, bit)) = place(&fd) {
             word.fetch_or(bit, Ordering::Relaxed);
         }
@@ -89,5 +157,24 @@ impl Drop for PrivateFd {
         }
         // SAFETY: dropped here, once, and only by the process that opened it.
         unsafe { ManuallyDrop::drop(&mut self.fd) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PerProcess;
+    use crate::process::{exit_now, fork_for_test, wait_for};
+
+    static NUMBER: PerProcess<u32> = PerProcess::new();
+
+    #[test]
+    fn a_child_begins_with_fresh_state() {
+        assert_eq!(NUMBER.get(|| 1), &1);
+        assert_eq!(NUMBER.get(|| 2), &1);
+        match fork_for_test().unwrap() {
+            None => exit_now(i32::from(NUMBER.get(|| 3) != &3)),
+            Some(child) => assert_eq!(wait_for(child), Ok(0)),
+        }
+        assert_eq!(NUMBER.get(|| 4), &1);
     }
 }

@@ -1,0 +1,365 @@
+//! Channels: where a server receives.
+
+mod receive;
+mod state;
+
+use super::link::ServerLink;
+use super::{ChannelFlags, ChannelId, ClientInfo, ConnectRights, Message, Pulse, PulseCode, Scoid};
+use super::{process, wait::Spin};
+use resmgr_sys::clock::Deadline;
+use resmgr_sys::epoll::{Epoll, EventFd, Ready};
+use resmgr_sys::{Errno, Result};
+use state::{Client, State};
+use std::io::IoSliceMut;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// How a receiver or a sender waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Waiting {
+    /// Looks for a short time while that has been paying off, then sleeps.
+    #[default]
+    Adaptive,
+    /// Sleeps at once.
+    Block,
+    /// Never sleeps: for measurements, and for threads that own a processor.
+    Spin,
+}
+
+/// How a channel is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ChannelOptions {
+    /// What it does.
+    pub flags: ChannelFlags,
+    /// Who may attach.
+    pub rights: ConnectRights,
+    /// How its receivers wait.
+    pub waiting: Waiting,
+}
+
+/// What a receive returns.
+#[derive(Debug)]
+pub enum Received {
+    /// A message; its first bytes are in the buffer.
+    Message(Message),
+    /// A pulse.
+    Pulse(Pulse),
+}
+
+/// Bells report each ring once and are never read.
+const BELL: Ready = Ready::IN.union(Ready::EDGE);
+/// The channel's own bell in its sets: no slab key is as large.
+const OWN_BELL: u64 = u64::MAX;
+
+/// What all clones of a channel, and the background thread, share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) chid: ChannelId,
+    pub(crate) flags: ChannelFlags,
+    pub(crate) rights: ConnectRights,
+    waiting: Waiting,
+    spin: Spin,
+    /// The clients' bells and the channel's own. Receivers wait here; the last to come is woken first.
+    bells: Epoll,
+    /// The same for receivers that take only pulses. Made when there is one.
+    pulse_bells: OnceLock<Epoll>,
+    own_bell: EventFd,
+    /// Taken before no other lock of the project except a link's.
+    state: Mutex<State>,
+}
+
+impl Shared {
+    fn new(chid: ChannelId, options: &ChannelOptions) -> Result<Self> {
+        let bells = Epoll::new()?;
+        let own_bell = EventFd::new()?;
+        bells.add(&own_bell, OWN_BELL, BELL)?;
+        Ok(Self {
+            chid,
+            flags: options.flags,
+            rights: options.rights,
+            waiting: options.waiting,
+            spin: Spin::new(),
+            bells,
+            pulse_bells: OnceLock::new(),
+            own_bell,
+            state: Mutex::new(State::new()),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn each_set(&self, mut act: impl FnMut(&Epoll) -> Result<()>) -> Result<()> {
+        act(&self.bells)?;
+        self.pulse_bells.get().map_or(Ok(()), act)
+    }
+
+    fn pulse_bells(&self) -> Result<&Epoll> {
+        let state = self.lock();
+        if self.pulse_bells.get().is_none() {
+            let set = Epoll::new()?;
+            set.add(&self.own_bell, OWN_BELL, BELL)?;
+            for (key, client) in &state.clients {
+                if let Client::Live(link) = client {
+                    set.add(&link.bell, key as u64, BELL)?;
+                }
+            }
+            let _ = self.pulse_bells.set(set);
+        }
+        drop(state);
+        self.pulse_bells.get().ok_or(Errno::NOMEM)
+    }
+
+    /// Takes in a client process; `make` builds the link once its scoid is known.
+    pub(crate) fn add_client(
+        &self,
+        make: impl FnOnce(Scoid) -> ServerLink,
+    ) -> Result<Arc<ServerLink>> {
+        let mut state = self.lock();
+        if state.destroyed {
+            return Err(Errno::SRCH);
+        }
+        let link = state.add_client(|scoid| Arc::new(make(scoid)))?;
+        if let Err(errno) = self.add_bell(&link) {
+            state.remove_client(&link, false);
+            return Err(errno);
+        }
+        Ok(link)
+    }
+
+    /// A client process has gone, or its link was closed. The pulses that it sent before stay in the queue.
+    pub(crate) fn client_gone(&self, link: &Arc<ServerLink>) {
+        self.drop_client(link, self.flags.contains(ChannelFlags::DISCONNECT));
+    }
+
+    /// A client in this process has detached.
+    pub(crate) fn local_client_gone(&self, scoid: Scoid) {
+        let link = State::key(scoid).and_then(|key| self.lock().link(key).cloned());
+        if let Some(link) = link {
+            self.client_gone(&link);
+        }
+    }
+
+    fn drop_client(&self, link: &Arc<ServerLink>, keep_id: bool) {
+        let mut state = self.lock();
+        state.drain(link);
+        link.cut();
+        let _ = self.each_set(|set| set.remove(&link.bell));
+        state.remove_client(link, keep_id);
+        self.call_receiver(&state);
+    }
+
+    /// Puts a pulse of this process into the queue.
+    pub(crate) fn push_pulse(&self, pulse: Pulse) -> Result<()> {
+        let mut state = self.lock();
+        if state.destroyed {
+            return Err(Errno::SRCH);
+        }
+        state
+            .queue
+            .push_pulse(super::queue::PendingPulse { pulse, link: None });
+        self.call_receiver(&state);
+        Ok(())
+    }
+
+    /// The server of one of this process's connections has gone.
+    pub(crate) fn coid_died(&self, coid: super::Coid) {
+        if self.flags.contains(ChannelFlags::COID_DISCONNECT) {
+            let value = i64::from(coid.raw());
+            let (code, priority) = (PulseCode::COID_DEATH, state::SYSTEM_PRIORITY);
+            // A channel that is being destroyed needs no pulse.
+            let _ = self.push_pulse(Pulse {
+                code,
+                value,
+                scoid: None,
+                priority,
+            });
+        }
+    }
+
+    fn call_receiver(&self, state: &State) {
+        if state.sleepers > 0 || self.never_sleeps() {
+            self.own_bell.ring();
+        }
+    }
+
+    /// Ends the channel: everybody who is blocked on it gets `ESRCH`, whatever state it is in.
+    fn destroy(&self) {
+        let mut state = self.lock();
+        if state.destroyed {
+            return;
+        }
+        let links = state.take_all();
+        for link in &links {
+            // From here on clients see the word; what they announced before is answered by the drain.
+            link.memory.gate().close();
+            state.drain(link);
+            link.dismiss_taken();
+        }
+        while let Some(item) = state.queue.pop() {
+            if let super::queue::Item::Call(call) = item {
+                call.link.dismiss_held(call.slot, call.number);
+            }
+        }
+        drop(state);
+        links.iter().for_each(|link| link.cut());
+        process::current().channel_gone(self.chid, &links);
+        // One ring wakes one receiver of each set, and each that leaves wakes the next.
+        self.own_bell.ring();
+    }
+}
+
+/// The handle's own part: the last clone destroys the channel.
+#[derive(Debug)]
+struct Owner(Arc<Shared>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.destroy();
+    }
+}
+
+/// A channel of this process. Clones name the same channel; it is destroyed when the last one goes.
+///
+/// Any number of threads may receive on it; the last one to wait is the first to be served. Messages and
+/// pulses come by priority, first come first served within one.
+#[derive(Clone, Debug)]
+pub struct Channel(Arc<Owner>);
+
+impl Channel {
+    /// Makes a channel. Unless it is PRIVATE, other processes of the same user can attach to it from now on
+    /// by process and channel id.
+    ///
+    /// # Errors
+    /// - `EAGAIN`: too many channels.
+    /// - `ENOTSUP`: an unknown flag.
+    /// - `EACCES`, `EPERM`, …: the runtime directory cannot be used (see [`crate::ipc`]).
+    #[doc(alias = "ChannelCreate")]
+    pub fn create(flags: ChannelFlags) -> Result<Self> {
+        Self::with_options(ChannelOptions {
+            flags,
+            ..ChannelOptions::default()
+        })
+    }
+
+    /// Makes a channel with every choice.
+    pub fn with_options(options: ChannelOptions) -> Result<Self> {
+        if !ChannelFlags::all().contains(options.flags) {
+            return Err(Errno::NOTSUP);
+        }
+        let shared = process::current().add_channel(|chid| Shared::new(chid, &options))?;
+        let channel = Self(Arc::new(Owner(shared)));
+        if !options.flags.contains(ChannelFlags::PRIVATE) {
+            process::current().listen()?;
+        }
+        Ok(channel)
+    }
+
+    /// Its id, unique in this process.
+    #[doc(alias = "chid")]
+    pub fn id(&self) -> ChannelId {
+        self.shared().chid
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.0.0
+    }
+
+    /// Waits for the next message or pulse. A message that is longer than the buffer is reached by
+    /// [`Message::read`].
+    ///
+    /// # Errors
+    /// - `ESRCH`: the channel was destroyed.
+    /// - `EINTR`: a signal handler ran on this thread.
+    #[doc(alias = "MsgReceive")]
+    pub fn receive(&self, buffer: &mut [u8]) -> Result<Received> {
+        self.receive_until(buffer, None)
+    }
+
+    /// The same with a deadline (`ETIMEDOUT`); one that has passed makes it a poll.
+    pub fn receive_until(&self, buffer: &mut [u8], deadline: Deadline) -> Result<Received> {
+        self.receive_vectored(&mut [IoSliceMut::new(buffer)], deadline)
+    }
+
+    /// The same into several parts, which are filled one behind the other.
+    #[doc(alias = "MsgReceivev")]
+    pub fn receive_vectored(
+        &self,
+        parts: &mut [IoSliceMut<'_>],
+        deadline: Deadline,
+    ) -> Result<Received> {
+        self.shared().receive(parts, deadline)
+    }
+
+    /// Waits for the next pulse; messages stay queued.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    #[doc(alias = "MsgReceivePulse")]
+    pub fn receive_pulse(&self, deadline: Deadline) -> Result<Pulse> {
+        self.shared().receive_pulse(deadline)
+    }
+
+    /// Puts a pulse into this channel's own queue.
+    ///
+    /// # Errors
+    /// - `ESRCH`: the channel was destroyed.
+    pub fn pulse(&self, priority: u8, code: i8, value: i64) -> Result<()> {
+        let priority = priority.max(1);
+        self.shared().push_pulse(Pulse {
+            code,
+            value,
+            scoid: None,
+            priority,
+        })
+    }
+
+    /// Frees a client's id after its DISCONNECT pulse, or cuts off a living client: its sends fail then.
+    ///
+    /// # Errors
+    /// - `EINVAL`: no client has this id.
+    #[doc(alias = "ConnectDetach")]
+    pub fn detach_client(&self, scoid: Scoid) -> Result<()> {
+        let key = State::key(scoid).ok_or(Errno::INVAL)?;
+        let mut state = self.shared().lock();
+        match state.clients.get(key) {
+            None => Err(Errno::INVAL),
+            Some(Client::Gone(_)) => {
+                state.clients.remove(key);
+                Ok(())
+            }
+            Some(Client::Live(link)) => {
+                let link = Arc::clone(link);
+                drop(state);
+                link.memory.gate().close();
+                link.dismiss_taken();
+                link.cut();
+                process::current().server_link_gone(&link);
+                // The caller is through with this client: its id is free, and no pulse is needed.
+                self.shared().drop_client(&link, false);
+                process::current().far_end_gone(self.id(), &link);
+                Ok(())
+            }
+        }
+    }
+
+    /// Who a client is.
+    ///
+    /// # Errors
+    /// - `EINVAL`: no client has this id.
+    #[doc(alias = "ConnectClientInfo")]
+    pub fn client_info(&self, scoid: Scoid) -> Result<ClientInfo> {
+        let key = State::key(scoid).ok_or(Errno::INVAL)?;
+        let credentials = match self.shared().lock().clients.get(key).ok_or(Errno::INVAL)? {
+            Client::Live(link) => link.peer,
+            Client::Gone(credentials) => *credentials,
+        };
+        Ok(ClientInfo { credentials })
+    }
+
+    /// Destroys the channel now, whoever else has a clone: everybody who is blocked on it gets `ESRCH`.
+    #[doc(alias = "ChannelDestroy")]
+    pub fn destroy(&self) {
+        self.shared().destroy();
+    }
+}

@@ -1,0 +1,255 @@
+//! Receiving: look at the queue, look at the rings, sleep on the bells.
+
+use super::Shared;
+use super::state::State;
+use crate::ipc::link::{Breach, ServerLink};
+use crate::ipc::message::Message;
+use crate::ipc::queue::{Call, Item, PendingPulse};
+use crate::ipc::{Pulse, Received, Waiting};
+use resmgr_sys::clock::Deadline;
+use resmgr_sys::epoll::{Epoll, Event};
+use resmgr_sys::{Errno, Result};
+use std::io::IoSliceMut;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How old the last look at all bells may be before a receiver looks again, although the queue holds
+/// something: order between clients is kept up to this.
+const BELLS_STALE: Duration = Duration::from_micros(20);
+
+impl Shared {
+    pub(super) fn receive(
+        &self,
+        parts: &mut [IoSliceMut<'_>],
+        deadline: Deadline,
+    ) -> Result<Received> {
+        loop {
+            match self.next_item(deadline)? {
+                Item::Pulse(pending) => return Ok(Received::Pulse(Self::deliver_pulse(&pending))),
+                Item::Call(call) => {
+                    if let Some(message) = self.deliver_call(&call, parts)? {
+                        return Ok(Received::Message(message));
+                    }
+                }
+            }
+        }
+    }
+
+    fn deliver_pulse(pending: &PendingPulse) -> Pulse {
+        if let Some(link) = &pending.link {
+            link.pulse_taken();
+        }
+        pending.pulse
+    }
+
+    /// `None`: the client has taken its message back, or has gone.
+    #[inline]
+    fn deliver_call(&self, call: &Call, parts: &mut [IoSliceMut<'_>]) -> Result<Option<Message>> {
+        let link = &call.link;
+        if link.is_gone() {
+            return Ok(None);
+        }
+        match link.take(call.slot, call.number) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(Breach(what)) => {
+                tracing::warn!(
+                    pid = link.peer.pid,
+                    what,
+                    "client broke the protocol; link closed"
+                );
+                link.cut();
+                return Ok(None);
+            }
+        }
+        let place = (call.slot, call.number);
+        let mut message = Message::new(Arc::clone(link), place, &call.fields, self.chid)?;
+        let mut got = 0;
+        for part in parts {
+            // ESRCH: the client went while its message was copied. The next one may be there.
+            let Ok(len) = message.read(part, got) else {
+                return Ok(None);
+            };
+            got += len;
+            if len < part.len() {
+                break;
+            }
+        }
+        message.received(got);
+        Ok(Some(message))
+    }
+
+    fn next_item(&self, deadline: Deadline) -> Result<Item> {
+        let mut events = Vec::new();
+        let mut first = true;
+        loop {
+            if let Some(item) = self.try_next(first)? {
+                return Ok(item);
+            }
+            if self.spin()? {
+                continue;
+            }
+            first = false;
+            self.sleep(&self.bells, deadline, &mut events, |state| {
+                state.queue.is_empty()
+            })?;
+        }
+    }
+
+    /// What is there now. A receiver that leaves with something while others sleep makes sure that one of
+    /// them is woken for what comes after it.
+    fn try_next(&self, first: bool) -> Result<Option<Item>> {
+        let mut state = self.lock();
+        self.check_alive(&state)?;
+        if first && !state.watches_all() {
+            self.look_at_bells(&mut state);
+        }
+        state.drain_watched();
+        let item = state.queue.pop();
+        if item.is_some() {
+            self.leave(&mut state);
+        }
+        Ok(item)
+    }
+
+    /// The one ring of a destruction wakes one receiver; each that leaves wakes the next.
+    fn check_alive(&self, state: &State) -> Result<()> {
+        if !state.destroyed {
+            return Ok(());
+        }
+        if state.sleepers > 0 {
+            self.own_bell.ring();
+        }
+        Err(Errno::SRCH)
+    }
+
+    /// A thread goes back to its program with an item and looks no more.
+    fn leave(&self, state: &mut State) {
+        if state.sleepers == 0 {
+            return;
+        }
+        state.want_bells();
+        if !state.queue.is_empty() {
+            self.own_bell.ring();
+        }
+    }
+
+    /// Without sleeping: which bells have rung? Needed where the queue never runs dry, or a client that
+    /// is not watched would never be seen.
+    fn look_at_bells(&self, state: &mut State) {
+        let now = Instant::now();
+        if now.duration_since(state.bells_seen) < BELLS_STALE {
+            return;
+        }
+        state.bells_seen = now;
+        let mut events = Vec::new();
+        if self.bells.wait(Some(now), &mut events).is_ok() {
+            Self::note(state, &events);
+        }
+    }
+
+    /// Looks at the watched links for a while, if that has been paying off and nobody else does. True: look
+    /// again at the queue.
+    fn spin(&self) -> Result<bool> {
+        if !self.spin.is_worth_trying(self.waiting) {
+            return Ok(false);
+        }
+        {
+            let mut state = self.lock();
+            if state.spinning {
+                return Ok(false);
+            }
+            state.spinning = true;
+            state.be_quiet();
+        }
+        let found = self.spin.until(self.waiting, || {
+            let mut state = self.lock();
+            state.drain_watched();
+            !state.queue.is_empty() || state.destroyed
+        });
+        self.lock().spinning = false;
+        Ok(found)
+    }
+
+    /// Sleeps on the bells until one rings, `deadline` passes, or there is something already.
+    fn sleep(
+        &self,
+        bells: &Epoll,
+        deadline: Deadline,
+        events: &mut Vec<Event>,
+        nothing: impl FnOnce(&State) -> bool,
+    ) -> Result<()> {
+        {
+            let mut state = self.lock();
+            if state.destroyed {
+                return Err(Errno::SRCH);
+            }
+            // Somebody else looks, and sends bells our way when it stops.
+            if !state.spinning {
+                state.want_bells();
+            }
+            if !nothing(&state) {
+                return Ok(());
+            }
+            state.sleepers += 1;
+        }
+        let slept = bells.wait(deadline, events);
+        let mut state = self.lock();
+        state.sleepers -= 1;
+        slept?;
+        state.bells_seen = Instant::now();
+        Self::note(&mut state, events);
+        let expired = deadline.is_some_and(|at| Instant::now() >= at);
+        if events.is_empty() && expired && state.queue.is_empty() {
+            return Err(Errno::TIMEDOUT);
+        }
+        Ok(())
+    }
+
+    fn note(state: &mut State, events: &[Event]) {
+        for event in events {
+            let key = usize::try_from(event.token).ok();
+            let link = key.and_then(|key| state.link(key)).map(Arc::clone);
+            if let Some(link) = link {
+                state.watch(&link);
+                state.drain(&link);
+            }
+        }
+    }
+
+    /// The next pulse; messages stay in the queue for the ordinary receivers, which have bells of their own.
+    pub(super) fn receive_pulse(&self, deadline: Deadline) -> Result<Pulse> {
+        let bells = self.pulse_bells()?;
+        let mut events = Vec::new();
+        loop {
+            {
+                let mut state = self.lock();
+                self.check_alive(&state)?;
+                state.drain_watched();
+                if let Some(pending) = state.queue.pop_pulse() {
+                    self.leave(&mut state);
+                    return Ok(Self::deliver_pulse(&pending));
+                }
+            }
+            self.sleep(bells, deadline, &mut events, |state| {
+                !state.queue.has_pulse()
+            })?;
+            if deadline.is_some_and(|at| Instant::now() >= at) && !self.lock().queue.has_pulse() {
+                return Err(Errno::TIMEDOUT);
+            }
+        }
+    }
+
+    /// Whether spinning is this channel's only way to wait.
+    pub(super) fn never_sleeps(&self) -> bool {
+        self.waiting == Waiting::Spin
+    }
+
+    /// A link's bell in every set that receivers wait on.
+    pub(super) fn add_bell(&self, link: &ServerLink) -> Result<()> {
+        let Some(key) = State::key(link.scoid) else {
+            return Err(Errno::INVAL);
+        };
+        self.each_set(|set| set.add(&link.bell, key as u64, super::BELL))
+    }
+}

@@ -1,0 +1,244 @@
+//! What a channel's lock protects: its queue, its clients, and who is looking.
+
+use crate::ipc::link::{Arrival, Breach, ServerLink};
+use crate::ipc::queue::{Call, PendingPulse, Queue};
+use crate::ipc::{Credentials, Pulse, PulseCode, Scoid};
+use resmgr_sys::{Errno, Result};
+use slab::Slab;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Links whose rings are looked at without a bell. More would make each look slow.
+const MOST_WATCHED: usize = 8;
+/// scoids carry this bit, so that nobody takes them for descriptors.
+const SCOID: u32 = 0x0001_0000;
+/// Client processes of a channel.
+const MOST_CLIENTS: usize = 0xfff0;
+/// Where the system's own pulses stand in the queue.
+pub(super) const SYSTEM_PRIORITY: u8 = 10;
+
+/// A client process.
+#[derive(Debug)]
+pub(super) enum Client {
+    Live(Arc<ServerLink>),
+    /// Gone, but its id stays taken until the server detaches it.
+    Gone(Credentials),
+}
+
+/// The part of a channel that changes.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) queue: Queue,
+    pub(super) clients: Slab<Client>,
+    /// The links that spoke last; a link in here need not be in `clients` any more.
+    watched: Vec<Arc<ServerLink>>,
+    /// Receivers that sleep; they have to be woken for each item.
+    pub(super) sleepers: usize,
+    /// One receiver looks at the watched links' rings.
+    pub(super) spinning: bool,
+    /// Whether watched links were told not to ring.
+    quiet: bool,
+    pub(super) destroyed: bool,
+    /// When the bells were looked at last.
+    pub(super) bells_seen: Instant,
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        Self {
+            queue: Queue::new(),
+            clients: Slab::new(),
+            watched: Vec::new(),
+            sleepers: 0,
+            spinning: false,
+            quiet: false,
+            destroyed: false,
+            bells_seen: Instant::now(),
+        }
+    }
+
+    /// Reserves a scoid; `make` builds the link for it.
+    pub(super) fn add_client(
+        &mut self,
+        make: impl FnOnce(Scoid) -> Arc<ServerLink>,
+    ) -> Result<Arc<ServerLink>> {
+        if self.clients.len() >= MOST_CLIENTS {
+            return Err(Errno::AGAIN);
+        }
+        let entry = self.clients.vacant_entry();
+        let number = u32::try_from(entry.key() + 1).map_err(|_| Errno::AGAIN)?;
+        let link = make(Scoid(SCOID | number));
+        entry.insert(Client::Live(Arc::clone(&link)));
+        Ok(link)
+    }
+
+    pub(super) fn key(scoid: Scoid) -> Option<usize> {
+        usize::try_from(scoid.0 & !SCOID).ok()?.checked_sub(1)
+    }
+
+    /// The client whose bell has this number.
+    pub(super) fn link(&self, key: usize) -> Option<&Arc<ServerLink>> {
+        match self.clients.get(key) {
+            Some(Client::Live(link)) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Looks at a link from now on. The one that has been here longest makes room.
+    pub(super) fn watch(&mut self, link: &Arc<ServerLink>) {
+        if self.watched.iter().any(|other| Arc::ptr_eq(other, link)) {
+            return;
+        }
+        if self.watched.len() >= MOST_WATCHED {
+            let oldest = self.watched.remove(0);
+            oldest.memory.gate().unwatch();
+            self.drain(&oldest);
+        }
+        if self.quiet {
+            link.memory.gate().watch();
+        }
+        self.watched.push(Arc::clone(link));
+        self.drain(link);
+    }
+
+    /// Whether every client is among those that are looked at.
+    pub(super) fn watches_all(&self) -> bool {
+        self.watched.len() >= self.clients.len()
+    }
+
+    /// Takes what the watched links have announced into the queue.
+    #[inline]
+    pub(super) fn drain_watched(&mut self) {
+        for index in 0..self.watched.len() {
+            let Some(link) = self.watched.get(index) else {
+                break;
+            };
+            // The common look finds nothing, and then costs one read.
+            if link.has_news() {
+                let link = Arc::clone(link);
+                self.drain(&link);
+            }
+        }
+    }
+
+    /// Tells the watched links that nobody needs to ring: the caller keeps looking at them.
+    pub(super) fn be_quiet(&mut self) {
+        if !self.quiet {
+            self.quiet = true;
+            self.watched
+                .iter()
+                .for_each(|link| link.memory.gate().watch());
+        }
+    }
+
+    /// Tells them to ring again, and takes what they announced before they could know.
+    pub(super) fn want_bells(&mut self) {
+        if self.quiet {
+            self.quiet = false;
+            self.watched
+                .iter()
+                .for_each(|link| link.memory.gate().unwatch());
+            self.drain_watched();
+        }
+    }
+
+    /// Takes what a client has announced into the queue; cuts it off when it breaks the rules.
+    pub(super) fn drain(&mut self, link: &Arc<ServerLink>) {
+        // The bound is one round of everything that can be under way: a client that announces without end
+        // must not keep this thread.
+        for _ in 0..ServerLink::MOST_ARRIVALS {
+            if link.is_gone() {
+                return;
+            }
+            match link.next_arrival() {
+                Ok(Some(arrival)) => self.admit(link, arrival),
+                Ok(None) => return,
+                Err(Breach(what)) => {
+                    tracing::warn!(
+                        pid = link.peer.pid,
+                        what,
+                        "client broke the protocol; link closed"
+                    );
+                    link.cut();
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, link: &Arc<ServerLink>, arrival: Arrival) {
+        match arrival {
+            Arrival::Call { slot, number, .. } if self.destroyed => link.dismiss_held(slot, number),
+            Arrival::Call {
+                slot,
+                number,
+                fields,
+            } => {
+                self.queue.push_call(Call {
+                    link: Arc::clone(link),
+                    slot,
+                    number,
+                    fields,
+                });
+            }
+            Arrival::Pulse(fields) => {
+                let pulse = Pulse {
+                    code: fields.code,
+                    value: fields.value,
+                    scoid: Some(link.scoid),
+                    priority: fields.priority,
+                };
+                self.queue.push_pulse(PendingPulse {
+                    pulse,
+                    link: Some(Arc::clone(link)),
+                });
+            }
+            Arrival::Unblock(rcvid) => {
+                self.push_system_pulse(PulseCode::UNBLOCK, rcvid.0, Some(link.scoid));
+            }
+            Arrival::Nothing => {}
+        }
+    }
+
+    pub(super) fn push_system_pulse(&mut self, code: i8, value: i64, scoid: Option<Scoid>) {
+        let pulse = Pulse {
+            code,
+            value,
+            scoid,
+            priority: SYSTEM_PRIORITY,
+        };
+        self.queue.push_pulse(PendingPulse { pulse, link: None });
+    }
+
+    /// A client process has gone: what it sent as pulses stays, its calls die with it.
+    pub(super) fn remove_client(&mut self, link: &Arc<ServerLink>, keep_id: bool) {
+        self.watched.retain(|other| !Arc::ptr_eq(other, link));
+        let Some(key) = Self::key(link.scoid) else {
+            return;
+        };
+        let known =
+            matches!(self.clients.get(key), Some(Client::Live(live)) if Arc::ptr_eq(live, link));
+        if !known {
+            return;
+        }
+        if keep_id && !self.destroyed {
+            self.clients[key] = Client::Gone(link.peer);
+            self.push_system_pulse(PulseCode::DISCONNECT, 0, Some(link.scoid));
+        } else {
+            self.clients.remove(key);
+        }
+    }
+
+    /// The channel goes: nobody is looked at any more.
+    pub(super) fn take_all(&mut self) -> Vec<Arc<ServerLink>> {
+        self.destroyed = true;
+        self.watched.clear();
+        let live = |(_, client)| match client {
+            Client::Live(link) => Some(link),
+            Client::Gone(_) => None,
+        };
+        std::mem::take(&mut self.clients)
+            .into_iter()
+            .filter_map(live)
+            .collect()
+    }
+}

@@ -1,0 +1,134 @@
+//! What a client and a server say before they share memory: one packet each way.
+//!
+//! | packet | fields |
+//! |---|---|
+//! | hello | magic, layout version, channel |
+//! | welcome | magic, layout version, error number or 0, scoid, channel flags; with three descriptors: the client's part, the server's part, the bell |
+
+use super::link::{CELLS, LEN, RING, SLOTS};
+use super::{ChannelFlags, ChannelId, Scoid};
+use resmgr_sys::{Errno, Result};
+
+const MAGIC: u32 = u32::from_ne_bytes(*b"RSM1");
+
+/// Changes with the layout of the link, so that two builds that disagree refuse each other.
+const VERSION: u32 = 1 ^ (SLOTS as u32) << 4 ^ CELLS << 8 ^ RING ^ ((LEN >> 12) as u32) << 5;
+
+/// More than either packet has.
+pub(super) const LONGEST: usize = 64;
+
+/// What a client says first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hello {
+    pub(super) chid: ChannelId,
+}
+
+impl Hello {
+    pub(super) fn encode(self) -> [u8; 12] {
+        words([MAGIC, VERSION, self.chid.0])
+    }
+
+    /// # Errors
+    /// - `EPROTONOSUPPORT`: another layout.
+    /// - `EBADMSG`: no such packet.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+        let [magic, version, chid] = split(bytes)?;
+        check(magic, version)?;
+        Ok(Self {
+            chid: ChannelId(chid),
+        })
+    }
+}
+
+/// What a server answers when it takes the client in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Welcome {
+    pub(super) scoid: Scoid,
+    pub(super) flags: ChannelFlags,
+}
+
+impl Welcome {
+    pub(super) fn encode(self) -> [u8; 20] {
+        words([MAGIC, VERSION, 0, self.scoid.0, self.flags.bits()])
+    }
+
+    /// The packet of a server that does not.
+    pub(super) fn refusal(errno: Errno) -> [u8; 20] {
+        words([MAGIC, VERSION, errno.raw().cast_unsigned(), 0, 0])
+    }
+
+    /// # Errors
+    /// - what the server answered;
+    /// - `EPROTONOSUPPORT`: another layout.
+    /// - `EPROTO`: no such packet.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+        let [magic, version, errno, scoid, flags] = split(bytes).map_err(|_| Errno::PROTO)?;
+        check(magic, version)?;
+        match i32::try_from(errno).map(Errno::from_raw) {
+            Ok(None) if errno == 0 => {}
+            Ok(Some(errno)) => return Err(errno),
+            _ => return Err(Errno::PROTO),
+        }
+        Ok(Self {
+            scoid: Scoid(scoid),
+            flags: ChannelFlags::from_bits_truncate(flags),
+        })
+    }
+}
+
+fn check(magic: u32, version: u32) -> Result<()> {
+    match (magic, version) {
+        (MAGIC, VERSION) => Ok(()),
+        (MAGIC, _) => Err(Errno::PROTONOSUPPORT),
+        _ => Err(Errno::BADMSG),
+    }
+}
+
+fn words<const WORDS: usize, const BYTES: usize>(words: [u32; WORDS]) -> [u8; BYTES] {
+    const { assert!(WORDS * 4 == BYTES) };
+    let mut bytes = [0; BYTES];
+    for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
+        place.copy_from_slice(&word.to_ne_bytes());
+    }
+    bytes
+}
+
+fn split<const WORDS: usize>(bytes: &[u8]) -> Result<[u32; WORDS]> {
+    if bytes.len() != WORDS * 4 {
+        return Err(Errno::BADMSG);
+    }
+    let mut words = [0; WORDS];
+    for (word, field) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+        *word = field
+            .first_chunk()
+            .map_or(0, |field| u32::from_ne_bytes(*field));
+    }
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Hello, Welcome};
+    use crate::ipc::{ChannelFlags, ChannelId, Scoid};
+    use resmgr_sys::Errno;
+
+    #[test]
+    fn packets_survive_the_way_and_others_are_refused() {
+        let hello = Hello { chid: ChannelId(7) };
+        assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
+        assert_eq!(Hello::decode(&hello.encode()[..11]), Err(Errno::BADMSG));
+        let mut other = hello.encode();
+        other[5] ^= 1;
+        assert_eq!(Hello::decode(&other), Err(Errno::PROTONOSUPPORT));
+        let welcome = Welcome {
+            scoid: Scoid(5),
+            flags: ChannelFlags::UNBLOCK,
+        };
+        assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
+        assert_eq!(
+            Welcome::decode(&Welcome::refusal(Errno::PERM)),
+            Err(Errno::PERM)
+        );
+        assert_eq!(Welcome::decode(b"garbage"), Err(Errno::PROTO));
+    }
+}

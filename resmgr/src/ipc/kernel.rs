@@ -1,0 +1,309 @@
+//! The process's own kernel thread: what a QNX kernel would do in the background happens here.
+//!
+//! It takes in clients, notices the death of clients and servers (by their sockets and by their processes:
+//! a forked child may keep a dead parent's socket open), and keeps the process's names when the namespace
+//! changes hands. It starts at the first need, blocks every signal, and sleeps unless something happens.
+
+use super::channel::Shared;
+use super::link::{ClientLink, ServerLink};
+use super::{process, rendezvous};
+use resmgr_namespace::Session;
+use resmgr_sys::epoll::{Epoll, Event, Ready};
+use resmgr_sys::fork::PrivateFd;
+use resmgr_sys::pidfd::PidFd;
+use resmgr_sys::{Errno, Result, signal, socket};
+use slab::Slab;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// Connections that have not said hello yet. More push out the oldest.
+const MOST_STRANGERS: usize = 64;
+
+/// Something that the thread waits for.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// The process's listening socket.
+    Listener(PrivateFd),
+    /// A connection that has not said hello.
+    Stranger(PrivateFd),
+    /// A client of one of our channels, and its process.
+    Client {
+        link: Arc<ServerLink>,
+        channel: Weak<Shared>,
+        process: PidFd,
+    },
+    /// A server that we are a client of, and its process.
+    Server {
+        link: Arc<ClientLink>,
+        process: PidFd,
+    },
+    /// The namespace.
+    Session {
+        session: &'static Session,
+        watched: PrivateFd,
+    },
+}
+
+impl Source {
+    /// What to wait for.
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        match self {
+            Self::Listener(fd) | Self::Stranger(fd) | Self::Session { watched: fd, .. } => {
+                vec![fd.as_fd()]
+            }
+            Self::Client { link, process, .. } => link
+                .socket()
+                .map(AsFd::as_fd)
+                .into_iter()
+                .chain([process.as_fd()])
+                .collect(),
+            Self::Server { link, process } => link
+                .socket()
+                .map(AsFd::as_fd)
+                .into_iter()
+                .chain([process.as_fd()])
+                .collect(),
+        }
+    }
+
+    fn interest(&self) -> Ready {
+        match self {
+            // Its data belong to whoever calls; only its end matters here.
+            Self::Session { .. } => Ready::PEER_CLOSED,
+            _ => Ready::IN | Ready::PEER_CLOSED,
+        }
+    }
+}
+
+/// Names an entry of the table; the upper half tells it from later ones in the same place.
+type Token = u64;
+
+#[derive(Debug, Default)]
+struct Table {
+    sources: Slab<(u32, Arc<Source>)>,
+    made: u32,
+    strangers: Vec<Token>,
+    /// Descriptors ran out: the listener waits until one is closed.
+    starved: Option<Arc<Source>>,
+}
+
+/// The thread's table and the set that it waits on.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    epoll: Epoll,
+    table: Mutex<Table>,
+}
+
+impl Kernel {
+    /// Starts the thread.
+    pub(super) fn start() -> Result<Arc<Self>> {
+        let kernel = Arc::new(Self {
+            epoll: Epoll::new()?,
+            table: Mutex::default(),
+        });
+        let thread = Arc::clone(&kernel);
+        std::thread::Builder::new()
+            .name("resmgr".into())
+            .spawn(move || thread.run())?;
+        Ok(kernel)
+    }
+
+    fn run(&self) {
+        signal::block_all();
+        let mut events = Vec::new();
+        loop {
+            match self.epoll.wait(None, &mut events) {
+                Ok(()) => events.iter().for_each(|event| self.happened(*event)),
+                Err(Errno::INTR) => {}
+                Err(errno) => tracing::error!(%errno, "cannot wait for clients and servers"),
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for `source` from now on.
+    pub(super) fn watch(&self, source: Source) -> Result<Token> {
+        let source = Arc::new(source);
+        let token = {
+            let mut table = self.lock();
+            table.made = table.made.wrapping_add(1);
+            let made = table.made;
+            let key = table.sources.insert((made, Arc::clone(&source)));
+            u64::from(made) << 32 | key as u64
+        };
+        for fd in source.descriptors() {
+            if let Err(errno) = self.epoll.add(fd, token, source.interest()) {
+                self.forget(token);
+                return Err(errno);
+            }
+        }
+        Ok(token)
+    }
+
+    /// Waits for it no more.
+    fn forget(&self, token: Token) -> Option<Arc<Source>> {
+        let source = {
+            let mut table = self.lock();
+            table.strangers.retain(|other| *other != token);
+            let key = key_of(token);
+            let known = table
+                .sources
+                .get(key)
+                .is_some_and(|(made, _)| u64::from(*made) == token >> 32);
+            known.then(|| table.sources.remove(key).1)?
+        };
+        for fd in source.descriptors() {
+            // Not there if `watch` stopped half-way.
+            let _ = self.epoll.remove(fd);
+        }
+        self.feed_listener();
+        Some(source)
+    }
+
+    /// Forgets every source that `matches`; returns them.
+    pub(super) fn forget_where(&self, matches: impl Fn(&Source) -> bool) -> Vec<Arc<Source>> {
+        let tokens: Vec<Token> = {
+            let table = self.lock();
+            let found = table
+                .sources
+                .iter()
+                .filter(|(_, (_, source))| matches(source));
+            found
+                .map(|(key, (made, _))| u64::from(*made) << 32 | key as u64)
+                .collect()
+        };
+        tokens
+            .into_iter()
+            .filter_map(|token| self.forget(token))
+            .collect()
+    }
+
+    fn happened(&self, event: Event) {
+        let source = {
+            let table = self.lock();
+            match table.sources.get(key_of(event.token)) {
+                Some((made, source)) if u64::from(*made) == event.token >> 32 => Arc::clone(source),
+                // Forgotten between the event and now.
+                _ => return,
+            }
+        };
+        match &*source {
+            Source::Listener(fd) => self.take_in_strangers(fd, &source, event.token),
+            Source::Stranger(_) => {
+                self.forget(event.token);
+                self.greet(source);
+            }
+            // Nothing is ever sent after the handshake: any event is the end, or a breach.
+            Source::Client { link, channel, .. } => {
+                self.forget(event.token);
+                if let Some(channel) = channel.upgrade() {
+                    channel.client_gone(link);
+                }
+            }
+            Source::Server { link, .. } => {
+                self.forget(event.token);
+                process::current().server_gone(link);
+            }
+            Source::Session { session, .. } => {
+                self.forget(event.token);
+                recover(session);
+            }
+        }
+    }
+
+    fn take_in_strangers(&self, listener: &PrivateFd, source: &Arc<Source>, token: Token) {
+        loop {
+            match socket::accept(listener.as_fd()) {
+                Ok(Some(stranger)) => self.add_stranger(stranger),
+                Ok(None) => return,
+                Err(errno) => {
+                    // Without a descriptor to spare the listener would stay ready for ever.
+                    tracing::warn!(%errno, "no client can be taken in now");
+                    let _ = self.epoll.modify(listener.as_fd(), token, Ready::empty());
+                    self.lock().starved = Some(Arc::clone(source));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A descriptor may have become free: listen again.
+    fn feed_listener(&self) {
+        let mut table = self.lock();
+        let Some(starved) = table.starved.take() else {
+            return;
+        };
+        let found = table
+            .sources
+            .iter()
+            .find(|(_, (_, source))| Arc::ptr_eq(source, &starved));
+        if let (Source::Listener(fd), Some((key, (made, _)))) = (&*starved, found) {
+            let token = u64::from(*made) << 32 | key as u64;
+            let _ = self.epoll.modify(fd.as_fd(), token, Ready::IN);
+        }
+    }
+
+    fn add_stranger(&self, stranger: OwnedFd) {
+        let oldest = {
+            let table = self.lock();
+            (table.strangers.len() >= MOST_STRANGERS)
+                .then(|| table.strangers.first().copied())
+                .flatten()
+        };
+        if let Some(oldest) = oldest {
+            self.forget(oldest);
+        }
+        if let Ok(token) = self.watch(Source::Stranger(PrivateFd::new(stranger))) {
+            self.lock().strangers.push(token);
+        }
+    }
+
+    fn greet(&self, source: Arc<Source>) {
+        let Some(Source::Stranger(socket)) = Arc::into_inner(source) else {
+            return;
+        };
+        match rendezvous::admit(socket) {
+            Ok(Some((link, channel, process))) => self.add_client(link, &channel, process),
+            Ok(None) => {}
+            Err(errno) => tracing::debug!(%errno, "a client was not taken in"),
+        }
+    }
+
+    fn add_client(&self, link: Arc<ServerLink>, channel: &Arc<Shared>, process: PidFd) {
+        let source = Source::Client {
+            link: Arc::clone(&link),
+            channel: Arc::downgrade(channel),
+            process,
+        };
+        if let Err(errno) = self.watch(source) {
+            tracing::warn!(%errno, "a client cannot be watched; link closed");
+            channel.client_gone(&link);
+        }
+    }
+}
+
+fn key_of(token: Token) -> usize {
+    usize::try_from(token & u64::from(u32::MAX)).unwrap_or(usize::MAX)
+}
+
+/// The namespace has gone: a thread of its own brings this process's names to the next one, since that may
+/// take a while, and clients and servers go on dying meanwhile.
+fn recover(session: &'static Session) {
+    let work = move || {
+        signal::block_all();
+        match session.recover() {
+            Ok(()) => super::sessions::watch(session),
+            // The next call on the session tries again.
+            Err(errno) => tracing::warn!(%errno, "the namespace has gone, and no other is found"),
+        }
+    };
+    if let Err(error) = std::thread::Builder::new()
+        .name("resmgr-names".into())
+        .spawn(work)
+    {
+        tracing::warn!(%error, "no thread to find another namespace");
+    }
+}

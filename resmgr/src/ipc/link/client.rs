@@ -1,0 +1,369 @@
+//! The client's end of a link.
+
+use super::LinkMemory;
+use super::arena::{Arena, Block};
+use super::layout::{self, BULK, CELLS, PulseFields, RequestFields};
+use super::slots::FreeSlots;
+use super::staging::Staged;
+use crate::ipc::cancel::CancelToken;
+use crate::ipc::protocol::{Caller, Entry, EntryKind, Withdrawal};
+use crate::ipc::wait::Spin;
+use crate::ipc::{ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions};
+use resmgr_sys::clock::Deadline;
+use resmgr_sys::epoll::EventFd;
+use resmgr_sys::fork::{self, PrivateFd};
+use resmgr_sys::{Errno, Result, futex, sched, socket};
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Whether a link can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkState {
+    Open,
+    /// The server or its channel has gone: `ESRCH`.
+    Dead,
+    /// This process has detached its last connection: `EBADF`.
+    Detached,
+}
+
+/// What the server said of itself in the handshake.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Far {
+    pub(crate) pid: u32,
+    pub(crate) chid: ChannelId,
+    pub(crate) scoid: Scoid,
+    /// The channel has the UNBLOCK flag.
+    pub(crate) unblock: bool,
+}
+
+/// This process on one channel.
+#[derive(Debug)]
+pub(crate) struct ClientLink {
+    pub(crate) far: Far,
+    pub(super) memory: LinkMemory,
+    bell: EventFd,
+    socket: Option<PrivateFd>,
+    generation: u32,
+    tail: AtomicU32,
+    slots: FreeSlots,
+    /// Slots of calls that were given up and that the server has not noticed yet; the count lets the
+    /// ordinary path skip the lock.
+    given_up: Mutex<Vec<(u16, u32, Option<Block>)>>,
+    given_up_count: AtomicUsize,
+    arena: Mutex<Arena>,
+    /// Pulses sent so far.
+    pulses: Mutex<u32>,
+    state: AtomicU8,
+    spin: Spin,
+    /// The connections that share this link.
+    pub(crate) coids: Mutex<Vec<Coid>>,
+}
+
+/// Why a wait for an answer ended.
+enum Wake {
+    Answered,
+    Gone(Errno),
+    GiveUp(SendError),
+}
+
+impl ClientLink {
+    pub(crate) fn new(
+        far: Far,
+        memory: LinkMemory,
+        bell: EventFd,
+        socket: Option<PrivateFd>,
+    ) -> Self {
+        Self {
+            far,
+            memory,
+            bell,
+            socket,
+            generation: fork::generation(),
+            tail: AtomicU32::new(0),
+            slots: FreeSlots::new(),
+            given_up: Mutex::default(),
+            given_up_count: AtomicUsize::new(0),
+            arena: Mutex::new(Arena::new(BULK)),
+            pulses: Mutex::default(),
+            state: AtomicU8::new(0),
+            spin: Spin::new(),
+            coids: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn socket(&self) -> Option<&PrivateFd> {
+        self.socket.as_ref()
+    }
+
+    /// A descriptor whose number can stand for a connection.
+    pub(crate) fn placeholder(&self, lowest: i32, close_on_exec: bool) -> Result<OwnedFd> {
+        resmgr_sys::memory::duplicate(self.bell.as_fd(), lowest, close_on_exec)
+    }
+
+    #[inline]
+    pub(crate) fn state(&self) -> LinkState {
+        match self.state.load(Ordering::Acquire) {
+            0 if self.generation == fork::generation() => LinkState::Open,
+            1 => LinkState::Dead,
+            _ => LinkState::Detached,
+        }
+    }
+
+    /// Ends the link for good and wakes everybody who waits on it.
+    pub(crate) fn end(&self, state: LinkState) {
+        let value = if state == LinkState::Dead { 1 } else { 2 };
+        let _ = self
+            .state
+            .compare_exchange(0, value, Ordering::AcqRel, Ordering::Acquire);
+        if let Some(socket) = &self.socket {
+            socket::shutdown(socket.as_fd());
+        }
+        for slot in self.slots.claimed() {
+            self.kick(slot);
+        }
+    }
+
+    /// Wakes the thread that waits in `slot`, if there is one, so that it looks around.
+    pub(crate) fn kick(&self, slot: u16) {
+        let caller = self.memory.caller(slot);
+        caller.kick(|| futex::wake(caller.answer, u32::MAX), sched::yield_now);
+    }
+
+    fn check_open(&self) -> Result<()> {
+        match self.state() {
+            LinkState::Open => Ok(()),
+            LinkState::Dead => Err(Errno::SRCH),
+            LinkState::Detached => Err(Errno::BADF),
+        }
+    }
+
+    /// Sends and waits for the answer.
+    pub(crate) fn call(
+        self: &Arc<Self>,
+        message: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        fields: RequestFields,
+        options: &SendOptions<'_>,
+    ) -> Result<Reply, SendError> {
+        self.check_open().map_err(SendError::Gone)?;
+        let mut staged = self.claim()?;
+        if let Err(error) = staged.fill(message, fields) {
+            self.give_back(staged.slot, staged.number, staged.block);
+            return Err(error);
+        }
+        let cancel = options.cancel.map(|token| token.enter(self, staged.slot));
+        let wake = self.announce_and_wait(&staged, options);
+        drop(cancel);
+        match wake {
+            Wake::Answered => {
+                let collected = staged.collect(reply);
+                self.give_back(staged.slot, staged.number, staged.block);
+                if matches!(collected, Err(SendError::Protocol)) {
+                    tracing::warn!(
+                        pid = self.far.pid,
+                        "the server broke the protocol; link closed"
+                    );
+                    self.end(LinkState::Dead);
+                }
+                collected
+            }
+            // Nobody will use the slot again, and nobody may: its memory may still be written.
+            Wake::Gone(errno) => Err(SendError::Gone(errno)),
+            Wake::GiveUp(reason) => {
+                self.given_up()
+                    .push((staged.slot, staged.number, staged.block));
+                self.given_up_count.fetch_add(1, Ordering::Release);
+                Err(reason)
+            }
+        }
+    }
+
+    fn announce_and_wait(&self, staged: &Staged<'_>, options: &SendOptions<'_>) -> Wake {
+        self.announce(EntryKind::Call, staged.slot);
+        if self.memory.gate().is_closed() {
+            self.end(LinkState::Dead);
+        }
+        self.wait(staged, options)
+    }
+
+    /// Waits for the answer. A signal, the deadline or a cancellation ends the wait at once while no
+    /// receiver has the message, or if the channel has no UNBLOCK flag; otherwise the server is asked,
+    /// once, and the wait goes on until it answers.
+    fn wait(&self, staged: &Staged<'_>, options: &SendOptions<'_>) -> Wake {
+        let caller = self.memory.caller(staged.slot);
+        let mut asked = false;
+        loop {
+            let deadline = if asked { None } else { options.deadline };
+            let reason = match self.wait_once(&caller, staged.number, options, deadline, asked) {
+                Ok(wake) => return wake,
+                Err(reason) => reason,
+            };
+            if asked {
+                continue;
+            }
+            if !self.far.unblock {
+                caller.abandon(staged.number);
+                return Wake::GiveUp(reason);
+            }
+            if caller.withdraw(staged.number) == Withdrawal::Withdrawn {
+                return Wake::GiveUp(reason);
+            }
+            asked = true;
+            self.announce(EntryKind::Unblock, staged.slot);
+        }
+    }
+
+    /// One look and one sleep; an error is a reason to stop waiting.
+    #[inline]
+    fn wait_once(
+        &self,
+        caller: &Caller<'_, AtomicU32>,
+        number: u32,
+        options: &SendOptions<'_>,
+        deadline: Deadline,
+        asked: bool,
+    ) -> Result<Wake, SendError> {
+        let cancelled = || !asked && options.cancel.is_some_and(CancelToken::is_cancelled);
+        let state = || self.state.load(Ordering::Acquire) != 0;
+        let ready = || caller.is_answered(number) || state() || cancelled();
+        loop {
+            if self.spin.until(options.waiting, ready) {
+                break;
+            }
+            let Some(value) = caller.prepare_sleep(number) else {
+                break;
+            };
+            // Whoever ends or cancels stores that first and then looks for sleepers: seen here, or woken.
+            let slept = if ready() {
+                Ok(())
+            } else {
+                futex::wait(caller.answer, value, deadline)
+            };
+            caller.end_sleep();
+            match slept {
+                Err(Errno::INTR) if !asked => return Err(SendError::Interrupted),
+                Err(Errno::TIMEDOUT) => return Err(SendError::TimedOut),
+                _ => {}
+            }
+            if ready() {
+                break;
+            }
+        }
+        if caller.is_answered(number) {
+            return Ok(Wake::Answered);
+        }
+        match self.check_open() {
+            Err(errno) => Ok(Wake::Gone(errno)),
+            Ok(()) => Err(SendError::Interrupted),
+        }
+    }
+
+    /// Publishes a ring entry, and rings if nobody looks.
+    #[inline]
+    fn announce(&self, kind: EntryKind, index: u16) {
+        self.memory.ring().push(&self.tail, Entry { kind, index });
+        if self.memory.gate().must_ring() {
+            self.bell.ring();
+        }
+    }
+
+    #[inline]
+    fn claim(&self) -> Result<Staged<'_>, SendError> {
+        if self.given_up_count.load(Ordering::Acquire) > 0 {
+            self.reclaim();
+        }
+        let slot = self.slots.claim().ok_or(SendError::Unsent(Errno::AGAIN))?;
+        let last = self.memory.caller(slot).request.load(Ordering::Relaxed) >> 2;
+        let number = Caller::<AtomicU32>::next(last);
+        Ok(Staged {
+            link: self,
+            slot,
+            number,
+            block: None,
+        })
+    }
+
+    #[inline]
+    fn give_back(&self, slot: u16, number: u32, block: Option<Block>) {
+        self.memory.caller(slot).finish(number);
+        if let Some(block) = block {
+            self.arena().give_back(block);
+        }
+        self.slots.release(slot);
+    }
+
+    /// Slots whose calls were given up are free once the server has acknowledged that.
+    fn reclaim(&self) {
+        let mut given_up = self.given_up();
+        given_up.retain(|(slot, number, block)| {
+            let noticed = self.memory.caller(*slot).is_answered(*number);
+            if noticed {
+                self.give_back(*slot, *number, *block);
+                self.given_up_count.fetch_sub(1, Ordering::Release);
+            }
+            !noticed
+        });
+    }
+
+    fn given_up(&self) -> MutexGuard<'_, Vec<(u16, u32, Option<Block>)>> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn arena(&self) -> MutexGuard<'_, Arena> {
+        self.arena.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bulk memory for a message.
+    ///
+    /// # Errors
+    /// - `EMSGSIZE`: longer than the link's memory altogether.
+    /// - `ENOMEM`: other messages under way leave no room.
+    pub(super) fn take_block(&self, len: usize) -> Result<Block> {
+        if len > BULK {
+            return Err(Errno::MSGSIZE);
+        }
+        self.arena().take(len).ok_or(Errno::NOMEM)
+    }
+
+    /// Sends a pulse.
+    ///
+    /// # Errors
+    /// - `EAGAIN`: as many as the link holds are not yet received.
+    /// - `ESRCH`, `EBADF`: the server has gone, or the connection.
+    pub(crate) fn pulse(&self, fields: PulseFields) -> Result<()> {
+        self.check_open()?;
+        let mut sent = self.pulses.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = self
+            .memory
+            .server
+            .word(layout::PULSES_TAKEN)
+            .load(Ordering::Acquire);
+        if sent.wrapping_sub(taken) >= CELLS {
+            return Err(Errno::AGAIN);
+        }
+        let cell = *sent % CELLS;
+        self.memory
+            .client
+            .write(layout::cell(cell), &fields.encode())?;
+        *sent = sent.wrapping_add(1);
+        // Under the lock: the server expects the cells in turn.
+        self.announce(EntryKind::Pulse, u16::try_from(cell).unwrap_or(0));
+        drop(sent);
+        if self.memory.gate().is_closed() {
+            Err(Errno::SRCH)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// This process, for a link to itself.
+    pub(crate) fn credentials_of_self() -> Credentials {
+        Credentials {
+            pid: std::process::id(),
+            uid: resmgr_sys::process::effective_uid(),
+            gid: resmgr_sys::process::effective_gid(),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The two parts of a link as this process has mapped them.
+
+use super::layout;
+use crate::ipc::protocol::{Answerer, Caller, Gate, Ring};
+use resmgr_sys::Result;
+use resmgr_sys::memory::{self, Access, Region, Seals};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+/// Both parts. Inside one process, client and server share the same two mappings.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkMemory {
+    /// Written by the client process only.
+    pub(crate) client: Arc<Region>,
+    /// Written by the server process only.
+    pub(crate) server: Arc<Region>,
+}
+
+/// The descriptors that a server hands to a client, for one packet; nobody keeps them.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    pub(crate) client: OwnedFd,
+    pub(crate) server: OwnedFd,
+}
+
+impl LinkMemory {
+    /// For a client of this process.
+    pub(crate) fn local() -> Result<Self> {
+        let client = Arc::new(Region::anonymous(layout::LEN)?);
+        Ok(Self {
+            client,
+            server: Arc::new(Region::anonymous(layout::LEN)?),
+        })
+    }
+
+    /// Server: new memory for a client of another process. The client can write one part only, and
+    /// can change the length of neither, so no access can end in SIGBUS.
+    pub(crate) fn offer() -> Result<(Self, Offer)> {
+        let fixed = Seals::SHRINK | Seals::GROW | Seals::SEAL;
+        let client = memory::memfd(c"resmgr-client", layout::LEN)?;
+        memory::seal(client.as_fd(), fixed)?;
+        let server = memory::memfd(c"resmgr-server", layout::LEN)?;
+        let ours = Region::map(server.as_fd(), layout::LEN, Access::Write)?;
+        memory::seal(server.as_fd(), fixed | Seals::FUTURE_WRITE)?;
+        let theirs = Region::map(client.as_fd(), layout::LEN, Access::Write)?;
+        let memory = Self {
+            client: Arc::new(theirs),
+            server: Arc::new(ours),
+        };
+        Ok((memory, Offer { client, server }))
+    }
+
+    /// Client: maps what a server has sent, after checking it.
+    pub(crate) fn accept(offer: &Offer) -> Result<Self> {
+        memory::check_received(offer.client.as_fd(), layout::LEN)?;
+        memory::check_received(offer.server.as_fd(), layout::LEN)?;
+        let client = Region::map(offer.client.as_fd(), layout::LEN, Access::Write)?;
+        let server = Region::map(offer.server.as_fd(), layout::LEN, Access::Read)?;
+        Ok(Self {
+            client: Arc::new(client),
+            server: Arc::new(server),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn ring<'a>(&'a self) -> Ring<impl Fn(u32) -> &'a AtomicU32> {
+        Ring::new(layout::RING, |index| self.client.word(layout::ring(index)))
+    }
+
+    #[inline]
+    pub(crate) fn gate(&self) -> Gate<'_, AtomicU32> {
+        Gate {
+            ring_me: self.server.word(layout::RING_ME),
+            closed: self.server.word(layout::CLOSED),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn caller(&self, index: u16) -> Caller<'_, AtomicU32> {
+        let slot = layout::slot(index);
+        Caller {
+            request: self.client.word(slot + layout::REQUEST),
+            waiting: self.client.word(slot + layout::WAITING),
+            taken: self.server.word(slot + layout::TAKEN),
+            answer: self.server.word(slot + layout::ANSWER),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn answerer(&self, index: u16) -> Answerer<'_, AtomicU32> {
+        let Caller {
+            request,
+            waiting,
+            taken,
+            answer,
+        } = self.caller(index);
+        Answerer {
+            request,
+            waiting,
+            taken,
+            answer,
+        }
+    }
+}

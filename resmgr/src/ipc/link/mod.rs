@@ -1,0 +1,25 @@
+//! Links: what one client process and one channel share.
+//!
+//! There is one link for each pair of client process and channel, whatever the number of connections; on
+//! the server's side it is the scoid. [`ServerLink`] and [`ClientLink`] are its two ends: the protocol's
+//! words ([`protocol`](super::protocol)) laid out in memory ([`layout`]), with the private bookkeeping of
+//! each side. What a peer has written is an allegation until [`layout::checked_place`] or the protocol's
+//! own checks have passed it; a breach closes the link and is logged.
+
+mod arena;
+mod client;
+mod layout;
+mod memory;
+mod reply;
+mod server;
+mod slots;
+mod staging;
+
+pub(crate) use client::{ClientLink, Far, LinkState};
+pub(crate) use layout::{
+    AnswerFields, BULK_AT, CELLS, IN_SLOT, INLINE, LEN, PulseFields, RING, RequestFields, SLOTS,
+    checked_place, slot_data,
+};
+pub(crate) use memory::{LinkMemory, Offer};
+pub(crate) use reply::ReplyArea;
+pub(crate) use server::{Arrival, Breach, ServerLink};

@@ -1,0 +1,297 @@
+//! The server's end of a link.
+
+use super::layout::{self, AnswerFields, CELLS, PulseFields, RequestFields, SLOTS};
+use super::slots::Phases;
+use super::{LinkMemory, ReplyArea};
+use crate::ipc::protocol::{EntryKind, Taken};
+use crate::ipc::{ConnectRights, Credentials, Rcvid, Scoid};
+use resmgr_sys::epoll::EventFd;
+use resmgr_sys::fork::PrivateFd;
+use resmgr_sys::{Errno, futex, socket};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// The client broke the rules of the link: it is closed, and nobody else notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Breach(pub(crate) &'static str);
+
+/// What a client announced next.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// A call, checked: its message lies where its fields say.
+    Call {
+        slot: u16,
+        number: u32,
+        fields: RequestFields,
+    },
+    /// A pulse.
+    Pulse(PulseFields),
+    /// The client of this call wants to be let go.
+    Unblock(Rcvid),
+    /// Something that has become meaningless.
+    Nothing,
+}
+
+/// One client process on one channel.
+#[derive(Debug)]
+pub(crate) struct ServerLink {
+    pub(crate) scoid: Scoid,
+    /// From the kernel.
+    pub(crate) peer: Credentials,
+    pub(crate) memory: LinkMemory,
+    /// The client rings it; the channel's receivers wait for it.
+    pub(crate) bell: EventFd,
+    pub(crate) replies: ReplyArea,
+    /// None for a client in this process.
+    socket: Option<PrivateFd>,
+    /// How far the ring has been read, and which pulses; under the channel's lock.
+    head: AtomicU32,
+    pulses_seen: AtomicU32,
+    pulses_taken: AtomicU32,
+    phases: Phases,
+    gone: AtomicBool,
+}
+
+impl ServerLink {
+    /// Everything that a well-behaved client can have announced at a time.
+    pub(crate) const MOST_ARRIVALS: u32 = layout::RING;
+
+    pub(crate) fn new(
+        scoid: Scoid,
+        peer: Credentials,
+        memory: LinkMemory,
+        bell: EventFd,
+        socket: Option<PrivateFd>,
+    ) -> Self {
+        memory.gate().unwatch();
+        Self {
+            scoid,
+            peer,
+            memory,
+            bell,
+            replies: ReplyArea::new(),
+            socket,
+            head: AtomicU32::new(0),
+            pulses_seen: AtomicU32::new(0),
+            pulses_taken: AtomicU32::new(0),
+            phases: Phases::new(),
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the client has gone, or was cut off.
+    #[inline]
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// Ends the conversation: the socket's end tells the client and this process's background thread.
+    pub(crate) fn cut(&self) {
+        self.gone.store(true, Ordering::Release);
+        if let Some(socket) = &self.socket {
+            socket::shutdown(socket.as_fd());
+        }
+    }
+
+    pub(crate) fn socket(&self) -> Option<&PrivateFd> {
+        self.socket.as_ref()
+    }
+
+    /// Whether the client has announced something. The caller holds the channel's lock.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        !matches!(
+            self.memory.ring().peek(self.head.load(Ordering::Relaxed)),
+            Ok(None)
+        )
+    }
+
+    /// The next announcement of the client. The caller holds the channel's lock.
+    #[inline]
+    pub(crate) fn next_arrival(&self) -> Result<Option<Arrival>, Breach> {
+        let head = self.head.load(Ordering::Relaxed);
+        let entry = match self.memory.ring().peek(head) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return Ok(None),
+            Err(()) => return Err(Breach("a ring entry of no kind")),
+        };
+        self.head.store(head.wrapping_add(1), Ordering::Relaxed);
+        match entry.kind {
+            EntryKind::Call => self.announced_call(entry.index),
+            EntryKind::Pulse => self.announced_pulse(u32::from(entry.index)),
+            EntryKind::Unblock if entry.index < SLOTS => Ok(self.announced_unblock(entry.index)),
+            EntryKind::Unblock => Err(Breach("an unblock request for no slot")),
+        }
+        .map(Some)
+    }
+
+    #[inline]
+    fn announced_call(&self, slot: u16) -> Result<Arrival, Breach> {
+        if slot >= SLOTS {
+            return Err(Breach("a call in no slot"));
+        }
+        let number = self
+            .memory
+            .answerer(slot)
+            .announced()
+            .ok_or(Breach("a slot without a call"))?;
+        let mut bytes = [0; RequestFields::BYTES];
+        let read = self
+            .memory
+            .client
+            .read(layout::slot(slot) + layout::FIELDS, &mut bytes);
+        read.map_err(|_| Breach("a slot outside the link"))?;
+        let mut fields = RequestFields::decode(&bytes);
+        if layout::checked_place(slot, fields.at, fields.len).is_none() {
+            return Err(Breach("a message outside the link"));
+        }
+        if !self.phases.hold(slot) {
+            return Err(Breach("a second call in a slot"));
+        }
+        fields.priority = self.permitted_priority(fields.priority);
+        Ok(Arrival::Call {
+            slot,
+            number,
+            fields,
+        })
+    }
+
+    fn announced_pulse(&self, cell: u32) -> Result<Arrival, Breach> {
+        let seen = self.pulses_seen.load(Ordering::Relaxed);
+        let waiting = seen.wrapping_sub(self.pulses_taken.load(Ordering::Acquire));
+        if cell != seen % CELLS || waiting >= CELLS {
+            return Err(Breach("a pulse out of turn"));
+        }
+        let mut bytes = [0; PulseFields::BYTES];
+        let read = self.memory.client.read(layout::cell(cell), &mut bytes);
+        read.map_err(|_| Breach("a pulse outside the link"))?;
+        self.pulses_seen
+            .store(seen.wrapping_add(1), Ordering::Relaxed);
+        let fields = PulseFields::decode(&bytes);
+        Ok(Arrival::Pulse(PulseFields {
+            priority: self.permitted_priority(fields.priority),
+            ..fields
+        }))
+    }
+
+    fn announced_unblock(&self, slot: u16) -> Arrival {
+        match self.phases.request_unblock(slot) {
+            Some(number) => Arrival::Unblock(self.rcvid(slot, number)),
+            None => Arrival::Nothing,
+        }
+    }
+
+    /// A claim of priority is capped by what the kernel says of the peer: only root's processes may
+    /// stand above the highest priority that QNX gives to unprivileged ones (63).
+    fn permitted_priority(&self, claimed: u8) -> u8 {
+        let highest = if self.peer.uid == 0 { u8::MAX } else { 63 };
+        claimed.clamp(1, highest)
+    }
+
+    /// A pulse was received: its cell is free again.
+    pub(crate) fn pulse_taken(&self) {
+        let taken = self
+            .pulses_taken
+            .fetch_add(1, Ordering::AcqRel)
+            .wrapping_add(1);
+        self.memory
+            .server
+            .word(layout::PULSES_TAKEN)
+            .store(taken, Ordering::Release);
+    }
+
+    /// Makes a queued call the receiver's; false when the client has taken it back.
+    #[inline]
+    pub(crate) fn take(&self, slot: u16, number: u32) -> Result<bool, Breach> {
+        match self.memory.answerer(slot).take(number) {
+            Taken::Live => {
+                self.phases.take(slot, number);
+                Ok(true)
+            }
+            Taken::Withdrawn => {
+                self.refuse_held(slot, number, Errno::INTR);
+                Ok(false)
+            }
+            Taken::Breach => Err(Breach("a call changed while it was queued")),
+        }
+    }
+
+    /// Takes the right to answer; nobody else has it afterwards.
+    ///
+    /// # Errors
+    /// - `ESRCH`: it was answered already, or the client waits no more. The slot is free again then.
+    #[inline]
+    pub(crate) fn claim_answer(&self, slot: u16, number: u32) -> Result<(), Errno> {
+        if !self.phases.claim(slot, number) || self.is_gone() {
+            return Err(Errno::SRCH);
+        }
+        if self.memory.answerer(slot).is_abandoned(number) {
+            self.refuse_held(slot, number, Errno::INTR);
+            return Err(Errno::SRCH);
+        }
+        Ok(())
+    }
+
+    /// Whether the client still waits for this call's answer.
+    pub(crate) fn is_waiting(&self, slot: u16, number: u32) -> bool {
+        !self.is_gone() && !self.memory.answerer(slot).is_abandoned(number)
+    }
+
+    /// Whether no call of the slot is with this server.
+    pub(super) fn is_free(&self, slot: u16) -> bool {
+        self.phases.is_idle(slot)
+    }
+
+    pub(crate) fn is_unblocked(&self, slot: u16, number: u32) -> bool {
+        self.phases.is_unblocked(slot, number)
+    }
+
+    /// Publishes an answer whose right was claimed, and wakes the client if it sleeps.
+    #[inline]
+    pub(crate) fn publish(&self, slot: u16, number: u32, fields: &AnswerFields) {
+        // The place is a constant of the layout: the write cannot fail.
+        let _ = self
+            .memory
+            .server
+            .write(layout::slot(slot) + layout::FIELDS, &fields.encode());
+        self.phases.release(slot);
+        let answerer = self.memory.answerer(slot);
+        if answerer.publish(number) {
+            futex::wake(answerer.answer, u32::MAX);
+        }
+    }
+
+    /// Answers a call that no receiver has.
+    pub(crate) fn refuse_held(&self, slot: u16, number: u32, errno: Errno) {
+        self.publish(slot, number, &AnswerFields::refusal(errno));
+    }
+
+    /// Answers every call that a receiver has: the channel goes.
+    pub(crate) fn dismiss_taken(&self) {
+        for (slot, number) in self.phases.taken() {
+            if self.phases.claim(slot, number) {
+                self.dismiss_held(slot, number);
+            }
+        }
+    }
+
+    /// Answers a call that no receiver has: the channel goes.
+    pub(crate) fn dismiss_held(&self, slot: u16, number: u32) {
+        self.publish(slot, number, &AnswerFields::gone());
+    }
+
+    pub(crate) fn rcvid(&self, slot: u16, number: u32) -> Rcvid {
+        Rcvid(i64::from(self.scoid.0) << 40 | i64::from(slot) << 30 | i64::from(number))
+    }
+
+    /// On whose behalf a message is. What the client says is believed from root and from our own user only.
+    pub(crate) fn credentials(&self, fields: &RequestFields) -> Credentials {
+        let [pid, uid, gid] = fields.ids;
+        let trusted = ConnectRights::Owner.permit(&self.peer);
+        if fields.on_behalf && trusted {
+            Credentials { pid, uid, gid }
+        } else {
+            self.peer
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Which slots are in use: the client's free list, and the server's own record of each call.
+
+use super::layout::SLOTS;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+const WORDS: usize = SLOTS as usize / 64;
+
+/// Client: the free slots. Lock-free, because a signal handler may send while its thread is in here.
+#[derive(Debug)]
+pub(super) struct FreeSlots([AtomicU64; WORDS]);
+
+impl FreeSlots {
+    pub(super) fn new() -> Self {
+        Self([const { AtomicU64::new(u64::MAX) }; WORDS])
+    }
+
+    /// The lowest free slot, whose memory is the warmest.
+    pub(super) fn claim(&self) -> Option<u16> {
+        for (index, word) in self.0.iter().enumerate() {
+            let mut free = word.load(Ordering::Relaxed);
+            while free != 0 {
+                let bit = free.trailing_zeros();
+                match word.compare_exchange_weak(
+                    free,
+                    free & (free - 1),
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                ) {
+                    Ok(_) => return u16::try_from(index * 64 + bit as usize).ok(),
+                    Err(now) => free = now,
+                }
+            }
+        }
+        None
+    }
+
+    pub(super) fn release(&self, slot: u16) {
+        let (word, bit) = (usize::from(slot) / 64, slot % 64);
+        self.0[word].fetch_or(1 << bit, Ordering::Release);
+    }
+
+    /// The slots that are in use now.
+    pub(super) fn claimed(&self) -> impl Iterator<Item = u16> + '_ {
+        (0..SLOTS).filter(|slot| {
+            self.0[usize::from(*slot) / 64].load(Ordering::Acquire) & 1 << (slot % 64) == 0
+        })
+    }
+}
+
+const IDLE: u32 = 0;
+const HELD: u32 = 1;
+const TAKEN: u32 = 2;
+const UNBLOCKED: u32 = 3;
+
+/// Server: what it knows itself of the call in each slot, so that a client cannot announce a call twice
+/// or have one answered twice.
+#[derive(Debug)]
+pub(super) struct Phases([OnceLock<Box<[AtomicU32]>>; WORDS]);
+
+impl Phases {
+    pub(super) fn new() -> Self {
+        Self([const { OnceLock::new() }; WORDS])
+    }
+
+    fn of(&self, slot: u16) -> &AtomicU32 {
+        let chunk = self.0[usize::from(slot) / 64]
+            .get_or_init(|| (0..64).map(|_| AtomicU32::new(IDLE)).collect());
+        &chunk[usize::from(slot) % 64]
+    }
+
+    /// Idle to held by the server itself (queued); false when it is not idle.
+    pub(super) fn hold(&self, slot: u16) -> bool {
+        let held = self
+            .of(slot)
+            .compare_exchange(IDLE, HELD, Ordering::AcqRel, Ordering::Acquire);
+        held.is_ok()
+    }
+
+    /// Held to taken by a receiver.
+    pub(super) fn take(&self, slot: u16, number: u32) {
+        self.of(slot).store(number << 2 | TAKEN, Ordering::Release);
+    }
+
+    /// Taken back to held: the one who gets true answers. False: somebody else has, or the link was closed.
+    pub(super) fn claim(&self, slot: u16, number: u32) -> bool {
+        let phase = self.of(slot);
+        let swap = |from| phase.compare_exchange(from, HELD, Ordering::AcqRel, Ordering::Acquire);
+        swap(number << 2 | TAKEN).is_ok() || swap(number << 2 | UNBLOCKED).is_ok()
+    }
+
+    /// Held back to idle, before the answer becomes visible.
+    pub(super) fn release(&self, slot: u16) {
+        self.of(slot).store(IDLE, Ordering::Release);
+    }
+
+    /// Marks a taken call: its client wants to be let go. The number of the call, at the first time.
+    pub(super) fn request_unblock(&self, slot: u16) -> Option<u32> {
+        let phase = self.of(slot);
+        let now = phase.load(Ordering::Acquire);
+        if now & 3 != TAKEN {
+            return None;
+        }
+        let marked =
+            phase.compare_exchange(now, now | UNBLOCKED, Ordering::AcqRel, Ordering::Acquire);
+        marked.is_ok().then_some(now >> 2)
+    }
+
+    pub(super) fn is_idle(&self, slot: u16) -> bool {
+        self.of(slot).load(Ordering::Acquire) == IDLE
+    }
+
+    /// Whether the client of a taken call wants to be let go.
+    pub(super) fn is_unblocked(&self, slot: u16, number: u32) -> bool {
+        self.of(slot).load(Ordering::Acquire) == number << 2 | UNBLOCKED
+    }
+
+    /// The calls that receivers have.
+    pub(super) fn taken(&self) -> impl Iterator<Item = (u16, u32)> + '_ {
+        (0..SLOTS)
+            .filter(|slot| self.0[usize::from(*slot) / 64].get().is_some())
+            .filter_map(|slot| {
+                let phase = self.of(slot).load(Ordering::Acquire);
+                matches!(phase & 3, TAKEN | UNBLOCKED).then_some((slot, phase >> 2))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FreeSlots, Phases, SLOTS};
+
+    #[test]
+    fn slots_are_given_out_lowest_first_and_end() {
+        let slots = FreeSlots::new();
+        for expected in 0..SLOTS {
+            assert_eq!(slots.claim(), Some(expected));
+        }
+        assert_eq!(slots.claim(), None);
+        slots.release(70);
+        assert_eq!(slots.claimed().count(), usize::from(SLOTS) - 1);
+        assert_eq!(slots.claim(), Some(70));
+    }
+
+    #[test]
+    fn a_call_is_answered_once() {
+        let phases = Phases::new();
+        assert!(phases.hold(3));
+        assert!(!phases.hold(3));
+        phases.take(3, 9);
+        assert_eq!(phases.request_unblock(3), Some(9));
+        assert_eq!(phases.request_unblock(3), None);
+        assert_eq!(phases.taken().collect::<Vec<_>>(), [(3, 9)]);
+        assert!(!phases.claim(3, 8));
+        assert!(phases.claim(3, 9));
+        assert!(!phases.claim(3, 9));
+        phases.release(3);
+        assert!(phases.hold(3));
+    }
+}

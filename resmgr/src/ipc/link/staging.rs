@@ -1,0 +1,134 @@
+//! A slot of the client that carries one call: claimed, filled, published, read, given back.
+
+use super::ClientLink;
+use super::arena::Block;
+use super::layout::{self, AnswerFields, IN_SLOT, INLINE, RequestFields};
+use crate::ipc::ranges;
+use crate::ipc::{Reply, SendError};
+use resmgr_sys::Errno;
+use std::io::{IoSlice, IoSliceMut};
+
+/// The slot, held by one thread.
+#[derive(Debug)]
+pub(super) struct Staged<'a> {
+    pub(super) link: &'a ClientLink,
+    pub(super) slot: u16,
+    pub(super) number: u32,
+    pub(super) block: Option<Block>,
+}
+
+impl Staged<'_> {
+    /// Copies the message to where the server reads it, and marks the slot as sent. A long message is
+    /// whole in shared memory before it becomes visible, so the server never has to wait for this side.
+    #[inline]
+    pub(super) fn fill(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        mut fields: RequestFields,
+    ) -> Result<(), SendError> {
+        let len = parts.iter().map(|part| part.len()).sum::<usize>();
+        let place = if len <= INLINE {
+            layout::slot_data(self.slot)
+        } else {
+            let block = self.link.take_block(len).map_err(SendError::Unsent)?;
+            self.block = Some(block);
+            fields.at = block.at as u64;
+            layout::BULK_AT + block.at
+        };
+        fields.len = len as u64;
+        let client = &self.link.memory.client;
+        let written = client.write_parts(place, parts);
+        let header = layout::slot(self.slot) + layout::FIELDS;
+        written
+            .and_then(|()| client.write(header, &fields.encode()))
+            .map_err(SendError::Unsent)?;
+        self.link.memory.caller(self.slot).submit(self.number);
+        Ok(())
+    }
+
+    /// Copies the answer into the caller's buffers, after checking what the server wrote.
+    #[inline]
+    pub(super) fn collect(&self, reply: &mut [IoSliceMut<'_>]) -> Result<Reply, SendError> {
+        let mut bytes = [0; AnswerFields::BYTES];
+        let server = &self.link.memory.server;
+        let header = layout::slot(self.slot) + layout::FIELDS;
+        server
+            .read(header, &mut bytes)
+            .map_err(|_| SendError::Protocol)?;
+        let fields = AnswerFields::decode(&bytes);
+        if fields.is_gone() {
+            return Err(SendError::Gone(Errno::SRCH));
+        }
+        if fields.errno != 0 {
+            let errno = i32::try_from(fields.errno).ok().and_then(Errno::from_raw);
+            return Err(errno.map_or(SendError::Protocol, SendError::Refused));
+        }
+        self.copy_in(&fields, reply).ok_or(SendError::Protocol)
+    }
+
+    /// `None`: the server wrote something that no server may.
+    #[inline]
+    fn copy_in(&self, fields: &AnswerFields, reply: &mut [IoSliceMut<'_>]) -> Option<Reply> {
+        let room = reply.iter().map(|part| part.len()).sum::<usize>();
+        let len = usize::try_from(fields.len)
+            .ok()
+            .filter(|len| *len <= room)?;
+        let place = layout::checked_place(self.slot, fields.at, fields.len)?;
+        if fields.ranges == 0 {
+            self.scatter(place, 0, len, reply)?;
+        } else {
+            for (start, end) in self.ranges(fields)? {
+                self.scatter(place, start, end, reply)?;
+            }
+        }
+        Some(Reply {
+            status: fields.status,
+            len,
+        })
+    }
+
+    /// The list of written pieces that lies in the slot when a reply has gaps.
+    fn ranges(&self, fields: &AnswerFields) -> Option<Vec<(usize, usize)>> {
+        let count = usize::try_from(fields.ranges)
+            .ok()
+            .filter(|count| *count <= ranges::MOST)?;
+        let mut bytes = vec![0; count * ranges::BYTES];
+        self.link
+            .memory
+            .server
+            .read(layout::slot_data(self.slot), &mut bytes)
+            .ok()?;
+        let word = |bytes: &[u8]| bytes.first_chunk().map(|word| u64::from_ne_bytes(*word));
+        let limit = usize::try_from(fields.len).ok()?;
+        bytes
+            .chunks_exact(ranges::BYTES)
+            .map(|pair| {
+                let start = usize::try_from(word(pair)?).ok()?;
+                let end = start.checked_add(usize::try_from(word(pair.get(8..)?)?).ok()?)?;
+                (end <= limit && fields.at != IN_SLOT).then_some((start, end))
+            })
+            .collect()
+    }
+
+    /// Copies the bytes `start..end` of the reply at `place` into the parts, which are seen as one buffer.
+    #[inline]
+    fn scatter(
+        &self,
+        place: usize,
+        start: usize,
+        end: usize,
+        parts: &mut [IoSliceMut<'_>],
+    ) -> Option<()> {
+        let mut part_start = 0;
+        for part in parts {
+            let part_end = part_start + part.len();
+            let (from, to) = (start.max(part_start), end.min(part_end));
+            if from < to {
+                let target = &mut part[from - part_start..to - part_start];
+                self.link.memory.server.read(place + from, target).ok()?;
+            }
+            part_start = part_end;
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,335 @@
+//! This process: its channels, its links to other processes' channels, and its background thread.
+
+use super::channel::Shared;
+use super::kernel::{Kernel, Source};
+use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink};
+use super::{ChannelFlags, ChannelId, Coid, IdSpace, Target, rendezvous};
+use resmgr_namespace::{RuntimeDir, Session};
+use resmgr_sys::epoll::EventFd;
+use resmgr_sys::fork::{PerProcess, PrivateFd};
+use resmgr_sys::{Errno, Result};
+use slab::Slab;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// Channels of a process.
+const MOST_CHANNELS: usize = 4096;
+/// Side-channel connections of a process.
+const MOST_CONNECTIONS: usize = 1 << 20;
+
+static PROCESS: PerProcess<Process> = PerProcess::new();
+
+/// The state of this process. A child of fork begins with none.
+pub(super) fn current() -> &'static Process {
+    PROCESS.get(Process::new)
+}
+
+/// The link to one channel, once there is one. Locked while one is made, so that all attaches of this
+/// process to the same channel share it, and a server that does not answer delays only those.
+type Place = Arc<Mutex<Option<Arc<ClientLink>>>>;
+
+#[derive(Debug)]
+pub(super) struct Process {
+    channels: Mutex<Slab<Weak<Shared>>>,
+    links: Mutex<HashMap<(u32, ChannelId), Place>>,
+    side_ids: Mutex<Slab<()>>,
+    kernel: Mutex<Option<Arc<Kernel>>>,
+    /// The directory of the listening socket.
+    listening: Mutex<Option<RuntimeDir>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Process {
+    fn new() -> Self {
+        // Each link takes a few descriptors, and the usual soft limit is low.
+        let _ = resmgr_sys::process::raise_descriptor_limit();
+        Self {
+            channels: Mutex::default(),
+            links: Mutex::default(),
+            side_ids: Mutex::default(),
+            kernel: Mutex::default(),
+            listening: Mutex::default(),
+        }
+    }
+
+    fn kernel(&self) -> Result<Arc<Kernel>> {
+        let mut kernel = lock(&self.kernel);
+        if let Some(kernel) = &*kernel {
+            return Ok(Arc::clone(kernel));
+        }
+        Ok(Arc::clone(kernel.insert(Kernel::start()?)))
+    }
+
+    pub(super) fn watch_session(&self, session: &'static Session) -> Result<()> {
+        let watched = session.watch_fd()?;
+        self.kernel()?
+            .watch(Source::Session { session, watched })
+            .map(drop)
+    }
+
+    // Channels.
+
+    pub(super) fn add_channel(
+        &self,
+        make: impl FnOnce(ChannelId) -> Result<Shared>,
+    ) -> Result<Arc<Shared>> {
+        let mut channels = lock(&self.channels);
+        if channels.len() >= MOST_CHANNELS {
+            return Err(Errno::AGAIN);
+        }
+        let entry = channels.vacant_entry();
+        let chid = u32::try_from(entry.key() + 1).map_err(|_| Errno::AGAIN)?;
+        let shared = Arc::new(make(ChannelId(chid))?);
+        entry.insert(Arc::downgrade(&shared));
+        Ok(shared)
+    }
+
+    pub(super) fn channel(&self, chid: ChannelId) -> Option<Arc<Shared>> {
+        let key = usize::try_from(chid.0).ok()?.checked_sub(1)?;
+        lock(&self.channels).get(key)?.upgrade()
+    }
+
+    /// A channel was destroyed, and these clients with it.
+    pub(super) fn channel_gone(&self, chid: ChannelId, clients: &[Arc<ServerLink>]) {
+        if let Some(key) = usize::try_from(chid.0)
+            .ok()
+            .and_then(|chid| chid.checked_sub(1))
+        {
+            lock(&self.channels).try_remove(key);
+        }
+        clients.iter().for_each(|link| self.server_link_gone(link));
+        clients
+            .iter()
+            .for_each(|link| self.far_end_gone(chid, link));
+        self.stop_listening_if_idle();
+    }
+
+    /// A channel has closed this link. If its client is in this process, there is no socket to tell it.
+    pub(super) fn far_end_gone(&self, chid: ChannelId, gone: &ServerLink) {
+        if gone.socket().is_some() {
+            return;
+        }
+        let place = lock(&self.links).get(&(std::process::id(), chid)).cloned();
+        let link = place.and_then(|place| lock(&place).clone());
+        if let Some(link) = link.filter(|link| link.far.scoid == gone.scoid) {
+            self.server_gone(&link);
+        }
+    }
+
+    /// The background thread forgets a client.
+    pub(super) fn server_link_gone(&self, gone: &Arc<ServerLink>) {
+        if let Some(kernel) = &*lock(&self.kernel) {
+            let is_it = |source: &Source| matches!(source, Source::Client { link, .. } if Arc::ptr_eq(link, gone));
+            kernel.forget_where(is_it);
+        }
+    }
+
+    /// Makes this process reachable by its number.
+    pub(super) fn listen(&self) -> Result<()> {
+        let mut listening = lock(&self.listening);
+        if listening.is_some() {
+            return Ok(());
+        }
+        // The namespace removes the socket when this process dies; so it has to know of it first.
+        let session = super::sessions::own().map_err(|error| error.errno())?;
+        session.serve()?;
+        let socket = rendezvous::listen(session.dir())?;
+        self.kernel()?
+            .watch(Source::Listener(PrivateFd::new(socket)))?;
+        *listening = Some(session.dir().clone());
+        Ok(())
+    }
+
+    fn stop_listening_if_idle(&self) {
+        let mut listening = lock(&self.listening);
+        let is_public = |channel: Arc<Shared>| !channel.flags.contains(ChannelFlags::PRIVATE);
+        if lock(&self.channels)
+            .iter()
+            .any(|(_, channel)| channel.upgrade().is_some_and(is_public))
+        {
+            return;
+        }
+        if let Some(dir) = listening.take() {
+            rendezvous::stop_listening(&dir);
+            if let Some(kernel) = &*lock(&self.kernel) {
+                kernel.forget_where(|source| matches!(source, Source::Listener(_)));
+            }
+        }
+    }
+
+    // Connections.
+
+    /// The link to a channel, made if this process has none, with a new connection on it.
+    pub(super) fn attach(
+        &self,
+        target: Target,
+        new_id: impl FnOnce(&ClientLink) -> Result<Coid>,
+    ) -> Result<(Arc<ClientLink>, Coid)> {
+        if target.nd != 0 {
+            return Err(Errno::HOSTUNREACH);
+        }
+        let pid = if target.pid == 0 {
+            std::process::id()
+        } else {
+            target.pid
+        };
+        let place = Arc::clone(lock(&self.links).entry((pid, target.chid)).or_default());
+        let mut link = lock(&place);
+        if let Some(link) = link.as_ref().filter(|link| link.state() == LinkState::Open) {
+            let coid = new_id(link)?;
+            lock(&link.coids).push(coid);
+            return Ok((Arc::clone(link), coid));
+        }
+        let made = self.make_link(pid, target.chid)?;
+        let coid = match new_id(&made) {
+            Ok(coid) => coid,
+            Err(errno) => {
+                self.end_link(&made);
+                return Err(errno);
+            }
+        };
+        lock(&made.coids).push(coid);
+        *link = Some(Arc::clone(&made));
+        Ok((made, coid))
+    }
+
+    fn make_link(&self, pid: u32, chid: ChannelId) -> Result<Arc<ClientLink>> {
+        if pid == std::process::id() {
+            return self.make_local_link(chid);
+        }
+        let (link, process) = rendezvous::connect(pid, chid)?;
+        let link = Arc::new(link);
+        self.kernel()?.watch(Source::Server {
+            link: Arc::clone(&link),
+            process,
+        })?;
+        Ok(link)
+    }
+
+    /// Client and server in one process: the same protocol over the same layout, without sockets.
+    fn make_local_link(&self, chid: ChannelId) -> Result<Arc<ClientLink>> {
+        let channel = self.channel(chid).ok_or(Errno::SRCH)?;
+        let memory = LinkMemory::local()?;
+        let bell = EventFd::new()?;
+        let far_bell = bell.try_clone()?;
+        let ours = memory.clone();
+        let peer = ClientLink::credentials_of_self();
+        let server =
+            channel.add_client(|scoid| ServerLink::new(scoid, peer, ours, far_bell, None))?;
+        let unblock = channel.flags.contains(ChannelFlags::UNBLOCK);
+        let far = Far {
+            pid: peer.pid,
+            chid,
+            scoid: server.scoid,
+            unblock,
+        };
+        Ok(Arc::new(ClientLink::new(far, memory, bell, None)))
+    }
+
+    /// A number for a connection, in the space that was asked for.
+    pub(super) fn side_id(&self) -> Result<Coid> {
+        let mut ids = lock(&self.side_ids);
+        if ids.is_empty() {
+            // Number 0 is the system's own connection in QNX.
+            ids.insert(());
+        }
+        if ids.len() >= MOST_CONNECTIONS {
+            return Err(Errno::AGAIN);
+        }
+        let number = i32::try_from(ids.insert(())).map_err(|_| Errno::AGAIN)?;
+        Ok(Coid(Coid::SIDE_CHANNEL | number))
+    }
+
+    fn free_side_id(&self, coid: Coid) {
+        if coid.is_side_channel()
+            && let Ok(number) = usize::try_from(coid.0 & !Coid::SIDE_CHANNEL)
+        {
+            lock(&self.side_ids).try_remove(number);
+        }
+    }
+
+    /// A connection goes; the last one takes the link with it.
+    pub(super) fn detach(&self, link: &Arc<ClientLink>, coid: Coid) {
+        let place = lock(&self.links)
+            .get(&(link.far.pid, link.far.chid))
+            .cloned();
+        // The place's lock keeps an attach from taking the link that is about to end.
+        let mut kept = place.as_ref().map(|place| lock(place));
+        let last = {
+            let mut coids = lock(&link.coids);
+            coids.retain(|other| *other != coid);
+            coids.is_empty()
+        };
+        self.free_side_id(coid);
+        if !last {
+            return;
+        }
+        if let Some(kept) = &mut kept
+            && kept.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, link))
+        {
+            **kept = None;
+        }
+        drop(kept);
+        self.tidy(place, (link.far.pid, link.far.chid));
+        self.end_link(link);
+    }
+
+    /// Forgets an empty place, unless an attach is on its way to it.
+    fn tidy(&self, place: Option<Place>, key: (u32, ChannelId)) {
+        let mut links = lock(&self.links);
+        // One count is ours, one the table's; who is about to lock it has a third, got under the table's lock.
+        if let Some(place) = place
+            && Arc::strong_count(&place) == 2
+            && lock(&place).is_none()
+        {
+            links.remove(&key);
+        }
+    }
+
+    fn end_link(&self, ended: &Arc<ClientLink>) {
+        let was_open = ended.state() == LinkState::Open;
+        ended.end(LinkState::Detached);
+        if let Some(kernel) = &*lock(&self.kernel) {
+            let is_it = |source: &Source| matches!(source, Source::Server { link, .. } if Arc::ptr_eq(link, ended));
+            kernel.forget_where(is_it);
+        }
+        if was_open
+            && ended.socket().is_none()
+            && let Some(channel) = self.channel(ended.far.chid)
+        {
+            channel.local_client_gone(ended.far.scoid);
+        }
+    }
+
+    /// The server of a link has gone: its callers wake up, and the channels that asked for it get a pulse for
+    /// each connection.
+    pub(super) fn server_gone(&self, link: &Arc<ClientLink>) {
+        link.end(LinkState::Dead);
+        let coids = lock(&link.coids).clone();
+        let channels: Vec<Arc<Shared>> = lock(&self.channels)
+            .iter()
+            .filter_map(|(_, channel)| channel.upgrade())
+            .collect();
+        for channel in channels {
+            coids.iter().for_each(|coid| channel.coid_died(*coid));
+        }
+    }
+}
+
+/// A connection id where the caller wants it; with the descriptor that stands for it, if it is one.
+pub(super) fn new_id(
+    link: &ClientLink,
+    space: IdSpace,
+    close_on_exec: bool,
+) -> Result<(Coid, Option<std::os::fd::OwnedFd>)> {
+    match space {
+        IdSpace::SideChannel => Ok((current().side_id()?, None)),
+        IdSpace::Descriptor(lowest) => {
+            let fd = link.placeholder(lowest, close_on_exec)?;
+            Ok((Coid(std::os::fd::AsRawFd::as_raw_fd(&fd)), Some(fd)))
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The link protocol: who may write which word, and in which order.
+//!
+//! A link is two pieces of memory: the client's part, which only the client process writes, and the
+//! server's part, which only the server process writes. Every word has one writing process, so no peer
+//! can undo the other's step, and every decision that both take part in is made the same way: *each side
+//! writes its own word, fences, and reads the other's*. At least one of them then sees the other, and the
+//! types here say what each does when both do.
+//!
+//! | decision | client writes, reads | server writes, reads |
+//! |---|---|---|
+//! | must the bell be rung? | ring entry, `ring_me` | `ring_me`, ring entry |
+//! | must the client be woken? | `waiting`, `answer` | `answer`, `waiting` |
+//! | withdrawn or received? | `request`, `taken` | `taken`, `request` |
+//! | sent or closed? | ring entry, `closed` | `closed`, ring entry |
+//!
+//! Everything is generic over [`Word`], owns no memory and makes no system call: the type that ships runs
+//! over mapped memory, and the same type runs in a model checker (`tests/loom`).
+
+mod call;
+mod gate;
+mod ring;
+
+pub use call::{Answerer, Caller, Taken, Withdrawal};
+pub use gate::Gate;
+pub use ring::{Entry, EntryKind, Ring};
+
+use std::sync::atomic::{AtomicU32, Ordering, fence};
+
+/// A 32-bit word that two processes share.
+pub trait Word {
+    /// Reads it.
+    fn load(&self, order: Ordering) -> u32;
+    /// Writes it.
+    fn store(&self, value: u32, order: Ordering);
+    /// Writes `new` if it holds `current`; tells whether it did.
+    fn replace(&self, current: u32, new: u32) -> bool;
+    /// The full fence between "I have written mine" and "now I read yours".
+    fn fence();
+}
+
+impl Word for AtomicU32 {
+    #[inline]
+    fn load(&self, order: Ordering) -> u32 {
+        Self::load(self, order)
+    }
+
+    #[inline]
+    fn store(&self, value: u32, order: Ordering) {
+        Self::store(self, value, order);
+    }
+
+    #[inline]
+    fn replace(&self, current: u32, new: u32) -> bool {
+        self.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    #[inline]
+    fn fence() {
+        fence(Ordering::SeqCst);
+    }
+}

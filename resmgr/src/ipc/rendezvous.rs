@@ -1,0 +1,175 @@
+//! How a client and a server meet: a socket named after the server's process in the runtime directory,
+//! one packet each way, and from then on memory.
+//!
+//! Both sides take each other's identity from the kernel: credentials, and a descriptor of the process,
+//! which no later process can inherit as it can a number.
+
+use super::channel::Shared;
+use super::handshake::{self, Hello, Welcome};
+use super::link::{ClientLink, Far, LinkMemory, Offer, ServerLink};
+use super::{ChannelFlags, ChannelId, Credentials, process};
+use resmgr_namespace::RuntimeDir;
+use resmgr_sys::epoll::EventFd;
+use resmgr_sys::fork::PrivateFd;
+use resmgr_sys::pidfd::PidFd;
+use resmgr_sys::{Errno, Result, socket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long an attach waits for a server that does not answer (stopped, or its background thread starved).
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The directory of the processes' sockets, inside the runtime directory.
+const SOCKETS: &str = "p";
+
+fn name_of(pid: u32) -> String {
+    format!("{SOCKETS}/{pid}")
+}
+
+/// Server: binds this process's socket in its own runtime directory.
+pub(super) fn listen(dir: &RuntimeDir) -> Result<OwnedFd> {
+    let made = std::fs::DirBuilder::new()
+        .mode(0o755)
+        .create(dir.entry(SOCKETS));
+    if let Err(error) = made
+        && error.kind() != std::io::ErrorKind::AlreadyExists
+    {
+        return Err(error.into());
+    }
+    let path = dir.entry(&name_of(std::process::id()));
+    // Left by a dead process that had this number.
+    let _ = std::fs::remove_file(&path);
+    let listener = socket::listen(&path)?;
+    // Who may connect is the directory's matter, and then each channel's.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))?;
+    Ok(listener)
+}
+
+/// Server: removes the socket's name.
+pub(super) fn stop_listening(dir: &RuntimeDir) {
+    let _ = std::fs::remove_file(dir.entry(&name_of(std::process::id())));
+}
+
+/// Server: a stranger has said something. Takes it in, or answers why not.
+pub(super) fn admit(socket: PrivateFd) -> Result<Option<(Arc<ServerLink>, Arc<Shared>, PidFd)>> {
+    let mut bytes = [0; handshake::LONGEST];
+    let packet = socket::receive(socket.as_fd(), &mut bytes)?;
+    if packet.truncated || !packet.fds.is_empty() || packet.len == 0 {
+        return Err(Errno::BADMSG);
+    }
+    let hello = match Hello::decode(&bytes[..packet.len]) {
+        Ok(hello) => hello,
+        Err(errno) => return refuse(&socket, errno),
+    };
+    match welcome(&socket, hello) {
+        Ok((memory, bell, offer, channel, process, peer)) => {
+            let flags = channel.flags;
+            // The link owns the socket, and the packet needs it, too.
+            let reply_on = PrivateFd::new(socket.as_fd().try_clone_to_owned()?);
+            let link = channel
+                .add_client(|scoid| ServerLink::new(scoid, peer, memory, bell, Some(socket)));
+            let link = match link {
+                Ok(link) => link,
+                Err(errno) => return refuse(&reply_on, errno),
+            };
+            let packet = Welcome {
+                scoid: link.scoid,
+                flags,
+            }
+            .encode();
+            let fds = [
+                offer.client.as_fd(),
+                offer.server.as_fd(),
+                link.bell.as_fd(),
+            ];
+            if let Err(errno) = socket::send(reply_on.as_fd(), &packet, &fds) {
+                channel.client_gone(&link);
+                return Err(errno);
+            }
+            Ok(Some((link, channel, process)))
+        }
+        Err(errno) => refuse(&socket, errno),
+    }
+}
+
+type Prepared = (LinkMemory, EventFd, Offer, Arc<Shared>, PidFd, Credentials);
+
+/// Checks the client's rights and makes what a link needs.
+fn welcome(socket: &PrivateFd, hello: Hello) -> Result<Prepared> {
+    let kernel = socket::peer_credentials(socket.as_fd())?;
+    let peer = Credentials {
+        pid: kernel.pid,
+        uid: kernel.uid,
+        gid: kernel.gid,
+    };
+    let process = socket::peer_pidfd(socket.as_fd())?;
+    let channel = process::current().channel(hello.chid).ok_or(Errno::SRCH)?;
+    if channel.flags.contains(ChannelFlags::PRIVATE) || !channel.rights.permit(&peer) {
+        return Err(Errno::PERM);
+    }
+    let (memory, offer) = LinkMemory::offer()?;
+    Ok((memory, EventFd::new()?, offer, channel, process, peer))
+}
+
+fn refuse<T>(socket: &PrivateFd, errno: Errno) -> Result<Option<T>> {
+    socket::send(socket.as_fd(), &Welcome::refusal(errno), &[])?;
+    Ok(None)
+}
+
+/// Client: meets the process `pid` and attaches to its channel.
+///
+/// # Errors
+/// - `ESRCH`: no such process, it has no public channel, or not this one.
+/// - `EPERM`: the channel is private, or not open to this user.
+/// - `ETIMEDOUT`: it does not answer.
+/// - `EPROTONOSUPPORT`: it was built with another layout.
+/// - `EPROTO`: it is no server of this kind.
+pub(super) fn connect(pid: u32, chid: ChannelId) -> Result<(ClientLink, PidFd)> {
+    let socket = reach(pid)?;
+    // Whoever listens must be the process that was asked for.
+    if socket::peer_credentials(socket.as_fd())?.pid != pid {
+        return Err(Errno::SRCH);
+    }
+    let process = socket::peer_pidfd(socket.as_fd())?;
+    socket::send(socket.as_fd(), &Hello { chid }.encode(), &[]).map_err(lost)?;
+    let mut bytes = [0; handshake::LONGEST];
+    let deadline = Some(Instant::now() + PATIENCE);
+    let packet = socket::receive_until(socket.as_fd(), &mut bytes, deadline).map_err(lost)?;
+    let welcome = Welcome::decode(&bytes[..packet.len])?;
+    let [client, server, bell] = <[OwnedFd; 3]>::try_from(packet.fds).map_err(|_| Errno::PROTO)?;
+    let memory = LinkMemory::accept(&Offer { client, server })?;
+    let unblock = welcome.flags.contains(ChannelFlags::UNBLOCK);
+    let far = Far {
+        pid,
+        chid,
+        scoid: welcome.scoid,
+        unblock,
+    };
+    Ok((
+        ClientLink::new(far, memory, EventFd::from_received(bell)?, Some(socket)),
+        process,
+    ))
+}
+
+/// The server went while it was being asked.
+fn lost(errno: Errno) -> Errno {
+    match errno {
+        Errno::PIPE | Errno::CONNRESET => Errno::SRCH,
+        other => other,
+    }
+}
+
+/// Finds the process's socket: in the user's own directory, else in the system's.
+fn reach(pid: u32) -> Result<PrivateFd> {
+    for dir in RuntimeDir::search().map_err(|error| error.errno())? {
+        match socket::connect(&dir.entry(&name_of(pid)), PATIENCE) {
+            Ok(socket) => return Ok(PrivateFd::new(socket)),
+            Err(Errno::NOENT | Errno::CONNREFUSED) => {}
+            Err(Errno::ACCES) => return Err(Errno::PERM),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Err(Errno::SRCH)
+}
