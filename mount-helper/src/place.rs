@@ -59,31 +59,35 @@ pub fn check_mount_point(point: &Path) -> Result<PathBuf, MountError> {
     let refuse = |errno: Errno, what: &str| {
         MountError::new(format!("mount point {}: {what}", point.display()), errno)
     };
-    // realpath asks the file system that is mounted there, which may be a dead one: that is what
-    // ENOTCONN says.
-    let path = point
-        .canonicalize()
-        .map_err(|error| match Errno::from(error) {
-            Errno::NOTCONN => refuse(
-                Errno::NOTCONN,
-                "a dead mount is there; take it off with \"umount -l\" first",
-            ),
-            errno => refuse(errno, &errno.to_string()),
-        })?;
-    if mountinfo::topmost(&path).is_some_and(|entry| mountinfo::is_ours(&entry)) {
-        return Err(refuse(
-            Errno::BUSY,
-            "busy, a namespace is mounted there already",
-        ));
-    }
-    let kind = path.metadata().map_err(|error| {
+    let sentence = |error: std::io::Error| {
         let errno = Errno::from(error);
         refuse(errno, &errno.to_string())
-    })?;
+    };
+    let path = point.canonicalize().map_err(sentence)?;
+    if mountinfo::topmost(&path).is_some_and(|entry| mountinfo::is_ours(&entry)) {
+        return Err(if is_dead(&path) {
+            refuse(
+                Errno::NOTCONN,
+                "a dead mount is there; take it off with \"umount -l\" first",
+            )
+        } else {
+            refuse(Errno::BUSY, "busy, a namespace is mounted there already")
+        });
+    }
+    let kind = path.metadata().map_err(sentence)?;
     if !kind.is_dir() {
         return Err(refuse(Errno::NOTDIR, "not a directory"));
     }
     Ok(path)
+}
+
+/// Whether nobody serves a mount any more. It has to be asked for that, and it may be alive and not answer: so a
+/// thread asks, which is left behind if need be.
+fn is_dead(point: &Path) -> bool {
+    let (tell, told) = std::sync::mpsc::channel();
+    let point = point.to_path_buf();
+    std::thread::spawn(move || drop(tell.send(point.metadata().err().map(Errno::from))));
+    told.recv_timeout(Duration::from_secs(2)) == Ok(Some(Errno::NOTCONN))
 }
 
 /// Mounts on a checked point; returns the descriptor over which the kernel talks.

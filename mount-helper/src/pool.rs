@@ -166,7 +166,7 @@ mod tests {
         assert!(pool.submit(stuck, Bound::Counted).is_ok());
         for _ in 0..3 {
             let done = done.clone();
-            let quick = Box::new(move |_: &mut Vec<u8>| drop(done.send("quick")));
+            let quick = Box::new(move |_: &mut Vec<u8>| done.send("quick").unwrap());
             assert!(pool.submit(quick, Bound::Counted).is_ok());
             assert_eq!(finished.recv_timeout(LONG), Ok("quick"));
             while pool.state.lock().unwrap().free.is_empty() {
@@ -175,7 +175,7 @@ mod tests {
         }
         assert_eq!(pool.threads(), 2);
         let (hold_too, held_too) = mpsc::channel::<()>();
-        let other = Box::new(move |_: &mut Vec<u8>| drop(held_too.recv()));
+        let other = Box::new(move |_: &mut Vec<u8>| assert!(held_too.recv().is_err()));
         assert!(pool.submit(other, Bound::Counted).is_ok());
         assert!(
             pool.submit(Box::new(|_: &mut Vec<u8>| ()), Bound::Counted)
@@ -205,7 +205,7 @@ mod tests {
         }
         assert!(
             pool.submit(
-                Box::new(move |_: &mut Vec<u8>| drop(done.send(()))),
+                Box::new(move |_: &mut Vec<u8>| done.send(()).unwrap()),
                 Bound::Counted
             )
             .is_ok()
