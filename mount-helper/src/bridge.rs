@@ -18,18 +18,12 @@ use crate::traffic::{Key, Passage, Traffic};
 use crate::watch::Watch;
 use resmgr::client::Caller;
 use resmgr_sys::{Errno, Result};
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Threads that read from the kernel. All but one may be waiting inline.
-pub(crate) const RECEIVERS: usize = 3;
-
-thread_local! {
-    /// A receiver's buffer for what it reads inline.
-    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::new()) };
-}
+pub(crate) const RECEIVERS: usize = 2;
 
 /// What all threads of a mount share.
 pub(crate) struct Shared {
@@ -42,6 +36,9 @@ pub(crate) struct Shared {
     /// Who made the last calls that do not belong to an open file.
     pub(crate) process: Process,
     watch: Watch,
+    /// Buffers for what is read inline. The last one used is the first to be used again, by whichever
+    /// receiver: one buffer for each would be more than the cache holds.
+    scratches: Mutex<Vec<Scratch>>,
     /// Receivers that are busy inline.
     inline: AtomicUsize,
 }
@@ -82,8 +79,16 @@ impl Bridge {
             traffic: Traffic::new(options.per_server),
             process: Process::default(),
             watch: Watch::start()?,
+            scratches: Mutex::default(),
             inline: AtomicUsize::new(0),
         })))
+    }
+
+    fn scratches(&self) -> MutexGuard<'_, Vec<Scratch>> {
+        self.0
+            .scratches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does the work of a call on the right thread. `key` is the server that it is known to go to; work that
@@ -103,8 +108,9 @@ impl Bridge {
         let quiet = passage.ahead == 0;
         if let Some(inline) = quiet.then(|| Inline::take(&self.0.inline)).flatten() {
             let mut desk = Desk::new(&self.0, &call, passage, Some(inline));
-            return SCRATCH
-                .with_borrow_mut(|scratch| desk.attend(|desk| work(desk, scratch, data)));
+            let mut scratch = self.scratches().pop().unwrap_or_default();
+            desk.attend(|desk| work(desk, &mut scratch, data));
+            return self.scratches().push(scratch);
         }
         let (shared, later, data) = (Arc::clone(&self.0), Arc::clone(&call), data.to_vec());
         let task = Box::new(move |scratch: &mut Scratch| {

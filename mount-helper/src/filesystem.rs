@@ -32,7 +32,6 @@ impl Bridge {
     }
 }
 
-#[expect(clippy::too_many_arguments)] // the trait's
 impl Filesystem for Bridge {
     fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> io::Result<()> {
         // Refused values change nothing; older kernels then use smaller transfers, which work as well.

@@ -4,7 +4,7 @@ use crate::attr::{TTL, allows, attributes as words, kind_of, unasked};
 use crate::bridge::Desk;
 use crate::call::Refuse;
 use crate::handle::Open;
-use crate::node::{Kind, ROOT};
+use crate::node::{Kind, Node, ROOT};
 use fuser::{Generation, ReplyAttr, ReplyEmpty, ReplyEntry};
 use resmgr::client::{OpenFlags, Stat};
 use resmgr_sys::{Errno, Result};
@@ -13,15 +13,14 @@ use std::path::Path;
 /// Finds a name. Its server is asked only where the namespace does not know.
 pub(crate) fn lookup(desk: &mut Desk<'_, ReplyEntry>, path: &Path) -> Result<()> {
     let found = desk.shared.names.find(path)?;
-    let (kind, stat) = match found.kind {
-        Some(kind) => (kind, None),
-        None => {
-            desk.enter(found.key)?;
-            let stat = desk.caller(&desk.shared.process).stat(path)?;
-            (kind_of(&stat), Some(stat))
-        }
+    let (kind, stat) = if let Some(kind) = found.kind {
+        (kind, None)
+    } else {
+        desk.enter(found.key)?;
+        let stat = desk.caller(&desk.shared.process).stat(path)?;
+        (kind_of(&stat), Some(stat))
     };
-    let number = desk.shared.nodes.refer(path, kind)?;
+    let number = desk.shared.nodes.refer(path, kind, found.key)?;
     let attr = stat.map_or_else(|| unasked(number, kind), |stat| words(number, kind, &stat));
     if !desk.answer(|reply| reply.entry(&TTL, &attr, Generation(0))) {
         // The kernel has not heard of the reference, so it will never take it back.
@@ -30,17 +29,16 @@ pub(crate) fn lookup(desk: &mut Desk<'_, ReplyEntry>, path: &Path) -> Result<()>
     Ok(())
 }
 
-/// What a path is, from its server, under that server's bound.
-fn stat<R: Refuse>(desk: &mut Desk<'_, R>, path: &Path) -> Result<Stat> {
-    let key = desk.shared.names.find(path)?.key;
-    desk.enter(key)?;
-    desk.caller(&desk.shared.process).stat(path)
+/// What a node is, from its server, under that server's bound.
+fn stat<R: Refuse>(desk: &mut Desk<'_, R>, node: &Node) -> Result<Stat> {
+    desk.enter(node.key)?;
+    desk.caller(&desk.shared.process).stat(&node.path)
 }
 
 /// getattr of a node.
 pub(crate) fn attributes(desk: &mut Desk<'_, ReplyAttr>, number: u64) -> Result<()> {
     let node = desk.shared.nodes.get(number)?;
-    let attr = match stat(desk, &node.path) {
+    let attr = match stat(desk, &node) {
         Ok(stat) => words(number, node.kind, &stat),
         // Nobody has registered anything there yet: an empty directory, until somebody does.
         Err(Errno::NOENT) if number == ROOT => unasked(number, Kind::Directory),
@@ -77,8 +75,7 @@ pub(crate) fn set_attributes(
     match size {
         None => {}
         Some(0) => {
-            let key = desk.shared.names.find(&node.path)?.key;
-            desk.enter(key)?;
+            desk.enter(node.key)?;
             let caller = desk.caller(&desk.shared.process);
             drop(caller.open(&node.path, OpenFlags::WRITE | OpenFlags::TRUNCATE, 0)?);
         }
@@ -90,7 +87,7 @@ pub(crate) fn set_attributes(
 /// access(2), by the permission bits.
 pub(crate) fn access(desk: &mut Desk<'_, ReplyEmpty>, number: u64, mask: u32) -> Result<()> {
     let node = desk.shared.nodes.get(number)?;
-    let stat = stat(desk, &node.path)?;
+    let stat = stat(desk, &node)?;
     let program = desk.call.program;
     if !allows(&stat, program.uid, program.gid, mask) {
         return Err(Errno::ACCES);

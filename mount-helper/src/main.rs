@@ -20,6 +20,10 @@ const USAGE: u8 = 100;
 const SYSTEM: u8 = 111;
 
 /// Shows the namespace of resmgr, or a part of it, as a file system.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Debug, Parser)]
 #[command(name = "mount.resmgr", version)]
 struct Arguments {

@@ -40,8 +40,7 @@ fn topmost_in(table: &[u8], point: &Path) -> Option<Entry> {
     table
         .split(|byte| *byte == b'\n')
         .filter_map(parse)
-        .filter(|entry| entry.point == point)
-        .last()
+        .rfind(|entry| entry.point == point)
 }
 
 /// Fields 3 and 5, and the first one behind the lonely `-`; see proc(5).
@@ -67,15 +66,12 @@ fn unescape(field: &[u8]) -> Vec<u8> {
             .flatten()
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match octal {
-            Some(byte) => {
-                plain.push(byte);
-                rest = behind.get(3..).unwrap_or_default();
-            }
-            None => {
-                plain.push(first);
-                rest = behind;
-            }
+        if let Some(byte) = octal {
+            plain.push(byte);
+            rest = behind.get(3..).unwrap_or_default();
+        } else {
+            plain.push(first);
+            rest = behind;
         }
     }
     plain

@@ -8,6 +8,7 @@
 //! holds references, which it counts as we do: one for each answered lookup, taken back by forget. So
 //! the table is as large as the kernel's own, and never larger than [`MOST`].
 
+use crate::traffic::Key;
 use resmgr_sys::{Errno, Result};
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
@@ -34,6 +35,9 @@ pub(crate) struct Node {
     /// In the namespace, absolute.
     pub(crate) path: Arc<Path>,
     pub(crate) kind: Kind,
+    /// With whom requests about it were counted when it was last looked up, which for the kernel is just
+    /// before each of them.
+    pub(crate) key: Key,
     references: u64,
 }
 
@@ -49,6 +53,7 @@ impl Nodes {
         let root = Node {
             path: source.into(),
             kind: Kind::Directory,
+            key: Key::Names,
             references: 1,
         };
         Self {
@@ -87,7 +92,7 @@ impl Nodes {
     ///
     /// # Errors
     /// - `ENFILE`: too many at one time.
-    pub(crate) fn refer(&self, path: &Path, kind: Kind) -> Result<u64> {
+    pub(crate) fn refer(&self, path: &Path, kind: Kind, key: Key) -> Result<u64> {
         let mut nodes = self.write();
         let number = place(&nodes, path);
         let room = nodes.len() < MOST;
@@ -96,11 +101,13 @@ impl Nodes {
                 let node = known.get_mut();
                 node.references = node.references.saturating_add(1);
                 node.kind = kind;
+                node.key = key;
             }
             Entry::Vacant(free) if room => {
                 free.insert(Node {
                     path: path.into(),
                     kind,
+                    key,
                     references: 1,
                 });
             }
@@ -149,6 +156,7 @@ fn place(nodes: &HashMap<u64, Node>, path: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Kind, Nodes, ROOT};
+    use crate::traffic::Key;
     use resmgr_sys::Errno;
     use std::ffi::OsStr;
     use std::path::Path;
@@ -159,14 +167,20 @@ mod tests {
         let path = nodes.child(ROOT, OsStr::new("a")).unwrap();
         assert_eq!(path, Path::new("/dev/a"));
         let expected = nodes.number(&path);
-        let number = nodes.refer(&path, Kind::File).unwrap();
+        let number = nodes.refer(&path, Kind::File, Key::Process(7)).unwrap();
         assert_eq!(number, expected);
-        assert_eq!(nodes.refer(&path, Kind::File).unwrap(), number);
+        assert_eq!(
+            nodes.refer(&path, Kind::File, Key::Process(7)).unwrap(),
+            number
+        );
         nodes.forget(number, 1);
         assert_eq!(*nodes.get(number).unwrap().path, *path);
         nodes.forget(number, 5);
         assert_eq!(nodes.get(number).unwrap_err(), Errno::STALE);
-        assert_eq!(nodes.refer(&path, Kind::File).unwrap(), number);
+        assert_eq!(
+            nodes.refer(&path, Kind::File, Key::Process(7)).unwrap(),
+            number
+        );
     }
 
     #[test]

@@ -86,7 +86,10 @@ pub fn check_mount_point(point: &Path) -> Result<PathBuf, MountError> {
 fn is_dead(point: &Path) -> bool {
     let (tell, told) = std::sync::mpsc::channel();
     let point = point.to_path_buf();
-    std::thread::spawn(move || drop(tell.send(point.metadata().err().map(Errno::from))));
+    std::thread::spawn(move || {
+        // Nobody listens any more if it took too long.
+        let _ = tell.send(point.metadata().err().map(Errno::from));
+    });
     told.recv_timeout(Duration::from_secs(2)) == Ok(Some(Errno::NOTCONN))
 }
 

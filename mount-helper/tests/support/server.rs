@@ -31,7 +31,7 @@ pub(crate) fn serve_if_asked() {
     let ready = std::env::var("RESMGR_TEST_READY").expect("a file to say that it is ready");
     let running = manager.spawn().expect("serving");
     std::fs::write(ready, "").expect("the directory is there");
-    std::thread::sleep(Duration::from_secs(600));
+    std::thread::sleep(Duration::from_mins(10));
     drop(running);
 }
 
@@ -49,11 +49,14 @@ struct Store(Mutex<Vec<u8>>);
 
 impl Device for Store {
     fn attr(&self) -> Attr {
-        Attr::file(0o666, self.0.lock().unwrap().len() as u64)
+        Attr::file(
+            0o666,
+            self.0.lock().expect("no handler panics").len() as u64,
+        )
     }
 
     fn read(&self, at: &At, buffer: &mut [u8]) -> Result<usize> {
-        at.copy(&self.0.lock().unwrap(), buffer)
+        at.copy(&self.0.lock().expect("no handler panics"), buffer)
     }
 
     fn write(&self, at: &At, data: &[u8]) -> Result<usize> {
@@ -62,7 +65,7 @@ impl Device for Store {
             .checked_add(data.len())
             .filter(|end| *end < 64 << 20)
             .ok_or(Errno::FBIG)?;
-        let mut bytes = self.0.lock().unwrap();
+        let mut bytes = self.0.lock().expect("no handler panics");
         if bytes.len() < end {
             bytes.resize(end, 0);
         }
@@ -72,7 +75,7 @@ impl Device for Store {
 
     fn truncate(&self, _at: &At, size: u64) -> Result<()> {
         let size = usize::try_from(size).map_err(|_| Errno::FBIG)?;
-        self.0.lock().unwrap().resize(size, 0);
+        self.0.lock().expect("no handler panics").resize(size, 0);
         Ok(())
     }
 }
@@ -82,7 +85,7 @@ struct Slow;
 
 impl Device for Slow {
     fn read(&self, _at: &At, _buffer: &mut [u8]) -> Result<usize> {
-        std::thread::sleep(Duration::from_secs(600));
+        std::thread::sleep(Duration::from_mins(10));
         Ok(0)
     }
 
@@ -108,7 +111,7 @@ struct Control(Mutex<u32>);
 
 impl Device for Control {
     fn devctl(&self, _at: &At, command: Devctl<'_>) -> Result<i32> {
-        let mut number = self.0.lock().unwrap();
+        let mut number = self.0.lock().expect("no handler panics");
         match command.command() {
             one if one == Dcmd::to_device::<u32>(b'c', 1) => {
                 *number = command.value()?;
