@@ -27,6 +27,8 @@ pub(crate) const RECEIVERS: usize = 2;
 
 /// What all threads of a mount share.
 pub(crate) struct Shared {
+    /// Most bytes of one read or write.
+    pub(crate) transfer: u32,
     pub(crate) names: Names,
     pub(crate) nodes: Nodes,
     pub(crate) handles: Handles,
@@ -71,6 +73,7 @@ impl Bridge {
     /// Everything but the mount.
     pub(crate) fn new(options: &Options, names: Names) -> std::io::Result<Self> {
         Ok(Self(Arc::new(Shared {
+            transfer: options.transfer,
             names,
             nodes: Nodes::new(&options.source),
             handles: Handles::default(),

@@ -23,9 +23,6 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The largest read and write that the kernel passes in one request.
-const LARGEST: u32 = 1 << 20;
-
 impl Bridge {
     fn call<R: Refuse>(request: &Request, operation: Operation, reply: R) -> Call<R> {
         Call::new(Program::of(request), operation, reply)
@@ -35,8 +32,8 @@ impl Bridge {
 impl Filesystem for Bridge {
     fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> io::Result<()> {
         // Refused values change nothing; older kernels then use smaller transfers, which work as well.
-        let _ = config.set_max_write(LARGEST);
-        if let Err(most) = config.set_max_readahead(LARGEST) {
+        let _ = config.set_max_write(self.0.transfer);
+        if let Err(most) = config.set_max_readahead(self.0.transfer) {
             let _ = config.set_max_readahead(most);
         }
         for wanted in [

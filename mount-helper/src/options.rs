@@ -22,6 +22,10 @@ pub struct Options {
     pub default_permissions: bool,
     /// Programs may be started from it (`exec`).
     pub exec: bool,
+    /// Most bytes of one read or write that reach a server as one message; the kernel splits larger ones
+    /// (`transfer`). 256 KiB is fastest where it was measured: with 1 MiB the copies on the way no longer
+    /// fit a 2 MiB cache, and `dd bs=1M` fell from 3.4 to 2.0 GB/s.
+    pub transfer: u32,
     /// Most requests that one server process may keep waiting; the next ones get EAGAIN.
     pub per_server: usize,
     /// Most threads that wait for servers, over all servers.
@@ -36,6 +40,7 @@ impl Default for Options {
             allow_other: None,
             default_permissions: false,
             exec: false,
+            transfer: 256 << 10,
             per_server: 64,
             workers: 512,
         }
@@ -117,6 +122,7 @@ impl Options {
             ("default_permissions", None) => self.default_permissions = true,
             ("exec", None) => self.exec = true,
             ("noexec", None) => self.exec = false,
+            ("transfer", Some(text)) => self.transfer = transfer(text)?,
             ("per_server", Some(text)) => self.per_server = number(name, text)?,
             ("workers", Some(text)) => self.workers = number(name, text)?,
             ("dev" | "suid", None) => {
@@ -148,7 +154,10 @@ impl Options {
 
     /// The words for fusermount3, which knows flags and data in one list.
     pub(crate) fn words_for_fusermount(&self, uid: u32) -> String {
-        let mut words = String::from("nosuid,nodev,noatime,subtype=resmgr");
+        let mut words = format!(
+            "nosuid,nodev,noatime,subtype=resmgr,max_read={}",
+            self.transfer
+        );
         let mut add = |wanted: bool, word: &str| {
             if wanted {
                 words.push(',');
@@ -206,6 +215,27 @@ fn number(name: &str, text: &str) -> Result<usize, BadOption> {
     }
 }
 
+/// 4k to 1m: whole pages, with a letter for the unit or without.
+fn transfer(text: &str) -> Result<u32, BadOption> {
+    let (digits, unit) = match text.strip_suffix(['k', 'K']) {
+        Some(digits) => (digits, 1 << 10),
+        None => match text.strip_suffix(['m', 'M']) {
+            Some(digits) => (digits, 1 << 20),
+            None => (text, 1),
+        },
+    };
+    match digits
+        .parse()
+        .ok()
+        .and_then(|number: u32| number.checked_mul(unit))
+    {
+        Some(bytes @ 4096..=0x0010_0000) if bytes % 4096 == 0 => Ok(bytes),
+        _ => Err(BadOption(format!(
+            "option transfer={text}: 4k to 1m is wanted, in whole pages of 4k"
+        ))),
+    }
+}
+
 /// Whether a name may stand in fusermount3's list: a comma there would begin the next option, and a
 /// backslash would hide one.
 fn is_plain(path: &Path) -> bool {
@@ -247,6 +277,16 @@ mod tests {
         assert!(parsed("rootmode=40000").is_err());
         assert!(parsed("ro=1").is_err());
         assert!(parsed("per_server=0").unwrap_err().contains("per_server=0"));
+        assert_eq!(parsed("transfer=1M").unwrap().transfer, 1 << 20);
+        assert_eq!(parsed("transfer=8192").unwrap().transfer, 8192);
+        for bad in [
+            "transfer=2m",
+            "transfer=1000",
+            "transfer=",
+            "transfer=9999999k",
+        ] {
+            assert!(parsed(bad).unwrap_err().contains(bad));
+        }
         assert!(parsed("suid").unwrap_err().contains("suid"));
     }
 

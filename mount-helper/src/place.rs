@@ -132,8 +132,9 @@ pub(crate) fn mount(point: &Path, options: &Options) -> Result<(OwnedFd, Place),
 fn mount_directly(device: &OwnedFd, point: &Path, options: &Options) -> Result<(), Errno> {
     let (uid, gid) = (process::real_uid(), process::effective_gid());
     let mut data = format!(
-        "fd={},rootmode=40000,user_id={uid},group_id={gid}",
-        device.as_raw_fd()
+        "fd={},rootmode=40000,user_id={uid},group_id={gid},max_read={}",
+        device.as_raw_fd(),
+        options.transfer
     );
     if options.shared(uid) {
         data.push_str(",allow_other");
