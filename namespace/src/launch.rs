@@ -17,7 +17,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Names the daemon's file; privileged programs ignore it.
 pub(crate) const VARIABLE: &str = "RESMGR_NAMESPACED";
@@ -27,6 +27,9 @@ const ADMINISTRATORS: [&str; 2] = ["/usr/local/sbin", "/usr/sbin"];
 /// How far above a program's own directory the daemon is looked for: cargo puts examples and tests one
 /// level below the binaries.
 const LEVELS: usize = 2;
+/// Much longer than a server needs to begin, also on a busy machine: a thread of somebody's program is no
+/// good place for a server while there may be a better one.
+const DOUBT: Duration = Duration::from_secs(2);
 /// Sessions that a thread inside somebody's program serves: each takes two of its descriptors.
 const THREAD_SESSIONS: usize = 256;
 
@@ -39,9 +42,17 @@ pub(crate) enum Started {
     Elsewhere,
 }
 
-/// Starts a server for a directory of one's own.
-pub(crate) fn start(dir: &RuntimeDir, deadline: Instant) -> Result<Started, StartError> {
-    if let Some(binary) = find() {
+/// Starts a server for a directory of one's own. `since` is when the caller began to look for one: a
+/// daemon that has brought none for [`DOUBT`] is not what it should be, and then the lock tells whether
+/// somebody else serves.
+pub(crate) fn start(
+    dir: &RuntimeDir,
+    since: Instant,
+    deadline: Instant,
+) -> Result<Started, StartError> {
+    if since.elapsed() < DOUBT
+        && let Some(binary) = find()
+    {
         match spawn(&binary, dir, deadline) {
             Ok(started) => return Ok(started),
             Err(errno) => tracing::warn!(?binary, %errno, "cannot be started; serving on a thread"),

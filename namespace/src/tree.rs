@@ -7,7 +7,8 @@
 //! those with AFTER, the newest last. It depends on the ids and flags alone, never on the order of
 //! insertion, so a successor that fills its tree in any order ends with the same one.
 //!
-//! Failures: `EBUSY` (exclusive), `EEXIST` (an id twice), `EINVAL` (BEFORE with AFTER), `ENOENT`, `ENOTDIR`.
+//! Failures: `EBUSY` (exclusive), `EEXIST` (an id twice), `EINVAL` (BEFORE with AFTER), `ENFILE` (too many
+//! at one path), `ENOENT`, `ENOTDIR`.
 
 use crate::path::Pathname;
 use crate::registration::{AttachFlags, AttachId, Entry, FileType, Name, NameKind, Registration};
@@ -66,6 +67,9 @@ impl Default for Tree {
     }
 }
 
+/// The most registrations of one path: a resolution walks through all of them.
+pub const MOST_HERE: usize = 256;
+
 /// Where `one` stands among the registrations of its node.
 fn rank(one: &Registration) -> (u8, Reverse<u64>, u64) {
     if one.flags.contains(AttachFlags::BEFORE) {
@@ -120,6 +124,7 @@ impl Tree {
     /// - `EINVAL`: both BEFORE and AFTER.
     /// - `EEXIST`: the id is in use.
     /// - `EBUSY`: exclusive, and the path is taken.
+    /// - `ENFILE`: [`MOST_HERE`] are registered at this path.
     pub fn attach(&mut self, path: &Pathname, one: Registration, exclusive: bool) -> Result<()> {
         if one.flags.contains(AttachFlags::BEFORE | AttachFlags::AFTER) {
             return Err(Errno::INVAL);
@@ -127,11 +132,12 @@ impl Tree {
         if self.places.contains_key(&one.id) {
             return Err(Errno::EXIST);
         }
-        let taken = self
-            .find(path)
-            .is_some_and(|at| !self.nodes[at].here.is_empty());
-        if exclusive && taken {
+        let taken = self.find(path).map_or(0, |at| self.nodes[at].here.len());
+        if exclusive && taken > 0 {
             return Err(Errno::BUSY);
+        }
+        if taken >= MOST_HERE {
+            return Err(Errno::NFILE);
         }
         let at = self.make(path);
         let here = &mut self.nodes[at].here;

@@ -1,25 +1,24 @@
-//! The process's sessions with the namespaces: its own, in which it registers, and those in which it looks.
+//! Names of this process, and look-ups in the namespaces: its own, in which it registers, then the system's.
 //!
-//! One session per runtime directory, made at first need and kept until the process ends; a forked child
-//! makes its own. The list is kept, too, and read again only when a path was found nowhere: so a
-//! namespace that appears later is found, and a look-up does not walk directories.
+//! The list of namespaces is kept, and read again only when a path was found nowhere: so one that appears
+//! later is found, and a look-up does not walk directories. A forked child begins anew.
 
+use crate::ipc::sessions;
 use crate::resource::lock;
 use crate::{Errno, Result, StartError};
-use resmgr_namespace as namespace;
-use resmgr_namespace::{
-    Attach, AttachId, Entry, FileType, Name, NameKind, Pathname, RuntimeDir, Session,
-};
+use resmgr_namespace::{Attach, AttachId, Entry, FileType, Name, NameKind, Pathname, Session};
+use resmgr_sys::fork::PerProcess;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-static SESSIONS: Mutex<Vec<Arc<Session>>> = Mutex::new(Vec::new());
+/// The namespaces that were there at the last look, in the order in which they are asked.
+static KNOWN: PerProcess<Mutex<Vec<&'static Session>>> = PerProcess::new();
 
 /// A name of this process; it is taken back when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Registration {
-    session: Arc<Session>,
+    session: &'static Session,
     id: AttachId,
 }
 
@@ -27,7 +26,7 @@ impl Registration {
     /// Registers a path in this process's own namespace.
     pub(crate) fn new(attach: &Attach) -> Result<Self, StartError> {
         let failed = |errno| StartError::new("attach", errno).name(attach.path.to_string());
-        let session = own().map_err(|error| failed(error.errno()).reason(error))?;
+        let session = sessions::own().map_err(|error| failed(error.errno()).reason(error))?;
         let id = session.attach(attach).map_err(failed)?;
         Ok(Self { session, id })
     }
@@ -47,22 +46,6 @@ impl Drop for Registration {
             tracing::debug!(%errno, "a name was not taken back; it goes with the process");
         }
     }
-}
-
-/// The session with this process's own namespace, which is made and served if need be.
-pub(crate) fn own() -> Result<Arc<Session>, namespace::StartError> {
-    session(&RuntimeDir::own()?)
-}
-
-/// The sessions that are open now: what a background thread has to watch, so that the names of this
-/// process come back soon after their server has gone (`Session::watch_fd`, `Session::recover`).
-#[expect(dead_code, reason = "for the thread that ipc runs in the background")]
-pub(crate) fn open_sessions() -> Vec<Arc<Session>> {
-    lock(&SESSIONS)
-        .iter()
-        .filter(|one| one.is_ours())
-        .cloned()
-        .collect()
 }
 
 /// All registrations that a path leads to, those of the process's own namespace first.
@@ -94,7 +77,7 @@ fn look<T>(ask: impl Fn(&Session) -> Result<T>, merge: impl Fn(&mut T, T)) -> Re
 }
 
 fn ask_all<T>(
-    sessions: &[Arc<Session>],
+    sessions: &[&'static Session],
     ask: &impl Fn(&Session) -> Result<T>,
     merge: &impl Fn(&mut T, T),
 ) -> Result<T> {
@@ -124,47 +107,19 @@ fn pages(session: &Session, path: &Pathname) -> Result<(NameKind, Vec<Name>)> {
     }
 }
 
-fn known() -> Result<Vec<Arc<Session>>> {
-    let sessions: Vec<_> = lock(&SESSIONS)
-        .iter()
-        .filter(|one| one.is_ours())
-        .cloned()
-        .collect();
-    if sessions.is_empty() {
+fn known() -> Result<Vec<&'static Session>> {
+    let known = lock(KNOWN.get(Mutex::default)).clone();
+    if known.is_empty() {
         refresh()
     } else {
-        Ok(sessions)
+        Ok(known)
     }
 }
 
-/// The sessions of all directories that are there now, in the order of the search.
-fn refresh() -> Result<Vec<Arc<Session>>> {
-    let mut sessions = Vec::new();
-    for dir in RuntimeDir::search()? {
-        match session(&dir) {
-            Ok(one) => sessions.push(one),
-            // Somebody else's directory where nobody serves has no names.
-            Err(namespace::StartError::Nobody { .. }) => {}
-            Err(error) => {
-                tracing::warn!(%error, "a namespace cannot be asked");
-                return Err(error.into());
-            }
-        }
-    }
-    Ok(sessions)
-}
-
-fn session(dir: &RuntimeDir) -> Result<Arc<Session>, namespace::StartError> {
-    let mut sessions = lock(&SESSIONS);
-    sessions.retain(|one| one.is_ours());
-    if let Some(known) = sessions.iter().find(|one| one.dir().path() == dir.path()) {
-        return Ok(Arc::clone(known));
-    }
-    let new = Arc::new(Session::open(dir)?);
-    // The own namespace is asked first.
-    let place = if dir.is_own() { 0 } else { sessions.len() };
-    sessions.insert(place, Arc::clone(&new));
-    Ok(new)
+fn refresh() -> Result<Vec<&'static Session>> {
+    let found = sessions::all()?;
+    lock(KNOWN.get(Mutex::default)).clone_from(&found);
+    Ok(found)
 }
 
 /// Checks a path as a program gives it; relative ones are those of the current directory.

@@ -347,6 +347,7 @@ fn hand_over(link: &mut Link, state: &State, kept: u32, deadline: Instant) -> Re
 fn reach(dir: &RuntimeDir, absent: Absent, deadline: Instant) -> Result<(Link, u32), StartError> {
     let failed = |errno| StartError::system("connect to", dir.path(), errno);
     let mut pause = FIRST_PAUSE;
+    let since = Instant::now();
     loop {
         match Link::open(dir, deadline) {
             Ok(link) => return Ok(link),
@@ -361,7 +362,7 @@ fn reach(dir: &RuntimeDir, absent: Absent, deadline: Instant) -> Result<(Link, u
         if Instant::now() >= deadline {
             return Err(failed(Errno::TIMEDOUT));
         }
-        if absent == Absent::Start && launch::start(dir, deadline)? == Started::Ready {
+        if absent == Absent::Start && launch::start(dir, since, deadline)? == Started::Ready {
             continue;
         }
         std::thread::sleep(pause);

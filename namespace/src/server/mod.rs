@@ -15,12 +15,13 @@
 //!
 //! Failures: [`StartError`] when it cannot begin; afterwards an `Errno` only if waiting itself fails.
 
+mod converse;
 mod holding;
 mod registry;
 
 use crate::StartError;
 use crate::directory::RuntimeDir;
-use crate::protocol::{Answer, MOST, PAGE, Request, VERSION, encode_answer};
+use crate::protocol::encode_answer;
 use crate::registration::AttachId;
 use holding::Holding;
 use registry::Registry;
@@ -322,109 +323,6 @@ impl Server {
             self.registry.died(session.process);
         }
         self.idle_since = Instant::now();
-    }
-
-    /// Answers what a client has sent.
-    fn converse(&mut self, slot: usize) {
-        let mut buffer = [0; MOST];
-        for _ in 0..TURN {
-            let Some(session) = self.sessions.get(slot) else {
-                return;
-            };
-            match socket::receive(session.socket.as_fd(), &mut buffer) {
-                Ok(packet) if packet.len == 0 && packet.fds.is_empty() => return self.close(slot),
-                Ok(packet) if packet.truncated || !packet.fds.is_empty() => {
-                    return self.breach(slot);
-                }
-                Ok(packet) => {
-                    if !self.serve(slot, &buffer[..packet.len]) {
-                        return;
-                    }
-                }
-                Err(Errno::AGAIN | Errno::INTR) => return,
-                Err(_) => return self.close(slot),
-            }
-        }
-    }
-
-    /// One request; false when the session has ended over it.
-    fn serve(&mut self, slot: usize, packet: &[u8]) -> bool {
-        let session = &mut self.sessions[slot];
-        let Ok((serial, request)) = Request::decode(packet) else {
-            self.breach(slot);
-            return false;
-        };
-        let greeting = matches!(request, Request::Hello { .. });
-        if greeting == session.greeted {
-            self.breach(slot);
-            return false;
-        }
-        session.greeted = true;
-        let answer = self.answer(slot, request);
-        let refused = greeting && answer.is_err();
-        let packet = encode_answer(serial, &answer);
-        let sent = socket::send(self.sessions[slot].socket.as_fd(), &packet, &[]);
-        if refused || sent.is_err() {
-            self.close(slot);
-            return false;
-        }
-        true
-    }
-
-    fn breach(&mut self, slot: usize) {
-        let session = &self.sessions[slot];
-        let pid = self.registry.processes[session.process].pid;
-        self.breaches += 1;
-        tracing::warn!(
-            pid,
-            uid = session.uid,
-            count = self.breaches,
-            "malformed message"
-        );
-        self.close(slot);
-    }
-
-    fn answer(&mut self, slot: usize, request: Request) -> Result<Answer> {
-        let session = &mut self.sessions[slot];
-        let process = session.process;
-        match request {
-            Request::Hello { version: VERSION } => Ok(Answer::Kept(self.registry.kept_of(process))),
-            Request::Hello { .. } => Err(Errno::PROTONOSUPPORT),
-            Request::Attach { id, attach } => {
-                let attach = attach?;
-                if session.uid != self.dir.owner_uid() && session.uid != 0 {
-                    return Err(Errno::ACCES);
-                }
-                let names = &mut session.names;
-                self.registry
-                    .attach(process, names, id, &attach)
-                    .map(Answer::Attached)
-            }
-            Request::Detach(id) => self
-                .registry
-                .detach(&mut session.names, id)
-                .map(|()| Answer::Done),
-            Request::Resolve { file_type, path } => {
-                let asking = self.registry.processes[process].pid;
-                self.registry
-                    .tree
-                    .resolve(&path?, file_type, asking)
-                    .map(Answer::Entries)
-            }
-            Request::List { after, path } => self
-                .registry
-                .tree
-                .list(&path?, &after, PAGE)
-                .map(Answer::Listing),
-            Request::Serve => {
-                self.registry.processes[process].listens = true;
-                Ok(Answer::Done)
-            }
-            Request::Settled => {
-                self.registry.settle(process);
-                Ok(Answer::Done)
-            }
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-use super::Tree;
+use super::{MOST_HERE, Tree};
 use crate::path::Pathname;
 use crate::registration::{AttachFlags, AttachId, Entry, FileType, NameKind, Registration};
 use proptest::prelude::*;
@@ -194,6 +194,14 @@ fn n10_an_exclusive_name_refuses_what_is_taken() {
         Err(Errno::EXIST)
     );
     tree.attach(&path("/n/x"), again, false).unwrap();
+}
+
+#[test]
+fn one_path_takes_a_bounded_number_of_registrations() {
+    let mut tree = tree_of(&[("/x", AttachFlags::empty()); MOST_HERE]);
+    let more = registration(1000, AttachFlags::empty());
+    assert_eq!(tree.attach(&path("/x"), more, false), Err(Errno::NFILE));
+    tree.attach(&path("/y"), more, false).unwrap();
 }
 
 /// The same rules without a tree: every registration is asked in turn, then sorted.

@@ -20,6 +20,8 @@ pub mod futex;
 pub mod lock;
 pub mod memory;
 pub mod mount;
+pub mod mounts;
+pub mod order;
 pub mod pidfd;
 pub mod process;
 pub mod sched;

@@ -1,0 +1,342 @@
+//! What the process tests share: a directory that is left clean, a daemon, and assistants: processes of
+//! this same test program that hold a session and do as they are told, a line at a time.
+// Each test program uses its part.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+
+use resmgr_namespace::{
+    Attach, AttachFlags, AttachId, Errno, FileType, Pathname, RuntimeDir, Session,
+};
+use resmgr_sys::epoll::{Ready, poll_one};
+use resmgr_sys::pidfd::PidFd;
+use resmgr_sys::{process, signal};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// Longer than anything here takes, shorter than anybody's patience.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// A runtime directory. Whoever still serves it at the end is killed.
+pub struct Place {
+    base: tempfile::TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Self {
+            base: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.base.path().join("ns")
+    }
+
+    pub fn dir(&self) -> RuntimeDir {
+        RuntimeDir::at(&self.path()).unwrap()
+    }
+
+    /// A session of this process.
+    pub fn session(&self) -> Session {
+        Session::connect(&self.dir()).unwrap()
+    }
+
+    /// The pid in the lock file.
+    pub fn server(&self) -> Option<u32> {
+        std::fs::read_to_string(self.path().join("lock"))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    }
+
+    /// Names of what lies in the directory.
+    pub fn files(&self) -> Vec<String> {
+        let files = std::fs::read_dir(self.path()).unwrap();
+        let mut names: Vec<_> = files
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // An assistant that was killed may have started a daemon that only now begins to serve.
+        let deadline = Instant::now() + LIMIT;
+        while Instant::now() < deadline {
+            if let Some(pid) = self.server().filter(|pid| *pid != std::process::id()) {
+                end(pid);
+            }
+            if std::fs::remove_dir_all(self.base.path()).is_ok() {
+                return;
+            }
+        }
+    }
+}
+
+/// Kills a process and waits until it is dead.
+pub fn end(pid: u32) {
+    let Ok(pidfd) = PidFd::open(pid) else { return };
+    let _ = pidfd.signal(signal::KILL);
+    let _ = poll_one(pidfd.as_fd(), Ready::IN, Some(Instant::now() + LIMIT));
+}
+
+/// Waits for something that no event tells.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "still not: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+pub fn path(text: &str) -> Pathname {
+    Pathname::new(text).unwrap()
+}
+
+/// The channels that a path leads to, or why it leads nowhere.
+pub fn channels(session: &Session, text: &str) -> Result<Vec<(u32, i32)>, Errno> {
+    let entries = session.resolve(&path(text), FileType::ANY)?;
+    Ok(entries
+        .iter()
+        .map(|entry| (entry.pid, entry.chid))
+        .collect())
+}
+
+/// `namespaced` in the foreground.
+pub struct Daemon {
+    pub child: Child,
+}
+
+impl Daemon {
+    pub fn start(place: &Place, more: &[&str]) -> Self {
+        let (mut ready, announce) = std::io::pipe().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_namespaced"));
+        command.arg("--dir").arg(place.path()).args(more);
+        command
+            .arg("--ready-fd")
+            .arg(announce.as_raw_fd().to_string());
+        process::detached(&mut command, Some(announce.as_fd()));
+        let child = command.spawn().unwrap();
+        drop(announce);
+        let mut line = Vec::new();
+        ready.read_to_end(&mut line).unwrap();
+        assert_eq!(line, b"\n", "one newline, then closed");
+        Self { child }
+    }
+
+    /// Its exit status, once it has ended by itself.
+    pub fn wait(&mut self) -> i32 {
+        let pidfd = PidFd::open(self.child.id()).unwrap();
+        let deadline = Some(Instant::now() + LIMIT);
+        assert!(
+            poll_one(pidfd.as_fd(), Ready::IN, deadline).unwrap(),
+            "it stays"
+        );
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A process with a session, which does what it is told.
+pub struct Assistant {
+    child: Child,
+    orders: ChildStdin,
+    answers: Receiver<String>,
+}
+
+impl Assistant {
+    /// One that would start the daemon.
+    pub fn new(place: &Place) -> Self {
+        Self::with_daemon(place, Path::new(env!("CARGO_BIN_EXE_namespaced")))
+    }
+
+    /// One that would start `daemon`.
+    pub fn with_daemon(place: &Place, daemon: &Path) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "assistant", "--nocapture", "--test-threads=1"]);
+        command
+            .env("RESMGR_DIR", place.path())
+            .env("RESMGR_NAMESPACED", daemon);
+        command.env("RESMGR_ASSISTANT", "1");
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, answers) = channel();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                // The test harness writes to the same pipe.
+                if let Some((_, answer)) = line.split_once('@') {
+                    let _ = sender.send(answer.to_owned());
+                }
+            }
+        });
+        let orders = child.stdin.take().unwrap();
+        Self {
+            child,
+            orders,
+            answers,
+        }
+    }
+
+    /// One that has opened its session.
+    pub fn ready(place: &Place) -> Self {
+        let mut assistant = Self::new(place);
+        assert_eq!(assistant.ask("open"), "ok");
+        assistant
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn tell(&mut self, order: &str) {
+        writeln!(self.orders, "{order}").unwrap();
+    }
+
+    pub fn answer(&mut self) -> String {
+        self.answers.recv_timeout(LIMIT).unwrap()
+    }
+
+    pub fn ask(&mut self, order: &str) -> String {
+        self.tell(order);
+        self.answer()
+    }
+
+    /// Attaches; returns the id.
+    pub fn attach(&mut self, path: &str, chid: i32, flags: AttachFlags) -> String {
+        let answer = self.ask(&format!("attach {path} {chid} {} 0", flags.bits()));
+        assert!(answer.parse::<u64>().is_ok(), "{answer}");
+        answer
+    }
+
+    pub fn attach_exclusive(&mut self, path: &str) -> String {
+        self.ask(&format!("attach {path} 1 0 1"))
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Assistant {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The assistant's side: the body of a test named `assistant`, which does nothing in an ordinary run.
+pub fn assist() {
+    if std::env::var_os("RESMGR_ASSISTANT").is_none() {
+        return;
+    }
+    let mut session = None;
+    for order in std::io::stdin().lines().map_while(Result::ok) {
+        let words: Vec<_> = order.split(' ').collect();
+        let answer = match (words.as_slice(), &session) {
+            (["open"], _) => match RuntimeDir::own().and_then(|dir| Session::open(&dir)) {
+                Ok(opened) => {
+                    session = Some(opened);
+                    "ok".into()
+                }
+                Err(error) => error.to_string(),
+            },
+            (words, Some(session)) => {
+                obey(session, words).unwrap_or_else(|errno| format!("{errno:?}"))
+            }
+            _ => "no session".into(),
+        };
+        println!("@{answer}");
+    }
+}
+
+fn obey(session: &Session, words: &[&str]) -> Result<String, Errno> {
+    Ok(match words {
+        ["attach", name, chid, flags, exclusive] => {
+            let attach = Attach {
+                path: Pathname::new(name)?,
+                chid: chid.parse().unwrap(),
+                handle: 0,
+                file_type: FileType::ANY,
+                flags: AttachFlags::from_bits_retain(flags.parse().unwrap()),
+                exclusive: *exclusive == "1",
+            };
+            session.attach(&attach)?.0.to_string()
+        }
+        ["detach", id] => {
+            session.detach(AttachId(id.parse().unwrap()))?;
+            "ok".into()
+        }
+        ["resolve", name] => {
+            let mut text = String::new();
+            for (pid, chid) in channels(session, name)? {
+                let _ = write!(text, "{pid}/{chid} ");
+            }
+            text
+        }
+        ["serve"] => {
+            session.serve()?;
+            "ok".into()
+        }
+        ["server"] => session.server_pid()?.to_string(),
+        ["watch"] => {
+            let fd = session.watch_fd()?;
+            println!("@watching");
+            let deadline = Some(Instant::now() + LIMIT);
+            assert!(poll_one(fd.as_fd(), Ready::PEER_CLOSED, deadline)?);
+            session.recover()?;
+            "recovered".into()
+        }
+        ["child-uses-it"] => child_uses(session)?,
+        ["storm", name, end] => {
+            let expected = channels(session, name)?;
+            let mut asked = 0u64;
+            while !Path::new(end).exists() {
+                if channels(session, name)? != expected {
+                    return Ok("another answer".into());
+                }
+                asked += 1;
+            }
+            format!("calm after {asked}")
+        }
+        ["fork"] => fork_with_copy(session)?.to_string(),
+        _ => "what?".into(),
+    })
+}
+
+/// What a forked child gets that goes on with its parent's session.
+fn child_uses(session: &Session) -> Result<String, Errno> {
+    if let Some(pid) = process::fork_for_test()? {
+        return Ok((process::wait_for(pid)? >> 8).to_string());
+    }
+    let errno = session.server_pid().err().map_or(0, Errno::raw);
+    process::exit_now(if session.is_ours() { 0 } else { errno })
+}
+
+/// A child that lives on with a copy of the session's socket, which the fork handler does not know of.
+fn fork_with_copy(session: &Session) -> Result<u32, Errno> {
+    let copy = session.watch_fd()?.as_fd().try_clone_to_owned()?;
+    match process::fork_for_test()? {
+        Some(pid) => Ok(pid),
+        None => loop {
+            let _ = poll_one(copy.as_fd(), Ready::empty(), None);
+        },
+    }
+}

@@ -1,0 +1,96 @@
+//! A run: what is wanted, and what has come out so far.
+
+use crate::arguments::Arguments;
+use crate::failure::{Doing, Failure};
+use crate::measure::{Plan, Series, Subject, interleaved};
+use crate::placement::{self, Placement};
+use crate::report::Row;
+use crate::watchdog::Watchdog;
+use resmgr_sys::sched;
+use std::time::Duration;
+
+/// The run.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    cases: Vec<String>,
+    plan: Plan,
+    cpus: Vec<usize>,
+    watchdog: Watchdog,
+    rows: Vec<Row>,
+    skipped: Vec<String>,
+}
+
+impl Bench {
+    /// Nothing measured yet.
+    pub(crate) fn new(arguments: Arguments) -> Self {
+        // Many short rounds: a phase of the machine then begins or ends inside few of them. Without
+        // optimisation the figures say nothing anyway.
+        let quick = arguments.quick || cfg!(debug_assertions);
+        let (rounds, millis) = if quick { (3, 5) } else { (15, 20) };
+        Self {
+            cases: arguments.cases,
+            plan: Plan {
+                rounds,
+                length: Duration::from_millis(millis),
+            },
+            cpus: placement::allowed(),
+            watchdog: Watchdog::start(),
+            rows: Vec::new(),
+            skipped: Vec::new(),
+        }
+    }
+
+    /// Whether a group of cases, named by what their names begin with, has one that was asked for.
+    pub(crate) fn wants(&self, group: &str) -> bool {
+        let wanted = |case: &String| group.starts_with(case.as_str()) || case.starts_with(group);
+        self.cases.is_empty() || self.cases.iter().any(wanted)
+    }
+
+    /// Binds this process, the client, to its processor and returns the server's; `None`, with a note, when
+    /// the machine has too few.
+    pub(crate) fn place(&mut self, placement: Placement) -> Result<Option<usize>, Failure> {
+        let Some((client, server)) = placement.cpus(&self.cpus) else {
+            self.skip(format!("{}: this machine has one", placement.name()));
+            return Ok(None);
+        };
+        sched::pin_to(client).doing(format_args!("stay on processor {client}"))?;
+        Ok(Some(server))
+    }
+
+    /// Lets the subjects of a group take turns.
+    pub(crate) fn measure(
+        &self,
+        group: &str,
+        subjects: &mut [Box<dyn Subject>],
+    ) -> Result<Vec<Series>, Failure> {
+        let begin = |name: &str| self.watchdog.begin(format!("{group}, {name}"));
+        let series = interleaved(subjects, self.plan, begin).doing(group)?;
+        self.watchdog.begin(format!("after {group}"));
+        Ok(series)
+    }
+
+    /// Books a case, if it was asked for.
+    pub(crate) fn report(&mut self, row: Row) {
+        let wanted = |case: &String| row.case.starts_with(case.as_str());
+        if self.cases.is_empty() || self.cases.iter().any(wanted) {
+            self.rows.push(row);
+        }
+    }
+
+    /// Notes what could not be measured here, and why; once.
+    pub(crate) fn skip(&mut self, sentence: String) {
+        if !self.skipped.contains(&sentence) {
+            self.skipped.push(sentence);
+        }
+    }
+
+    /// What was booked.
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// What was not measured, and why.
+    pub(crate) fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+}

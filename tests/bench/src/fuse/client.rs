@@ -1,0 +1,102 @@
+//! What a program does with a file of the mount.
+
+use super::FILE;
+use crate::failure::{Doing, Failure};
+use crate::measure::{Subject, Summary};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+const BLOCK: usize = 4 << 10;
+const MEBIBYTE: usize = 1 << 20;
+
+/// Reads of 4 KiB, each somewhere else.
+#[derive(Debug)]
+pub(super) struct AtRandom {
+    name: &'static str,
+    file: File,
+    buffer: Vec<u8>,
+    at: usize,
+}
+
+impl AtRandom {
+    /// Opens a file of [`FILE`] bytes in somebody's mount.
+    pub(super) fn open(name: &'static str, file: &Path) -> Result<Self, Failure> {
+        Ok(Self {
+            name,
+            file: File::open(file).doing("open the file in the mount")?,
+            buffer: vec![0; BLOCK],
+            at: 0,
+        })
+    }
+}
+
+impl Subject for AtRandom {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn call(&mut self) -> Result<(), Failure> {
+        // A prime number of blocks onwards: every block comes once before the first comes again.
+        self.at = (self.at + 1_021 * BLOCK) % FILE;
+        let done = self.file.read_exact_at(&mut self.buffer, self.at as u64);
+        done.doing("read from the mount")
+    }
+}
+
+/// Which way the data go.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    /// From the server.
+    Read,
+    /// To the server.
+    Write,
+}
+
+/// `dd bs=1M`, from the start again at the end.
+#[derive(Debug)]
+pub(super) struct Sequential {
+    name: &'static str,
+    file: File,
+    buffer: Vec<u8>,
+    at: usize,
+    way: Way,
+}
+
+impl Sequential {
+    /// Opens a file of [`FILE`] bytes in somebody's mount.
+    pub(super) fn open(name: &'static str, file: &Path, way: Way) -> Result<Self, Failure> {
+        let mut options = File::options();
+        let options = match way {
+            Way::Read => options.read(true),
+            Way::Write => options.write(true),
+        };
+        Ok(Self {
+            name,
+            file: options.open(file).doing("open the file in the mount")?,
+            buffer: vec![7; MEBIBYTE],
+            at: 0,
+            way,
+        })
+    }
+}
+
+impl Subject for Sequential {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn summary(&self) -> Summary {
+        Summary::Mean
+    }
+
+    fn call(&mut self) -> Result<(), Failure> {
+        let at = self.at as u64;
+        self.at = (self.at + MEBIBYTE) % FILE;
+        match self.way {
+            Way::Read => self.file.read_exact_at(&mut self.buffer, at),
+            Way::Write => self.file.write_all_at(&self.buffer, at),
+        }
+        .doing("go through the mount")
+    }
+}

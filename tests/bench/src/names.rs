@@ -1,0 +1,146 @@
+//! `names/…`: what it costs to ask the one that serves the namespace, in a process of its own on the same
+//! processor, beside the bare round trip of 64 B over the kind of socket that it listens on.
+//!
+//! - `names/resolve`: a registered path to its entry.
+//! - `names/attach-detach`: a path registered and given up again, two round trips and two lines of the
+//!   journal.
+//!
+//! The one that is measured has a directory of its own, and nobody else asks it.
+
+use crate::arguments::{Errand, Role};
+use crate::bench::Bench;
+use crate::failure::{Doing, Failure};
+use crate::ipc::Seqpacket;
+use crate::measure::Subject;
+use crate::placement::Placement;
+use crate::report::{Against, Row};
+use crate::server::{Server, say_ready};
+use resmgr_namespace::server::Config;
+use resmgr_namespace::{Attach, AttachFlags, FileType, Pathname, RuntimeDir, Session};
+use tempfile::TempDir;
+
+/// Measures what was asked for.
+pub(crate) fn cases(bench: &mut Bench) -> Result<(), Failure> {
+    if !bench.wants("names/") {
+        return Ok(());
+    }
+    let Some(cpu) = bench.place(Placement::OneCore)? else {
+        return Ok(());
+    };
+    let directory = TempDir::new().doing("make a runtime directory")?;
+    let errand = Errand {
+        at: directory.path().into(),
+        ..Errand::new(Role::Names, cpu)
+    };
+    let mut server = Server::start(&errand, None)?;
+    server.ready()?;
+    let dir = RuntimeDir::at(directory.path()).doing("open the runtime directory")?;
+    one(bench, cpu, "names/resolve", Resolve::new(&dir)?)?;
+    one(bench, cpu, "names/attach-detach", AttachDetach::new(&dir)?)
+}
+
+/// The server's side.
+pub(crate) fn serve(errand: &Errand) -> Result<(), Failure> {
+    let dir = RuntimeDir::at(&errand.at).doing("open the runtime directory")?;
+    let config = Config {
+        idle: None,
+        ..Config::default()
+    };
+    let mut server = resmgr_namespace::server::Server::new(&dir, config).doing("serve names")?;
+    say_ready("ready")?;
+    server.run(None).map(drop).doing("serve names")
+}
+
+fn one(
+    bench: &mut Bench,
+    cpu: usize,
+    case: &str,
+    ours: impl Subject + 'static,
+) -> Result<(), Failure> {
+    if !bench.wants(case) {
+        return Ok(());
+    }
+    let mut subjects: Vec<Box<dyn Subject>> =
+        vec![Box::new(ours), Box::new(Seqpacket::start(cpu, 64)?)];
+    let mut series = bench.measure(case, &mut subjects)?;
+    let against = series.pop().map(|reference| Against {
+        reference,
+        end: None,
+    });
+    bench.report(Row {
+        case: case.to_owned(),
+        ours: series.pop(),
+        against: against.into_iter().collect(),
+    });
+    Ok(())
+}
+
+#[derive(Debug)]
+struct Resolve {
+    session: Session,
+    path: Pathname,
+}
+
+impl Resolve {
+    fn new(dir: &RuntimeDir) -> Result<Self, Failure> {
+        let session = Session::connect(dir).doing("connect to the namespace")?;
+        let attach = registration("/dev/bench/resolved")?;
+        session.attach(&attach).doing("register a name")?;
+        Ok(Self {
+            session,
+            path: attach.path,
+        })
+    }
+}
+
+impl Subject for Resolve {
+    fn name(&self) -> &'static str {
+        "ours"
+    }
+
+    fn call(&mut self) -> Result<(), Failure> {
+        let entries = self.session.resolve(&self.path, FileType::ANY);
+        match entries.doing("resolve a name")?.len() {
+            1 => Ok(()),
+            count => Err(Failure::new(format!("{count} entries for one name"))),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct AttachDetach {
+    session: Session,
+    attach: Attach,
+}
+
+impl AttachDetach {
+    fn new(dir: &RuntimeDir) -> Result<Self, Failure> {
+        Ok(Self {
+            session: Session::connect(dir).doing("connect to the namespace")?,
+            attach: registration("/dev/bench/registered")?,
+        })
+    }
+}
+
+impl Subject for AttachDetach {
+    fn name(&self) -> &'static str {
+        "ours"
+    }
+
+    fn call(&mut self) -> Result<(), Failure> {
+        let id = self.session.attach(&self.attach).doing("register a name")?;
+        self.session.detach(id).doing("give up a name")
+    }
+}
+
+fn registration(path: &str) -> Result<Attach, Failure> {
+    Ok(Attach {
+        path: Pathname::new(path).doing("read a path")?,
+        chid: 1,
+        handle: 0,
+        file_type: FileType::ANY,
+        // The one that asks here is the one that registered.
+        flags: AttachFlags::SELF,
+        exclusive: true,
+    })
+}

@@ -1,0 +1,83 @@
+//! Server processes: this program again, with a role.
+
+use crate::arguments::{Errand, Role};
+use crate::failure::{Doing, Failure};
+use crate::{fuse, ipc, names};
+use resmgr_sys::sched;
+use std::io::{BufRead, BufReader};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// A server that runs until this value goes.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Server {
+    /// Starts one. The descriptor that it needs, if any, is its standard input: the one number that every
+    /// child has without being told.
+    pub(crate) fn start(errand: &Errand, needs: Option<OwnedFd>) -> Result<Self, Failure> {
+        let program = std::env::current_exe().doing("find this program")?;
+        let mut child = Command::new(program)
+            .args(errand.options())
+            .stdin(needs.map_or_else(Stdio::null, Stdio::from))
+            .stdout(Stdio::piped())
+            .spawn()
+            .doing("start a server")?;
+        let said = child.stdout.take();
+        let said = BufReader::new(said.ok_or_else(|| Failure::new("a server has no output"))?);
+        Ok(Self { child, said })
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The one line that it prints when it is ready.
+    pub(crate) fn ready(&mut self) -> Result<String, Failure> {
+        let mut line = String::new();
+        self.said.read_line(&mut line).doing("hear from a server")?;
+        if line.ends_with('\n') {
+            return Ok(line.trim_end().to_owned());
+        }
+        // It has said above why.
+        Err(Failure::new("a server ended before it was ready"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // An error means that it has ended, which is what is wanted.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// The server's side: does what the errand says until the client goes.
+pub(crate) fn serve(role: Role, errand: &Errand) -> Result<(), Failure> {
+    sched::pin_to(errand.cpu).doing(format_args!("stay on processor {}", errand.cpu))?;
+    match role {
+        Role::Fuse => fuse::serve(errand),
+        Role::Names => names::serve(errand),
+        role => ipc::serve(role, errand),
+    }
+}
+
+/// The descriptor that the client has passed.
+pub(crate) fn passed() -> Result<OwnedFd, Failure> {
+    let stdin = std::io::stdin();
+    stdin
+        .as_fd()
+        .try_clone_to_owned()
+        .doing("take the passed descriptor")
+}
+
+/// Tells the client that the server can be called.
+pub(crate) fn say_ready(line: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}").doing("tell the client")
+}

@@ -1,0 +1,212 @@
+//! One test for each race of the link protocol, named for it.
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::thread;
+use resmgr::ipc::protocol::{Entry, EntryKind, Ring, Taken, Withdrawal};
+use resmgr_loom::Link;
+
+const NUMBER: u32 = 1;
+const CALL: Entry = Entry {
+    kind: EntryKind::Call,
+    index: 0,
+};
+
+/// All orders with at most this many forced switches; two find every race of two words.
+fn model(test: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(test);
+}
+
+fn push(link: &Link, entry: Entry) {
+    let len = u32::try_from(link.ring.len()).unwrap();
+    Ring::new(len, |at| &link.ring[at as usize]).push(&link.tail, entry);
+    if link.gate().must_ring() {
+        link.bell.ring();
+    }
+}
+
+fn peek(link: &Link, head: u32) -> Option<Entry> {
+    let len = u32::try_from(link.ring.len()).unwrap();
+    Ring::new(len, |at| &link.ring[at as usize])
+        .peek(head)
+        .unwrap()
+}
+
+/// The server as a receiver does it: it looks without bells first, and sleeps only after asking for them.
+fn receive(link: &Link, head: u32) -> Entry {
+    link.gate().watch();
+    if let Some(entry) = peek(link, head) {
+        return entry;
+    }
+    link.gate().unwatch();
+    loop {
+        if let Some(entry) = peek(link, head) {
+            return entry;
+        }
+        link.bell.wait();
+    }
+}
+
+/// No wake-up is lost on either side, and the answer is that to the call.
+#[test]
+fn a_call_is_answered_whoever_sleeps_when() {
+    model(|| {
+        let link = Arc::new(Link::new(1));
+        let server = thread::spawn({
+            let link = Arc::clone(&link);
+            move || {
+                assert_eq!(receive(&link, 0), CALL);
+                let number = link.answerer().announced().unwrap();
+                assert_eq!(link.answerer().take(number), Taken::Live);
+                link.answer(number);
+            }
+        });
+        link.caller().submit(NUMBER);
+        push(&link, CALL);
+        link.wait(NUMBER, || false);
+        assert!(link.caller().is_answered(NUMBER));
+        link.caller().finish(NUMBER);
+        server.join().unwrap();
+    });
+}
+
+/// Two threads of a client publish at the same time: both entries arrive, each once.
+#[test]
+fn two_senders_share_the_ring() {
+    model(|| {
+        let link = Arc::new(Link::new(2));
+        let other = thread::spawn({
+            let link = Arc::clone(&link);
+            move || {
+                push(
+                    &link,
+                    Entry {
+                        kind: EntryKind::Pulse,
+                        index: 1,
+                    },
+                )
+            }
+        });
+        push(&link, CALL);
+        other.join().unwrap();
+        let mut kinds = [receive(&link, 0), receive(&link, 1)].map(|entry| entry.index);
+        kinds.sort_unstable();
+        assert_eq!(kinds, [0, 1]);
+        assert_eq!(peek(&link, 2), None);
+    });
+}
+
+/// A withdrawal and a receive at the same time: the message is either never seen, or answered.
+#[test]
+fn a_call_is_withdrawn_or_received_but_not_both() {
+    model(|| {
+        let link = Arc::new(Link::new(1));
+        link.caller().submit(NUMBER);
+        push(&link, CALL);
+        let server = thread::spawn({
+            let link = Arc::clone(&link);
+            move || {
+                let taken = link.answerer().take(NUMBER);
+                link.answer(NUMBER);
+                taken
+            }
+        });
+        let withdrawal = link.caller().withdraw(NUMBER);
+        if withdrawal == Withdrawal::Taken {
+            link.wait(NUMBER, || false);
+        }
+        let taken = server.join().unwrap();
+        assert_ne!(taken, Taken::Breach);
+        assert!(!(withdrawal == Withdrawal::Withdrawn && taken == Taken::Live));
+        assert!(link.caller().is_answered(NUMBER));
+    });
+}
+
+/// A call is given up while its server answers: the answer still frees the slot.
+#[test]
+fn an_abandoned_call_is_acknowledged() {
+    model(|| {
+        let link = Arc::new(Link::new(1));
+        link.caller().submit(NUMBER);
+        let server = thread::spawn({
+            let link = Arc::clone(&link);
+            move || {
+                assert_ne!(link.answerer().take(NUMBER), Taken::Breach);
+                link.answer(NUMBER);
+            }
+        });
+        link.caller().abandon(NUMBER);
+        server.join().unwrap();
+        assert!(link.caller().is_answered(NUMBER));
+    });
+}
+
+/// The channel closes while a client sends: the call is answered, or the client sees that it is closed.
+#[test]
+fn a_call_meets_a_closing_channel() {
+    model(|| {
+        let link = Arc::new(Link::new(1));
+        let server = thread::spawn({
+            let link = Arc::clone(&link);
+            move || {
+                link.gate().close();
+                if peek(&link, 0).is_some() {
+                    link.answer(NUMBER);
+                }
+            }
+        });
+        link.caller().submit(NUMBER);
+        push(&link, CALL);
+        if !link.gate().is_closed() {
+            link.wait(NUMBER, || false);
+            assert!(link.caller().is_answered(NUMBER));
+        }
+        server.join().unwrap();
+    });
+}
+
+/// The server dies at any step: its background thread stores that and then looks for sleepers, so
+/// the caller ends, whether it was looking, falling asleep or asleep.
+#[test]
+fn the_servers_death_reaches_a_caller_at_every_step() {
+    model(|| {
+        let link = Arc::new(Link::new(1));
+        let dead = Arc::new(AtomicBool::new(false));
+        let kernel = thread::spawn({
+            let (link, dead) = (Arc::clone(&link), Arc::clone(&dead));
+            move || {
+                dead.store(true, Ordering::Release);
+                link.caller()
+                    .kick(|| link.sleepers.wake(), thread::yield_now);
+            }
+        });
+        link.caller().submit(NUMBER);
+        push(&link, CALL);
+        link.wait(NUMBER, || dead.load(Ordering::Acquire));
+        kernel.join().unwrap();
+    });
+}
+
+/// The server answers and dies at once: the caller ends with the answer or with the death, never hangs.
+#[test]
+fn an_answer_and_death_come_together() {
+    model(|| {
+        let link = Arc::new(Link::new(1));
+        let dead = Arc::new(AtomicBool::new(false));
+        link.caller().submit(NUMBER);
+        let kernel = thread::spawn({
+            let (link, dead) = (Arc::clone(&link), Arc::clone(&dead));
+            move || {
+                link.answer(NUMBER);
+                dead.store(true, Ordering::Release);
+                link.caller()
+                    .kick(|| link.sleepers.wake(), thread::yield_now);
+            }
+        });
+        link.wait(NUMBER, || dead.load(Ordering::Acquire));
+        assert!(link.caller().is_answered(NUMBER));
+        kernel.join().unwrap();
+    });
+}
