@@ -169,6 +169,43 @@ fn a_killed_or_interrupted_cat_ends_though_its_server_never_answers() {
 }
 
 #[test]
+fn a_caught_signal_becomes_an_unblock_request_and_the_server_decides() {
+    if !can_mount() {
+        return;
+    }
+    let mut house = House::new();
+    house.mount(&[]);
+    let _server = house.server(&["/dev/patient"]);
+    let script = "
+import os, signal, sys, errno
+class Caught(Exception): pass
+def handler(number, frame): raise Caught
+signal.signal(signal.SIGALRM, handler)
+fd = os.open(sys.argv[1], os.O_RDONLY)
+# Twice: fuser refuses the kernel's first interrupt, and the kernel then sends no more.
+for _ in range(2):
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        os.read(fd, 10)
+    except Caught:
+        print('caught')
+";
+    let begun = Instant::now();
+    let ran = run(Command::new("python3")
+        .args(["-c", script])
+        .arg(house.file("dev/patient")));
+    assert_eq!(
+        (ran.text().as_str(), ran.err.as_str()),
+        ("caught\ncaught\n", "")
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
 fn a_blocked_read_keeps_no_write_of_the_same_file_out() {
     if !can_mount() {
         return;

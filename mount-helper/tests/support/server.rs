@@ -1,9 +1,18 @@
 //! The server process: the test program itself, started again.
 
-use resmgr::ipc::ConnectRights;
+use resmgr::ipc::{Channel, ChannelFlags, ChannelOptions, ConnectRights, PulseCode, Received};
 use resmgr::prelude::*;
+use resmgr::resmgr_attach;
+use resmgr_namespace::FileType;
 use std::sync::Mutex;
 use std::time::Duration;
+
+/// The type of a read message.
+const READ: u16 = 0x101;
+
+fn ready() -> std::ffi::OsString {
+    std::env::var_os("RESMGR_TEST_READY").expect("a file to say that it is ready")
+}
 
 /// Serves the names of the environment for ever; returns at once where there are none.
 pub(crate) fn serve_if_asked() {
@@ -11,6 +20,9 @@ pub(crate) fn serve_if_asked() {
         return;
     };
     let _ = resmgr_sys::process::die_with_parent();
+    if names.ends_with("patient") {
+        patient(&names);
+    }
     let mut manager = Manager::open_to(ConnectRights::Anyone)
         .expect("a manager")
         .threads(16);
@@ -28,9 +40,8 @@ pub(crate) fn serve_if_asked() {
         }
         .expect("attached");
     }
-    let ready = std::env::var("RESMGR_TEST_READY").expect("a file to say that it is ready");
     let running = manager.spawn().expect("serving");
-    std::fs::write(ready, "").expect("the directory is there");
+    std::fs::write(ready(), "").expect("the directory is there");
     std::thread::sleep(Duration::from_mins(10));
     drop(running);
 }
@@ -146,5 +157,37 @@ impl Device for Private {
 
     fn read(&self, at: &At, buffer: &mut [u8]) -> Result<usize> {
         at.copy(b"secret\n", buffer)
+    }
+}
+
+/// Keeps its readers waiting until they want to give up, and lets them: a server that answers its
+/// messages by itself.
+pub(crate) fn patient(name: &str) -> ! {
+    let channel = Channel::with_options(ChannelOptions {
+        flags: ChannelFlags::UNBLOCK,
+        ..ChannelOptions::default()
+    })
+    .expect("a channel");
+    let path = resmgr_attach(&channel, name, FileType::ANY, AttachFlags::empty(), 0);
+    let _path = path.expect("attached");
+    std::fs::write(ready(), "").expect("the directory is there");
+    let mut waiting = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match channel.receive(&mut buffer).expect("messages come") {
+            Received::Message(message) if buffer[..2] == READ.to_ne_bytes() => {
+                waiting.push(message)
+            }
+            // Connect and close.
+            Received::Message(message) => message.reply(0, &[]).expect("the client waits"),
+            Received::Pulse(pulse) if pulse.code == PulseCode::UNBLOCK => {
+                let at = waiting
+                    .iter()
+                    .position(|one| one.rcvid().raw() == pulse.value);
+                let message = waiting.swap_remove(at.expect("it waits"));
+                message.error(Errno::INTR).expect("the client waits");
+            }
+            Received::Pulse(_) => {}
+        }
     }
 }
