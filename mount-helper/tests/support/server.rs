@@ -176,7 +176,7 @@ pub(crate) fn patient(name: &str) -> ! {
     loop {
         match channel.receive(&mut buffer).expect("messages come") {
             Received::Message(message) if buffer[..2] == READ.to_ne_bytes() => {
-                waiting.push(message)
+                waiting.push(message);
             }
             // Connect and close.
             Received::Message(message) => message.reply(0, &[]).expect("the client waits"),
