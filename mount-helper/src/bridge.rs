@@ -1,7 +1,8 @@
 //! Everything that a request needs on its way, and which thread it goes on.
 //!
 //! A request that talks to a server or to the namespace has two ways. **Inline**: on the thread that
-//! received it from the kernel, which saves a hand-over (2 to 4 µs on one CPU) and, for writes, a copy.
+//! received it from the kernel, which saves a hand-over and, for writes, a copy
+//! (a 4 KiB read on one CPU, interleaved: 9.5 µs inline, 13.5 µs by a worker; fuser alone 4.5, the message alone 3.1).
 //! It is taken only while at least one other receiver stays free, and only for a server that keeps nobody
 //! else waiting: so one stopped server takes at most one receiver, and never the last. **By a worker** of the
 //! [`pool`](crate::pool) otherwise. So no receiver waits where its wait could hold up the mount.
