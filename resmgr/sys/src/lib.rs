@@ -19,6 +19,7 @@ pub mod fork;
 pub mod futex;
 pub mod lock;
 pub mod memory;
+pub mod mount;
 pub mod mounts;
 pub mod order;
 pub mod pidfd;
