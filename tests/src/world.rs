@@ -47,6 +47,12 @@ impl World {
         peer
     }
 
+    /// Kills a process of it, and waits until it is dead.
+    pub fn kill(&self, peer: &Peer) {
+        peer.kill();
+        self.peers.lock().unwrap().retain(|other| other.pid() != peer.pid());
+    }
+
     /// A peer's forked child, which ends with this world.
     pub fn orphan(&self, pid: u32) {
         self.orphans.lock().unwrap().push(pid);
