@@ -3,10 +3,12 @@
 //! [`resmgr::ipc::protocol`] is generic over its words. Here they are loom's, and the kernel's part
 //! (sleeping on a word, a doorbell) is modelled by a lock and a condition. The types that run are those that
 //! ship.
+// A poisoned lock of the model is a failed test already.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
-use resmgr::ipc::protocol::{Answerer, Caller, Gate, Word};
+use resmgr::ipc::protocol::{Answerer, Caller, Gate, Ring, Word};
 
 /// A word that two sides share.
 #[derive(Debug)]
@@ -29,10 +31,17 @@ impl Word for Cell {
     }
 
     fn replace(&self, current: u32, new: u32) -> bool {
-        self.0.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.0
+            .compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     fn fence() {
+        fence(Ordering::SeqCst);
+    }
+
+    /// The stricter of the two machines: one where a replace is no fence.
+    fn fence_after_replace() {
         fence(Ordering::SeqCst);
     }
 }
@@ -89,8 +98,7 @@ impl Bell {
 /// The words of a link with one slot and a ring of one or more entries.
 #[derive(Debug)]
 pub struct Link {
-    /// Client's: the ring.
-    pub ring: Vec<Cell>,
+    ring: Vec<Cell>,
     /// Client's, private: where its threads have come to in the ring.
     pub tail: Cell,
     request: Cell,
@@ -123,28 +131,61 @@ impl Link {
         }
     }
 
+    /// The ring, seen from either side.
+    pub fn ring(&self) -> Ring<impl Fn(u32) -> &Cell> {
+        let len = u32::try_from(self.ring.len()).unwrap();
+        Ring::new(len, |at| &self.ring[at as usize])
+    }
+
     /// The client's end of the slot.
     pub fn caller(&self) -> Caller<'_, Cell> {
-        let Self { request, waiting, taken, answer, .. } = self;
-        Caller { request, waiting, taken, answer }
+        let Self {
+            request,
+            waiting,
+            taken,
+            answer,
+            ..
+        } = self;
+        Caller {
+            request,
+            waiting,
+            taken,
+            answer,
+        }
     }
 
     /// The server's end of the slot.
     pub fn answerer(&self) -> Answerer<'_, Cell> {
-        let Self { request, waiting, taken, answer, .. } = self;
-        Answerer { request, waiting, taken, answer }
+        let Self {
+            request,
+            waiting,
+            taken,
+            answer,
+            ..
+        } = self;
+        Answerer {
+            request,
+            waiting,
+            taken,
+            answer,
+        }
     }
 
     /// The server's words about itself.
     pub fn gate(&self) -> Gate<'_, Cell> {
-        Gate { ring_me: &self.ring_me, closed: &self.closed }
+        Gate {
+            ring_me: &self.ring_me,
+            closed: &self.closed,
+        }
     }
 
     /// Client: sleeps until the call is answered or `ended` says why not.
     pub fn wait(&self, number: u32, ended: impl Fn() -> bool) {
         let caller = self.caller();
         while !caller.is_answered(number) && !ended() {
-            let Some(value) = caller.prepare_sleep(number) else { break };
+            let Some(value) = caller.prepare_sleep(number) else {
+                break;
+            };
             if !ended() {
                 self.sleepers.wait(&self.answer, value);
             }
