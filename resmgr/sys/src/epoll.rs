@@ -133,9 +133,16 @@ impl EventFd {
         Ok(Self(own(check(fd)?)))
     }
 
-    /// Wraps a bell that a peer sent. Ringing something else than an eventfd is harmless to us: the
-    /// write is checked to be non-blocking first.
+    /// Wraps a bell that a peer sent, if it is one: ringing a pipe could end this process (SIGPIPE), and
+    /// ringing a file of somebody's file system could last for ever.
+    ///
+    /// # Errors
+    /// - `EINVAL`: it is something else.
     pub fn from_received(fd: OwnedFd) -> Result<Self> {
+        let what = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))?;
+        if what != std::path::Path::new("anon_inode:[eventfd]") {
+            return Err(Errno::INVAL);
+        }
         crate::socket::set_nonblocking(fd.as_fd())?;
         Ok(Self(fd))
     }
@@ -183,4 +190,24 @@ pub fn poll_one(fd: BorrowedFd<'_>, interest: Ready, deadline: Deadline) -> Resu
     // SAFETY: one entry on this stack, the timeout is null or points at `left`.
     let got = unsafe { libc::ppoll(&raw mut entry, 1, timeout, std::ptr::null()) };
     Ok(check(got)? > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EventFd;
+    use crate::Errno;
+
+    #[test]
+    fn only_a_bell_is_taken_for_one() {
+        let bell = EventFd::new().unwrap();
+        EventFd::from_received(bell.0.try_clone().unwrap())
+            .unwrap()
+            .ring();
+        assert_eq!(bell.take(), 1);
+        let (_reader, writer) = std::io::pipe().unwrap();
+        assert_eq!(
+            EventFd::from_received(writer.into()).unwrap_err(),
+            Errno::INVAL
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! This process: who it is, what it may open, how it goes to the background.
 
-use crate::{Errno, Result, check, signal};
+use crate::{Errno, Result, check, check_long, signal};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -129,6 +129,18 @@ pub fn fork_for_test() -> Result<Option<u32>> {
     match check(unsafe { libc::fork() })? {
         0 => Ok(None),
         pid => Ok(Some(pid.cast_unsigned())),
+    }
+}
+
+/// Forks without the C library's handlers, as programs do that call clone by themselves: the child keeps
+/// a copy of every descriptor. Otherwise as [`fork_for_test`].
+pub fn clone_for_test() -> Result<Option<u32>> {
+    // SAFETY: no new stack and no shared memory: the child is a copy of this process with this thread only.
+    // The caller's promise is that of `fork_for_test`.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0usize, 0usize, 0usize, 0usize) };
+    match check_long(pid)? {
+        0 => Ok(None),
+        pid => u32::try_from(pid).map(Some).map_err(|_| Errno::CHILD),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Signals as descriptors, and threads that no signal may choose.
 
-use crate::{Result, check, own};
+use crate::{Result, check, check_long, own};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// SIGINT
 pub const INT: i32 = libc::SIGINT;
@@ -72,6 +73,38 @@ impl AsFd for SignalFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// SIGUSR1
+pub const USR1: i32 = libc::SIGUSR1;
+
+static COUNTED: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count(_signal: libc::c_int) {
+    COUNTED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Installs a handler that counts (see [`counted`]). System calls that it interrupts are not begun anew,
+/// unless `restart` asks for that. For tests.
+pub fn count_for_test(signal: i32, restart: bool) -> Result<()> {
+    // SAFETY: sigaction is plain data, zeros are a value of it: an empty mask, no flags.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    let handler: extern "C" fn(libc::c_int) = count;
+    action.sa_sigaction = handler as libc::sighandler_t;
+    action.sa_flags = if restart { libc::SA_RESTART } else { 0 };
+    // SAFETY: the handler only adds to an atomic, which is async-signal-safe; the old one is not asked for.
+    check(unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) }).map(drop)
+}
+
+/// How often handlers of [`count_for_test`] have run in this process.
+pub fn counted() -> u32 {
+    COUNTED.load(Ordering::Relaxed)
+}
+
+/// Sends a signal to one thread of a process. For tests.
+pub fn send_to_thread(pid: u32, tid: u32, signal: i32) -> Result<()> {
+    // SAFETY: no pointers.
+    check_long(unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) }).map(drop)
 }
 
 /// Gives the blocked signals back to a process that is about to be started from here.

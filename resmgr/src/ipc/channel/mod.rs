@@ -273,7 +273,8 @@ impl Channel {
     ///
     /// # Errors
     /// - `ESRCH`: the channel was destroyed.
-    /// - `EINTR`: a signal handler ran on this thread.
+    /// - `EINTR`: a signal handler ran on this thread, or the process was stopped and goes on (which the
+    ///   system does not tell apart). Receive again, unless a handler of yours means something else.
     #[doc(alias = "MsgReceive")]
     pub fn receive(&self, buffer: &mut [u8]) -> Result<Received> {
         self.receive_until(buffer, None)

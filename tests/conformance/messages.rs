@@ -1,0 +1,163 @@
+//! Sending, receiving, answering (M-*).
+
+use crate::flags::NONE;
+use resmgr_tests::observe::link_descriptors;
+use resmgr_tests::{Pair, Place, field};
+
+rules! {
+    m1_a_sender_is_blocked_until_the_reply,
+    m1_a_receiver_that_waits_gets_the_message_at_once,
+    m2_the_shorter_side_decides_how_much_is_copied,
+    m3_the_parts_of_both_sides_are_one_buffer,
+    m5_the_status_comes_back_as_it_was_given,
+    m7_a_receive_tells_messages_from_pulses,
+    m10_a_pulse_receiver_leaves_messages_in_the_queue,
+    m11_info_says_who_sent_how_much,
+    m14_any_thread_of_the_server_may_answer,
+    m14_a_thread_that_ends_leaves_its_message_to_others,
+    m18_an_error_is_no_reply,
+    m19_an_error_number_as_status_is_a_status,
+    m23_nobody_keeps_a_descriptor_of_link_memory,
+}
+
+fn m1_a_sender_is_blocked_until_the_reply(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let call = pair.blocked_send("hello room=5");
+    assert!(call.is_blocked());
+    assert_eq!(pair.server.ask("receive ch"), "message hello");
+    assert!(call.is_blocked());
+    assert_eq!(pair.server.ask("reply m 7 world"), "ok");
+    assert_eq!(call.end(), "answer 7 5 world");
+}
+
+fn m1_a_receiver_that_waits_gets_the_message_at_once(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let receiver = pair.server.begin("receive ch").receives();
+    let call = pair.send("hello");
+    assert_eq!(receiver.end(), "message hello");
+    assert!(call.is_blocked());
+    pair.server.ask("reply m 0 -");
+    assert_eq!(call.end(), "answer 0 0 -");
+}
+
+fn m2_the_shorter_side_decides_how_much_is_copied(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let call = pair.send("longer room=3");
+    assert_eq!(pair.server.ask("receive ch room=4"), "message long");
+    assert_eq!(pair.server.ask("reply m 0 answer"), "ok");
+    assert_eq!(call.end(), "answer 0 3 ans");
+    let call = pair.send("hi room=8");
+    assert_eq!(pair.server.ask("receive ch room=64"), "message hi");
+    assert_eq!(pair.server.ask("reply m 0 ok"), "ok");
+    assert_eq!(call.end(), "answer 0 2 ok......");
+}
+
+fn m3_the_parts_of_both_sides_are_one_buffer(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let call = pair.send("he|llo|world room=3|0|6");
+    assert_eq!(pair.server.ask("receive ch room=4|1|64"), "message helloworld");
+    pair.server.ask("reply m 0 abcdefg");
+    assert_eq!(call.end(), "answer 0 7 abcdefg..");
+}
+
+fn m5_the_status_comes_back_as_it_was_given(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    for status in [0, 1, -1, -2, i64::MAX, i64::MIN] {
+        let call = pair.send("x");
+        pair.server.ask("receive ch");
+        pair.server.ask(&format!("reply m {status} -"));
+        assert_eq!(call.end(), format!("answer {status} 0 -"));
+    }
+}
+
+fn m7_a_receive_tells_messages_from_pulses(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    pair.client.ask("pulse c 5 6");
+    assert!(pair.server.ask("receive ch").starts_with("pulse 5 6 "));
+    let call = pair.send("x");
+    assert_eq!(pair.server.ask("receive ch"), "message x");
+    pair.server.ask("reply m 0 -");
+    call.end();
+}
+
+fn m10_a_pulse_receiver_leaves_messages_in_the_queue(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let call = pair.blocked_send("first");
+    let pulses = pair.server.begin("receive-pulse ch").receives();
+    pair.client.ask("pulse c 1 2");
+    assert!(pulses.end().starts_with("pulse 1 2 "));
+    assert_eq!(pair.server.ask("receive-pulse ch deadline=0"), "error ETIMEDOUT");
+    assert_eq!(pair.server.ask("receive ch"), "message first");
+    pair.server.ask("reply m 0 -");
+    assert_eq!(call.end(), "answer 0 0 -");
+}
+
+fn m11_info_says_who_sent_how_much(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let coid = pair.attach("d");
+    let call = pair.client.begin("send d 0123456789 room=20 priority=12");
+    pair.server.ask("receive ch room=4");
+    let info = pair.server.ask("info m");
+    let (pid, tid) = (pair.client.peer.pid(), call.tid());
+    assert_eq!(field(&info, "pid"), pid.to_string());
+    assert_eq!(field(&info, "tid"), tid.to_string());
+    assert_eq!(field(&info, "chid"), pair.chid.to_string());
+    assert_eq!(field(&info, "coid"), coid.to_string());
+    assert!(info.contains(" priority=12 len=4 source=10 room=20 "));
+    pair.server.ask("reply m 0 -");
+    call.end();
+}
+
+fn m14_any_thread_of_the_server_may_answer(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let (one, two) = (pair.blocked_send("one"), pair.blocked_send("two"));
+    pair.server.ask("receive ch as=a");
+    pair.server.ask("receive ch as=b");
+    assert_ne!(pair.server.ask("rcvid a"), pair.server.ask("rcvid b"));
+    assert_eq!(pair.server.begin("reply b 2 -").end(), "ok");
+    assert_eq!(pair.server.begin("reply a 1 -").end(), "ok");
+    assert_eq!(one.end(), "answer 1 0 -");
+    assert_eq!(two.end(), "answer 2 0 -");
+}
+
+fn m14_a_thread_that_ends_leaves_its_message_to_others(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let call = pair.blocked_send("x");
+    assert_eq!(pair.server.ask("receive-in-dying-thread ch"), "message x");
+    assert!(call.is_blocked());
+    assert_eq!(pair.server.ask("reply m 3 -"), "ok");
+    assert_eq!(call.end(), "answer 3 0 -");
+}
+
+fn m18_an_error_is_no_reply(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let call = pair.send("x room=4");
+    pair.server.ask("receive ch");
+    // 22 is EINVAL.
+    assert_eq!(pair.server.ask("error m 22"), "ok");
+    assert_eq!(call.end(), "refused EINVAL");
+}
+
+fn m19_an_error_number_as_status_is_a_status(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let call = pair.send("x");
+    pair.server.ask("receive ch");
+    pair.server.ask("reply m 22 -");
+    assert_eq!(call.end(), "answer 22 0 -");
+}
+
+fn m23_nobody_keeps_a_descriptor_of_link_memory(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    assert_eq!(link_descriptors(pair.server.peer.pid()), 0);
+    assert_eq!(link_descriptors(pair.client.peer.pid()), 0);
+}
+
+/// What is dropped is answered: promise 1 of the crate.
+#[test]
+fn a_message_that_is_dropped_answers_eio() {
+    let pair = Pair::new(Place::Other, "", NONE);
+    let call = pair.send("x");
+    pair.server.ask("receive ch");
+    pair.server.ask("drop m");
+    assert_eq!(call.end(), "refused EIO");
+}

@@ -1,0 +1,89 @@
+//! Pulses (P-*).
+
+use crate::flags::NONE;
+use resmgr_tests::{Pair, Place, field};
+
+rules! {
+    p1_a_pulse_carries_a_code_and_a_value_and_its_sender_goes_on,
+    p2_a_pulse_has_its_senders_priority_and_never_0,
+    p3_system_codes_may_be_sent,
+    p5_a_sender_with_too_many_pulses_gets_eagain,
+    p6_a_pulse_says_which_client_sent_it,
+    p7_pulses_of_one_priority_come_in_turn,
+    p7_a_process_may_send_a_pulse_to_itself,
+}
+
+/// Pulses of one client that may wait on a channel.
+const MOST: usize = 128;
+
+fn p1_a_pulse_carries_a_code_and_a_value_and_its_sender_goes_on(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    for (code, value) in [(0, 0), (127, -1), (1, i64::MAX), (2, i64::MIN)] {
+        assert_eq!(pair.client.ask(&format!("pulse c {code} {value}")), "ok");
+        let received = pair.server.ask("receive ch");
+        assert!(received.starts_with(&format!("pulse {code} {value} ")), "{received}");
+    }
+}
+
+fn p2_a_pulse_has_its_senders_priority_and_never_0(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    pair.client.ask("pulse c 1 1");
+    // What ordinary threads have.
+    assert_eq!(pair.server.field("receive ch", "priority"), "10");
+    pair.client.ask("pulse c 1 1 priority=0");
+    assert_eq!(pair.server.field("receive ch", "priority"), "1");
+    pair.client.ask("pulse c 1 1 priority=63");
+    assert_eq!(pair.server.field("receive ch", "priority"), "63");
+}
+
+fn p3_system_codes_may_be_sent(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    assert_eq!(pair.client.ask("pulse c -128 1"), "ok");
+    assert!(pair.server.ask("receive ch").starts_with("pulse -128 1 "));
+}
+
+fn p5_a_sender_with_too_many_pulses_gets_eagain(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let other = pair.world().peer();
+    other.ask(&pair.attachment("c"));
+    for number in 0..MOST {
+        assert_eq!(pair.client.ask(&format!("pulse c 1 {number}")), "ok");
+    }
+    assert_eq!(pair.client.ask("pulse c 1 0"), "error EAGAIN");
+    assert_eq!(other.ask("pulse c 2 7"), "ok");
+    let call = other.begin("send c fine").sends();
+    let received: Vec<String> = (0..MOST + 2).map(|_| pair.server.ask("receive ch")).collect();
+    let told = |start: &str| received.iter().filter(|said| said.starts_with(start)).count();
+    assert_eq!([told("pulse 1 "), told("pulse 2 7 "), told("message fine")], [MOST, 1, 1]);
+    pair.server.ask("reply m 0 -");
+    assert_eq!(call.end(), "answer 0 0 -");
+    assert_eq!(pair.client.ask("pulse c 1 0"), "ok");
+}
+
+fn p6_a_pulse_says_which_client_sent_it(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    pair.client.ask("pulse c 1 1");
+    let from = field(&pair.server.ask("receive ch"), "from");
+    assert_eq!(from, pair.client.field("server-info c", "scoid"));
+}
+
+fn p7_pulses_of_one_priority_come_in_turn(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    (0..20).for_each(|value| drop(pair.client.ask(&format!("pulse c 3 {value}"))));
+    for value in 0..20 {
+        let received = pair.server.ask("receive ch");
+        assert!(received.starts_with(&format!("pulse 3 {value} ")), "{received}");
+    }
+}
+
+fn p7_a_process_may_send_a_pulse_to_itself(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    pair.server.ask("self-pulse ch 1 5");
+    pair.server.ask("self-pulse ch 2 5 priority=20");
+    let receiver = pair.server.begin("receive ch");
+    assert_eq!(receiver.end(), "pulse 2 5 from=self priority=20");
+    assert_eq!(pair.server.ask("receive ch"), "pulse 1 5 from=self priority=10");
+    let receiver = pair.server.begin("receive ch").receives();
+    pair.server.ask("self-pulse ch 3 5");
+    assert_eq!(receiver.end(), "pulse 3 5 from=self priority=10");
+}

@@ -1,0 +1,137 @@
+//! Signals, cancellation, and the unblock pulse (U-*, M-9).
+
+use crate::flags::{DISCONNECT, NONE, UNBLOCK};
+use resmgr_tests::observe::until;
+use resmgr_tests::{Pair, Pending, Place};
+
+rules! {
+    u1_a_signal_takes_back_a_message_that_nobody_has,
+    u1_a_cancellation_takes_back_a_message_that_nobody_has,
+    u2_without_the_flag_a_signal_ends_the_wait_for_the_reply,
+    u3_with_the_flag_the_server_is_asked_and_the_reply_counts,
+    u3_a_cancellation_is_asked_for_like_a_signal,
+    u4_there_is_one_pulse_for_a_call,
+    u4_the_name_of_a_finished_call_is_not_used_again_at_once,
+    u5_the_server_may_answer_with_an_error,
+    m9_a_signal_ends_a_receive,
+}
+
+/// A send in a thread that sleeps, and whose signals are counted.
+fn interruptible(pair: &Pair, message: &str) -> Pending {
+    assert_eq!(pair.client.ask("handle"), "ok");
+    pair.blocked_send(message)
+}
+
+fn u1_a_signal_takes_back_a_message_that_nobody_has(place: Place, wait: &'static str) {
+    for flags in [NONE, UNBLOCK] {
+        let pair = Pair::new(place, wait, flags);
+        let call = interruptible(&pair, "x");
+        call.signal();
+        assert_eq!(call.end(), "interrupted");
+        assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
+        let next = pair.send("next");
+        assert_eq!(pair.server.ask("receive ch"), "message next");
+        pair.server.ask("reply m 0 -");
+        assert_eq!(next.end(), "answer 0 0 -");
+    }
+}
+
+fn u1_a_cancellation_takes_back_a_message_that_nobody_has(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, UNBLOCK);
+    let call = pair.blocked_send("x cancel=t");
+    pair.client.ask("cancel t");
+    assert_eq!(call.end(), "interrupted");
+    assert_eq!(pair.client.ask("send c x cancel=t"), "interrupted");
+    assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
+}
+
+fn u2_without_the_flag_a_signal_ends_the_wait_for_the_reply(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let call = interruptible(&pair, "x room=4");
+    pair.server.ask("receive ch");
+    call.signal();
+    assert_eq!(call.end(), "interrupted");
+    assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
+    assert_eq!(pair.server.ask("reply m 0 late"), "error ESRCH");
+}
+
+fn u3_with_the_flag_the_server_is_asked_and_the_reply_counts(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, UNBLOCK);
+    let call = interruptible(&pair, "x room=4");
+    pair.server.ask("receive ch");
+    assert_eq!(pair.server.ask("asked m"), "false");
+    call.signal();
+    let rcvid = pair.server.ask("rcvid m");
+    let pulse = pair.server.ask("receive ch");
+    assert!(pulse.starts_with(&format!("pulse -32 {rcvid} ")), "{pulse}");
+    assert_eq!(pair.server.ask("asked m"), "true");
+    assert!(call.is_blocked());
+    assert_eq!(pair.server.ask("reply m 5 done"), "ok");
+    assert_eq!(call.end(), "answer 5 4 done");
+    assert_eq!(pair.client.ask("handled"), "1");
+}
+
+fn u3_a_cancellation_is_asked_for_like_a_signal(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, UNBLOCK);
+    let call = pair.blocked_send("x cancel=t");
+    pair.server.ask("receive ch");
+    pair.client.ask("cancel t");
+    assert!(pair.server.ask("receive ch").starts_with("pulse -32 "));
+    assert!(call.is_blocked());
+    pair.server.ask("reply m 1 -");
+    assert_eq!(call.end(), "answer 1 0 -");
+}
+
+fn u4_there_is_one_pulse_for_a_call(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, UNBLOCK | DISCONNECT);
+    let call = interruptible(&pair, "x");
+    pair.server.ask("receive ch");
+    call.signal();
+    assert!(pair.server.ask("receive ch").starts_with("pulse -32 "));
+    call.is_sending();
+    call.signal();
+    until("the second signal is handled", || pair.client.ask("handled") == "2");
+    call.is_sending();
+    assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
+    pair.server.ask("reply m 0 -");
+    assert_eq!(call.end(), "answer 0 0 -");
+}
+
+fn u4_the_name_of_a_finished_call_is_not_used_again_at_once(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, UNBLOCK);
+    let mut names: Vec<String> = (0..3).map(|_| one_call(&pair)).collect();
+    names.dedup();
+    assert_eq!(names.len(), 3);
+}
+
+/// A call by always the same thread; its rcvid.
+fn one_call(pair: &Pair) -> String {
+    let call = pair.client.peer.begin_in("sender", "send c x");
+    pair.server.ask("receive ch");
+    let rcvid = pair.server.ask("rcvid m");
+    pair.server.ask("reply m 0 -");
+    assert_eq!(call.end(), "answer 0 0 -");
+    rcvid
+}
+
+fn u5_the_server_may_answer_with_an_error(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, UNBLOCK);
+    let call = interruptible(&pair, "x");
+    pair.server.ask("receive ch");
+    call.signal();
+    pair.server.ask("receive ch");
+    // 4 is EINTR.
+    pair.server.ask("error m 4");
+    assert_eq!(call.end(), "refused EINTR");
+}
+
+fn m9_a_signal_ends_a_receive(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    pair.server.ask("handle");
+    let receiver = pair.server.begin("receive ch").receives();
+    receiver.signal();
+    assert_eq!(receiver.end(), "error EINTR");
+    let pulses = pair.server.begin("receive-pulse ch").receives();
+    pulses.signal();
+    assert_eq!(pulses.end(), "error EINTR");
+}

@@ -1,0 +1,9 @@
+//! Processes that die, stall or lie, and those that have to live with them.
+#![allow(clippy::unwrap_used)]
+
+mod hostile_clients;
+mod hostile_servers;
+mod idle;
+mod kills;
+mod names;
+mod stopped;

@@ -1,0 +1,361 @@
+//! Every command, and what it answers. `NAME` is what an earlier command called a thing (`as=`).
+//!
+//! | command | answer |
+//! |---|---|
+//! | `channel NAME flags=N wait= rights=` | `channel CHID` |
+//! | `attach NAME PID CHID fd= nd= flags=` | `connection COID` |
+//! | `send NAME DATA room= priority= deadline= wait= cancel=` | `answer STATUS LEN BUFFER` |
+//! | `pulse NAME CODE VALUE priority=` | `ok` |
+//! | `receive NAME room= as= deadline=` | `message DATA` or `pulse CODE VALUE` |
+//! | `receive-pulse NAME deadline=` | `pulse CODE VALUE` |
+//! | `reply`, `error`, `read`, `write`, `drop` … `NAME` | `ok`, or what was read or written |
+//!
+//! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
+
+use super::things::Things;
+use super::{Words, load, show};
+use resmgr::ipc::{
+    Channel, ChannelFlags, ChannelId, ChannelOptions, ConnectFlags, ConnectRights, Connection,
+    Credentials, IdSpace, Pulse, Received, Scoid, SendError, SendOptions, Target, Waiting,
+};
+use resmgr::name::NameFlags;
+use resmgr_sys::{Errno, process, signal};
+use std::io::{IoSlice, IoSliceMut};
+use std::os::unix::process::CommandExt as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// What a reply buffer holds before anybody writes to it.
+const UNTOUCHED: u8 = b'.';
+/// How long a forked child lives on, if nobody ends it before.
+const ORPHAN: Duration = Duration::from_secs(120);
+
+/// Runs one command.
+pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
+    let name = words.get(1);
+    match words.get(0) {
+        "channel" => channel(things, words),
+        "attach" => attach(things, words),
+        "send" => send(things, words),
+        "pulse" => pulse(things, words),
+        "receive" => receive(things, words),
+        "receive-pulse" => {
+            let pulse = things.channels.get(name).receive_pulse(deadline(words));
+            outcome(pulse.map(told))
+        }
+        "detach" => {
+            drop(things.connections.take(name));
+            "ok".into()
+        }
+        "destroy" => {
+            things.channels.get(name).destroy();
+            "ok".into()
+        }
+        "detach-client" | "client-info" | "self-pulse" => on_channel(things, words),
+        "server-info" => {
+            let info = things.connections.get(name).server_info();
+            format!(
+                "pid={} chid={} scoid={} flags={:?}",
+                info.pid,
+                info.chid,
+                info.scoid,
+                info.flags.bits()
+            )
+        }
+        "reply" | "error" | "drop" => answer(things, words),
+        "read" | "write" | "info" | "asked" | "waiting" | "rcvid" => look(things, words),
+        "cancel" => {
+            things.tokens.lock().entry(name.into()).or_default().cancel();
+            "ok".into()
+        }
+        "echo" => load::echo(&things.channels.get(name)),
+        "check" => load::check(&things.connections.get(name), &things.stop),
+        "seek" => load::seek(name, &things.stop),
+        "stop" => {
+            things.stop.store(true, Ordering::Relaxed);
+            "ok".into()
+        }
+        "receive-in-dying-thread" => {
+            std::thread::scope(|scope| scope.spawn(|| receive(things, words)).join().unwrap())
+        }
+        "fork-send" => fork_send(things, words),
+        "name-attach" | "name-attach-on" | "name-detach" | "name-open" | "path-attach" => {
+            named(things, words)
+        }
+        _ => on_process(words),
+    }
+}
+
+fn on_process(words: &Words<'_>) -> String {
+    match words.get(0) {
+        "fork" => born(process::fork_for_test()),
+        "clone" => born(process::clone_for_test()),
+        "handle" => outcome(
+            signal::count_for_test(signal::USR1, words.get(1) == "restart").map(|()| "ok".into()),
+        ),
+        "handled" => signal::counted().to_string(),
+        "ready" => "ready".into(),
+        "exec" => {
+            let error = std::process::Command::new(words.get(1)).arg(words.get(2)).exec();
+            format!("not executed: {error}")
+        }
+        other => panic!("{other} is no command"),
+    }
+}
+
+/// The child does nothing but live.
+fn born(child: resmgr_sys::Result<Option<u32>>) -> String {
+    match child {
+        Ok(None) => {
+            std::thread::sleep(ORPHAN);
+            process::exit_now(0)
+        }
+        other => outcome(other.map(|pid| format!("child {}", pid.unwrap_or(0)))),
+    }
+}
+
+/// A forked child uses its parent's connection, and then one of its own. What it found is its exit status.
+fn fork_send(things: &Things, words: &Words<'_>) -> String {
+    let inherited = things.connections.get(words.get(1));
+    let (pid, chid) = (words.number(2), ChannelId::from_raw(words.number(3)));
+    let Some(child) = process::fork_for_test().unwrap() else {
+        let refused = inherited.send(b"parent's", &mut []);
+        let sent = Connection::attach(pid, chid).map(|own| own.send(b"child's", &mut [0; 8]));
+        let good = refused == Err(SendError::Gone(Errno::BADF)) && matches!(sent, Ok(Ok(_)));
+        process::exit_now(i32::from(!good));
+    };
+    let status = process::wait_for(child).unwrap();
+    // Exit codes lie in the second byte of a wait status.
+    format!("child ended with {}", status >> 8)
+}
+
+fn outcome(result: resmgr_sys::Result<String>) -> String {
+    result.unwrap_or_else(|errno| format!("error {errno:?}"))
+}
+
+fn deadline(words: &Words<'_>) -> Option<Instant> {
+    let milliseconds = words.named_number("deadline")?;
+    Some(Instant::now() + Duration::from_millis(milliseconds))
+}
+
+fn waiting(words: &Words<'_>) -> Waiting {
+    match words.named("wait") {
+        Some("block") => Waiting::Block,
+        Some("spin") => Waiting::Spin,
+        _ => Waiting::Adaptive,
+    }
+}
+
+fn channel(things: &Things, words: &Words<'_>) -> String {
+    let flags = words.named_number("flags").unwrap_or(0);
+    let rights = match words.named("rights") {
+        Some("anyone") => ConnectRights::Anyone,
+        _ => ConnectRights::Owner,
+    };
+    let made = Channel::with_options(ChannelOptions {
+        flags: ChannelFlags::from_bits_retain(flags),
+        rights,
+        waiting: waiting(words),
+    });
+    outcome(made.map(|channel| {
+        let id = channel.id();
+        things.channels.put(words.get(1), channel);
+        format!("channel {id}")
+    }))
+}
+
+fn attach(things: &Things, words: &Words<'_>) -> String {
+    let target = Target {
+        nd: words.named_number("nd").unwrap_or(0),
+        pid: words.number(2),
+        chid: ChannelId::from_raw(words.number(3)),
+    };
+    let lowest = words.named_number("fd");
+    let space = lowest.map_or(IdSpace::SideChannel, IdSpace::Descriptor);
+    let flags = ConnectFlags::from_bits_retain(words.named_number("flags").unwrap_or(0));
+    let made = Connection::attach_with(target, space, flags);
+    outcome(made.map(|connection| keep(things, words.get(1), connection)))
+}
+
+fn keep(things: &Things, name: &str, connection: Connection) -> String {
+    let id = connection.id();
+    things.connections.put(name, Arc::new(connection));
+    format!("connection {id}")
+}
+
+fn send(things: &Things, words: &Words<'_>) -> String {
+    let connection = things.connections.get(words.get(1));
+    let message = words.parts(2);
+    let message: Vec<_> = message.iter().map(|part| IoSlice::new(part)).collect();
+    let rooms = words.named("room").unwrap_or("0").split('|');
+    let mut buffers: Vec<Vec<u8>> = rooms
+        .map(|len| vec![UNTOUCHED; len.parse().unwrap()])
+        .collect();
+    let mut reply: Vec<_> = buffers.iter_mut().map(|part| IoSliceMut::new(part)).collect();
+    let token = words.named("cancel");
+    let token = token.map(|name| things.tokens.lock().entry(name.into()).or_default().clone());
+    let options = SendOptions {
+        priority: words.named_number("priority"),
+        deadline: deadline(words),
+        on_behalf: words.named_number("behalf").map(|id| Credentials {
+            pid: id,
+            uid: id,
+            gid: id,
+        }),
+        waiting: waiting(words),
+        cancel: token.as_ref(),
+    };
+    match connection.send_with(&message, &mut reply, options) {
+        Ok(answer) => {
+            let buffers = buffers.concat();
+            format!("answer {} {} {}", answer.status, answer.len, show(&buffers))
+        }
+        Err(SendError::Refused(errno)) => format!("refused {errno:?}"),
+        Err(SendError::Gone(errno)) => format!("gone {errno:?}"),
+        Err(SendError::Unsent(errno)) => format!("unsent {errno:?}"),
+        Err(SendError::Interrupted) => "interrupted".into(),
+        Err(SendError::TimedOut) => "timed out".into(),
+        Err(SendError::Protocol) => "protocol".into(),
+    }
+}
+
+fn pulse(things: &Things, words: &Words<'_>) -> String {
+    let connection = things.connections.get(words.get(1));
+    let priority = words.named_number("priority");
+    let sent = connection.send_pulse(priority, words.number(2), words.number(3));
+    outcome(sent.map(|()| "ok".into()))
+}
+
+fn receive(things: &Things, words: &Words<'_>) -> String {
+    let channel = things.channels.get(words.get(1));
+    let rooms = words.named("room").unwrap_or("64").split('|');
+    let mut buffers: Vec<Vec<u8>> = rooms.map(|len| vec![0; len.parse().unwrap()]).collect();
+    let mut parts: Vec<_> = buffers.iter_mut().map(|part| IoSliceMut::new(part)).collect();
+    let received = channel.receive_vectored(&mut parts, deadline(words));
+    outcome(received.map(|received| match received {
+        Received::Pulse(pulse) => told(pulse),
+        Received::Message(message) => {
+            let mut bytes = buffers.concat();
+            bytes.truncate(message.info().len);
+            things.messages.put(words.named("as").unwrap_or("m"), message);
+            format!("message {}", show(&bytes))
+        }
+    }))
+}
+
+fn told(pulse: Pulse) -> String {
+    let from = pulse.scoid.map_or_else(|| "self".into(), |scoid| scoid.to_string());
+    format!(
+        "pulse {} {} from={from} priority={}",
+        pulse.code, pulse.value, pulse.priority
+    )
+}
+
+fn on_channel(things: &Things, words: &Words<'_>) -> String {
+    let channel = things.channels.get(words.get(1));
+    let scoid = || Scoid::from_raw(words.number(2));
+    let done = match words.get(0) {
+        "detach-client" => channel.detach_client(scoid()).map(|()| "ok".into()),
+        "client-info" => channel.client_info(scoid()).map(|info| {
+            let Credentials { pid, uid, gid } = info.credentials;
+            format!("pid={pid} uid={uid} gid={gid}")
+        }),
+        _ => {
+            let priority = words.named_number("priority").unwrap_or(10);
+            let (code, value) = (words.number(2), words.number(3));
+            channel.pulse(priority, code, value).map(|()| "ok".into())
+        }
+    };
+    outcome(done)
+}
+
+fn answer(things: &Things, words: &Words<'_>) -> String {
+    let message = things.messages.take(words.get(1));
+    let done = match words.get(0) {
+        "reply" => message.reply(words.number(2), &words.data(3)),
+        "error" => {
+            let number = words.number(2);
+            message.error(Errno::from_raw(number).unwrap())
+        }
+        _ => {
+            drop(message);
+            Ok(())
+        }
+    };
+    outcome(done.map(|()| "ok".into()))
+}
+
+fn look(things: &Things, words: &Words<'_>) -> String {
+    let mut messages = things.messages.lock();
+    let message = messages.get_mut(words.get(1)).unwrap();
+    let done = match words.get(0) {
+        "read" => {
+            let mut bytes = vec![0; words.number(3)];
+            let read = message.read(&mut bytes, words.number(2));
+            read.map(|len| format!("{len} {}", show(&bytes[..len])))
+        }
+        "write" => {
+            let written = message.write(&words.data(3), words.number(2));
+            written.map(|len| len.to_string())
+        }
+        "info" => {
+            let info = message.info();
+            Ok(format!(
+                "pid={} tid={} chid={} scoid={} coid={} priority={} len={} source={} room={} uid={}",
+                info.pid,
+                info.tid,
+                info.chid,
+                info.scoid,
+                info.coid,
+                info.priority,
+                info.len,
+                info.source_len,
+                info.reply_len,
+                info.credentials.uid
+            ))
+        }
+        "asked" => Ok(message.unblock_requested().to_string()),
+        "waiting" => Ok(message.is_waiting().to_string()),
+        _ => Ok(message.rcvid().to_string()),
+    };
+    outcome(done)
+}
+
+fn named(things: &Things, words: &Words<'_>) -> String {
+    let (name, thing) = (words.get(1), words.named("as").unwrap_or("n"));
+    let flags = NameFlags::from_bits_retain(words.named_number("flags").unwrap_or(0));
+    let attached = match words.get(0) {
+        "name-detach" => {
+            resmgr::name_detach(things.names.take(name));
+            return "ok".into();
+        }
+        "name-open" => {
+            let opened = resmgr::name_open(name);
+            return outcome(opened.map(|connection| keep(things, thing, connection)));
+        }
+        "path-attach" => return path(things, words),
+        "name-attach-on" => {
+            resmgr::name::name_attach_on(&things.channels.get(words.get(2)), name, flags)
+        }
+        _ => resmgr::name_attach(name, flags),
+    };
+    outcome(attached.map_err(|error| error.errno()).map(|attach| {
+        let channel = attach.channel().clone();
+        let id = channel.id();
+        things.channels.put(thing, channel);
+        things.names.put(thing, attach);
+        format!("channel {id}")
+    }))
+}
+
+fn path(things: &Things, words: &Words<'_>) -> String {
+    let channel = things.channels.get(words.get(2));
+    let file_type = resmgr::name::FileType::ANY;
+    let flags = resmgr::name::AttachFlags::empty();
+    let attached = resmgr::resmgr_attach(&channel, words.get(1), file_type, flags, 0);
+    outcome(attached.map_err(|error| error.errno()).map(|attach| {
+        things.paths.put(words.get(1), attach);
+        "ok".into()
+    }))
+}

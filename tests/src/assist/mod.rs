@@ -1,0 +1,62 @@
+//! The commands of a peer, read from standard input, one a line; see [`commands`].
+//!
+//! A line is `SERIAL LANE VERB ARGUMENT…`. A lane is a thread: commands of one lane run one after the
+//! other, those of different lanes at the same time. The answer is two lines: `SERIAL at TID` when the
+//! command begins, and `SERIAL TEXT` when it has ended.
+
+pub mod commands;
+mod load;
+mod things;
+mod words;
+
+use resmgr_sys::process;
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use things::Things;
+pub(crate) use words::{Words, fill, show};
+
+/// Serves until standard input ends, or the test's process does.
+pub fn run() {
+    // The test may be killed: then nobody would end this process.
+    let _ = process::die_with_parent();
+    let things = Arc::new(Things::default());
+    let mut lanes: HashMap<String, Sender<String>> = HashMap::new();
+    for line in std::io::stdin().lines().map_while(Result::ok) {
+        let lane = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        let lane = lanes.entry(lane).or_insert_with(|| start_lane(&things));
+        if lane.send(line).is_err() {
+            return;
+        }
+    }
+}
+
+fn start_lane(things: &Arc<Things>) -> Sender<String> {
+    let (sender, receiver) = channel::<String>();
+    let things = Arc::clone(things);
+    std::thread::spawn(move || {
+        for line in receiver {
+            obey(&things, &line);
+        }
+    });
+    sender
+}
+
+fn obey(things: &Things, line: &str) {
+    let mut parts = line.splitn(3, ' ');
+    let (serial, command) = (parts.next().unwrap_or("0"), parts.nth(1).unwrap_or(""));
+    say(&format!("{serial} at {}", resmgr_sys::sched::thread_id()));
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        commands::run(things, &Words::new(command))
+    }));
+    let text = done.unwrap_or_else(|_| format!("no such command, or not possible: {command}"));
+    say(&format!("{serial} {text}"));
+}
+
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // The test has gone: so will this process.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}

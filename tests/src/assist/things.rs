@@ -1,0 +1,52 @@
+//! What a peer has: channels, connections, messages and names, by the names that the test gave them.
+
+use resmgr::ipc::{CancelToken, Channel, Connection, Message};
+use resmgr::name::NameAttach;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A table that lanes share.
+#[derive(Debug)]
+pub(crate) struct Table<T>(Mutex<HashMap<String, T>>);
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Table<T> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<String, T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn put(&self, name: &str, thing: T) {
+        let old = self.lock().insert(name.into(), thing);
+        // Not under the lock: its end may take a while.
+        drop(old);
+    }
+
+    pub(crate) fn take(&self, name: &str) -> T {
+        self.lock().remove(name).unwrap()
+    }
+}
+
+impl<T: Clone> Table<T> {
+    pub(crate) fn get(&self, name: &str) -> T {
+        self.lock().get(name).unwrap().clone()
+    }
+}
+
+/// Everything.
+#[derive(Debug, Default)]
+pub(crate) struct Things {
+    pub(crate) channels: Table<Channel>,
+    pub(crate) connections: Table<Arc<Connection>>,
+    pub(crate) messages: Table<Message>,
+    pub(crate) tokens: Table<CancelToken>,
+    pub(crate) names: Table<NameAttach>,
+    pub(crate) paths: Table<resmgr::name::PathAttach>,
+    /// Loads end.
+    pub(crate) stop: AtomicBool,
+}

@@ -1,0 +1,89 @@
+//! What the kernel says of a process: its descriptors, mappings, threads and context switches.
+
+use std::fs;
+use std::time::Instant;
+
+use crate::LIMIT;
+
+#[cfg(target_arch = "x86_64")]
+mod numbers {
+    pub(super) const FUTEX: &str = "202";
+    pub(super) const EPOLL_WAITS: [&str; 3] = ["232", "281", "441"];
+}
+#[cfg(not(target_arch = "x86_64"))]
+mod numbers {
+    pub(super) const FUTEX: &str = "98";
+    pub(super) const EPOLL_WAITS: [&str; 2] = ["22", "441"];
+}
+
+/// Waits for something that no event tells.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "still not: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Whether a thread sleeps on a word that processes share: it waits for an answer. (The locks of this
+/// program use the private form of the call.)
+pub fn waits_for_answer(pid: u32, tid: u32) -> bool {
+    let call = system_call(pid, tid);
+    let mut words = call.split_whitespace();
+    words.next() == Some(numbers::FUTEX) && words.nth(1) == Some("0x0")
+}
+
+/// Whether a thread sleeps in epoll: it waits for a message.
+pub fn waits_for_message(pid: u32, tid: u32) -> bool {
+    let call = system_call(pid, tid);
+    let number = call.split_whitespace().next().unwrap_or_default();
+    numbers::EPOLL_WAITS.contains(&number)
+}
+
+fn system_call(pid: u32, tid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).unwrap_or_default()
+}
+
+/// How many descriptors a process has.
+pub fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+/// How many descriptors of a process are link memory.
+pub fn link_descriptors(pid: u32) -> usize {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let targets = entries.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+    targets
+        .filter(|target| target.to_string_lossy().contains("memfd:resmgr"))
+        .count()
+}
+
+/// How many mappings of links a process has.
+pub fn link_mappings(pid: u32) -> usize {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    maps.matches("memfd:resmgr").count()
+}
+
+/// Context switches of all threads of a process, of either kind.
+pub fn switches(pid: u32) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    threads
+        .map(|thread| fs::read_to_string(thread.unwrap().path().join("status")).unwrap())
+        .flat_map(|status| status.lines().map(String::from).collect::<Vec<_>>())
+        .filter(|line| line.contains("ctxt_switches"))
+        .map(|line| line.split_whitespace().last().unwrap().parse::<u64>().unwrap())
+        .sum()
+}
+
+/// The processes whose environment names `directory`, without the dead that nobody has collected.
+pub fn processes_of(directory: &str) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let needle = format!("RESMGR_DIR={directory}");
+    pids.filter(|pid| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let mut words = environment.split(|byte| *byte == 0);
+        words.any(|word| word == needle.as_bytes())
+    })
+    .collect()
+}

@@ -1,0 +1,127 @@
+//! [`Pair`]: a server and a client, for rules that hold in one process and between two.
+
+use crate::{Peer, Pending, World};
+
+/// Where the two of a pair live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In one process.
+    Same,
+    /// In two.
+    Other,
+}
+
+/// How their threads wait, as a command's argument says it.
+pub const BLOCKING: &str = "wait=block";
+
+/// One side of a pair: a process, and the thread of it that runs the side's commands.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// The process.
+    pub peer: Peer,
+    lane: &'static str,
+}
+
+impl Role {
+    /// Has a command run and waits for what comes of it.
+    pub fn ask(&self, command: &str) -> String {
+        self.peer.begin_in(self.lane, command).end()
+    }
+
+    /// Has a command begun in a thread of its own.
+    pub fn begin(&self, command: &str) -> Pending {
+        self.peer.begin(command)
+    }
+
+    /// The value behind `name=` in what a command says.
+    pub fn field(&self, command: &str, name: &str) -> String {
+        field(&self.ask(command), name)
+    }
+}
+
+/// The value behind `name=` in what a command said.
+pub fn field(said: &str, name: &str) -> String {
+    let mut words = said.split(' ').filter_map(|word| word.split_once('='));
+    let found = words.find(|(known, _)| *known == name);
+    found.map(|(_, value)| value.to_owned()).unwrap_or_else(|| panic!("no {name} in {said:?}"))
+}
+
+/// A server with the channel `ch`, and a client with the connection `c` to it.
+#[derive(Debug)]
+pub struct Pair {
+    /// Who receives.
+    pub server: Role,
+    /// Who sends.
+    pub client: Role,
+    /// The channel's number.
+    pub chid: u32,
+    /// How both wait.
+    wait: &'static str,
+    // Last: it ends the processes.
+    world: World,
+}
+
+impl Pair {
+    /// Both sides, a channel with these flags, and a connection to it.
+    pub fn new(place: Place, wait: &'static str, flags: u32) -> Self {
+        let mut pair = Self::apart(place, wait);
+        pair.open(flags);
+        pair.attach("c");
+        pair
+    }
+
+    /// Both sides, and nothing between them.
+    pub fn apart(place: Place, wait: &'static str) -> Self {
+        let world = World::new();
+        let server = world.peer();
+        let client = match place {
+            Place::Same => server.clone(),
+            Place::Other => world.peer(),
+        };
+        let role = |peer, lane| Role { peer, lane };
+        Self {
+            server: role(server, "server"),
+            client: role(client, "client"),
+            chid: 0,
+            wait,
+            world,
+        }
+    }
+
+    /// The server makes the channel `ch`.
+    pub fn open(&mut self, flags: u32) {
+        let said = self.server.ask(&format!("channel ch flags={flags} {}", self.wait));
+        self.chid = said.strip_prefix("channel ").unwrap().parse().unwrap();
+    }
+
+    /// The client attaches to it.
+    pub fn attach(&self, name: &str) -> i32 {
+        let said = self.client.ask(&self.attachment(name));
+        said.strip_prefix("connection ")
+            .unwrap_or_else(|| panic!("{said}"))
+            .parse()
+            .unwrap()
+    }
+
+    /// The command that attaches a client to the channel.
+    pub fn attachment(&self, name: &str) -> String {
+        format!("attach {name} {} {}", self.server.peer.pid(), self.chid)
+    }
+
+    /// The client sends, in a thread of its own.
+    pub fn send(&self, message: &str) -> Pending {
+        self.client.begin(&format!("send c {message} {}", self.wait))
+    }
+
+    /// The client sends and sleeps.
+    pub fn blocked_send(&self, message: &str) -> Pending {
+        self.client
+            .begin(&format!("send c {message} {BLOCKING}"))
+            .sends()
+    }
+
+    /// The directory that both live in.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+}
