@@ -16,9 +16,10 @@
 //! 7. A deviation from QNX is written where the QNX name is documented.
 //!
 //! # Layers
-//! Each module uses only what stands above it: [`ipc`] (channels, connections, messages, pulses), `wire`
-//! (the layouts of the I/O messages), `resource` (handlers and open files), `dispatch` (the manager's loop),
-//! `client` (open, read, write from the other side).
+//! Each module uses only what stands above it: [`ipc`] (channels, connections, messages, pulses), [`wire`]
+//! (the layouts of the I/O messages), [`resource`] (handlers and open files), [`dispatch`] (the manager's
+//! loop), [`client`] (open, read, write from the other side), [`name`] (names for programs that receive
+//! messages themselves).
 #![forbid(unsafe_code)]
 
 pub mod client;

@@ -15,13 +15,13 @@ const DROP_PATIENCE: Duration = Duration::from_secs(5);
 /// so do duplicates. Dropping it closes it.
 #[derive(Debug)]
 pub struct File {
-    pub(super) connection: Connection,
+    pub(crate) connection: Connection,
     flags: OpenFlags,
     open: bool,
 }
 
 impl File {
-    pub(super) fn new(connection: Connection, flags: OpenFlags) -> Self {
+    pub(crate) fn new(connection: Connection, flags: OpenFlags) -> Self {
         Self {
             connection,
             flags,
@@ -76,6 +76,12 @@ impl File {
         self.calls().seek(to)
     }
 
+    /// The position, as the server has it.
+    #[doc(alias = "tell")]
+    pub fn position(&self) -> Result<u64> {
+        self.calls().seek(SeekFrom::Current(0))
+    }
+
     /// What the file is.
     #[doc(alias = "fstat")]
     pub fn stat(&self) -> Result<Stat> {
@@ -110,6 +116,12 @@ impl File {
     pub fn close(mut self) -> Result<()> {
         self.open = false;
         self.send_close(Caller::default())
+    }
+
+    /// Goes without a close message, as a process does that dies.
+    #[cfg(test)]
+    pub(crate) fn forget(mut self) {
+        self.open = false;
     }
 
     fn send_close(&self, caller: Caller<'_>) -> Result<()> {

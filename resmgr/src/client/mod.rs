@@ -20,3 +20,6 @@ pub use calls::Calls;
 pub use file::File;
 pub use list::{EntryKind, ListEntry, list};
 pub use open::{open, stat};
+
+#[cfg(test)]
+mod tests;

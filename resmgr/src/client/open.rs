@@ -5,7 +5,7 @@ use super::{Caller, File, OpenFlags, Stat};
 use crate::names::{self, pathname};
 use crate::wire::{self, Connect, ConnectKind, LinkReply, PATH_MAX};
 use crate::{Errno, Result};
-use resmgr_namespace::{FileType, NameKind, Pathname};
+use resmgr_namespace::{Entry, FileType, NameKind, Pathname};
 use resmgr_sys::process;
 use std::path::Path;
 
@@ -56,13 +56,8 @@ impl Caller<'_> {
     /// As [`open`](Self::open); no permission is needed.
     pub fn stat(&self, path: impl AsRef<Path>) -> Result<Stat> {
         let path = pathname(path.as_ref())?;
-        if is_name(&path) {
-            return Ok(made_up(Stat::NAME | 0o600));
-        }
         match self.ask_stat(&path) {
-            Err(Errno::NOENT | Errno::NOTDIR) if is_parent(&path) => {
-                Ok(made_up(Stat::DIRECTORY | 0o755))
-            }
+            Err(errno @ (Errno::NOENT | Errno::NOTDIR)) => known_stat(&path).ok_or(errno),
             answer => answer,
         }
     }
@@ -83,20 +78,16 @@ impl Caller<'_> {
     }
 }
 
-/// Whether a program of its own kind receives under this name: it would not know what to do with a stat,
-/// and may answer late or never.
-fn is_name(path: &Pathname) -> bool {
-    names::resolve(path, FileType::NAME).is_ok_and(|entries| {
-        entries
-            .first()
-            .is_some_and(|one| one.file_type == FileType::NAME)
-    })
-}
-
-/// Whether names lie below this path. The root is a directory even where there is no name at all.
-fn is_parent(path: &Pathname) -> bool {
-    path.components().next().is_none()
-        || names::list(path).is_ok_and(|(kind, _)| kind.contains(NameKind::PARENT))
+/// What the tree itself knows of a path that no server of files stands for. The root is a directory even
+/// where there is no name at all.
+fn known_stat(path: &Pathname) -> Option<Stat> {
+    let program = |entries: Vec<Entry>| entries.iter().any(|one| one.file_type == FileType::NAME);
+    if names::resolve(path, FileType::NAME).is_ok_and(program) {
+        return Some(made_up(Stat::NAME | 0o600));
+    }
+    let parent = path.components().next().is_none()
+        || names::list(path).is_ok_and(|(kind, _)| kind.contains(NameKind::PARENT));
+    parent.then(|| made_up(Stat::DIRECTORY | 0o755))
 }
 
 /// A file that no server stands for.

@@ -36,9 +36,13 @@ pub(crate) struct Found {
 }
 
 /// What one server said.
-enum Said {
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// It answered.
     Yes(Found),
+    /// It does not know the path, or has gone.
     NotHere,
+    /// The path is a link to this one.
     GoOn(Pathname),
 }
 
@@ -57,7 +61,11 @@ impl Caller<'_> {
     }
 
     fn servers(&self, path: &Pathname, ask: &Ask<'_>) -> Result<Said> {
-        for entry in names::resolve(path, file_type(ask.connect.file_type))? {
+        for entry in names::resolve(path, FileType(ask.connect.file_type.cast_signed()))? {
+            // The program behind a name knows no messages of files: it might answer late, or never.
+            if entry.file_type == FileType::NAME && !ask.next.is_empty() {
+                continue;
+            }
             match self.server(path, &entry, ask)? {
                 Said::NotHere => {}
                 said => return Ok(said),
@@ -66,7 +74,8 @@ impl Caller<'_> {
         Ok(Said::NotHere)
     }
 
-    fn server(&self, path: &Pathname, entry: &Entry, ask: &Ask<'_>) -> Result<Said> {
+    /// Sends the message to one server.
+    pub(crate) fn server(&self, path: &Pathname, entry: &Entry, ask: &Ask<'_>) -> Result<Said> {
         let Some(connection) = connect_to(entry)? else {
             return Ok(Said::NotHere);
         };
@@ -144,10 +153,6 @@ pub(crate) fn moves_on(error: SendError) -> bool {
         error,
         SendError::Refused(Errno::NOENT | Errno::NOSYS) | SendError::Gone(Errno::SRCH)
     )
-}
-
-fn file_type(number: u32) -> FileType {
-    FileType(number.cast_signed())
 }
 
 #[cfg(test)]

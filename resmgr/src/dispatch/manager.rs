@@ -26,6 +26,10 @@ const THREADS_MAX: usize = 256;
 ///     fn read(&self, at: &At, buf: &mut [u8]) -> Result<usize> {
 ///         at.copy(b"Hello, world!\n", buf)
 ///     }
+///     fn write(&self, _at: &At, data: &[u8]) -> Result<usize> {
+///         print!("{}", String::from_utf8_lossy(data));
+///         Ok(data.len())
+///     }
 /// }
 ///
 /// fn main() -> Result<(), StartError> {
@@ -181,3 +185,6 @@ impl Drop for Manager {
         self.shared.channel.destroy();
     }
 }
+
+#[cfg(test)]
+mod tests;

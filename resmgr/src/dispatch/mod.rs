@@ -14,7 +14,7 @@
 //!   appending writers (the file's end) must have in turn.
 //!
 //! Bounds: [`OPENS_PER_CLIENT`] opens a client, [`TRANSFER_MAX`](crate::wire::TRANSFER_MAX) bytes a read or write, 64 KiB a thread for
-//! what is received at once.
+//! what is received at once, and at most 2 MiB that it keeps for the data of long calls.
 
 mod bindings;
 mod handle;

@@ -17,19 +17,29 @@ impl Signals {
         SignalFd::new(&[signal::INT, signal::TERM]).map(Self)
     }
 
+    /// Until a signal has come, or the manager has ended without one.
+    fn wait(&self, epoll: &Epoll, handle: &Handle) {
+        if let Err(errno) = epoll.wait(None, &mut Vec::new()) {
+            tracing::error!(%errno, "signals cannot be waited for");
+        } else if self.0.take().is_some() {
+            handle.stop();
+        }
+    }
+
     /// Stops the manager at the first of them. The thread ends with the returned value.
     pub(super) fn watch(self, handle: Handle) -> Result<Watch> {
         let quit = Arc::new(EventFd::new()?);
         let epoll = Epoll::new()?;
         epoll.add(&self.0, 0, Ready::IN)?;
         epoll.add(&*quit, 1, Ready::IN)?;
+        let body = move || {
+            // A handler that ran here would end the wait, and it is the program's own threads' to run them.
+            signal::block_all();
+            self.wait(&epoll, &handle);
+        };
         let thread = thread::Builder::new()
             .name("resmgr-signals".into())
-            .spawn(move || {
-                if matches!(epoll.wait(None, &mut Vec::new()), Ok(())) && self.0.take().is_some() {
-                    handle.stop();
-                }
-            })?;
+            .spawn(body)?;
         Ok(Watch {
             quit,
             thread: Some(thread),

@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 const TIGHT: Duration = Duration::from_micros(2);
 /// About what a wake-up across processors costs: looking longer cannot win.
 const YIELDING: Duration = Duration::from_micros(15);
+/// A probe looks longer: when both sides sleep, what it waits for includes the peer's waking up, and a
+/// probe that gives up before that would find sleeping best for ever.
+const PROBING: Duration = Duration::from_micros(50);
 /// Looks between two readings of the clock.
 const LOOKS: u32 = 16;
 const FULL_SCORE: u32 = 8;
@@ -40,10 +43,15 @@ impl Habit {
     }
 
     // Relaxed throughout: these are statistics of one process, no other data depend on them.
+
+    /// How long to look this time: as usual while it pays off, `probe` now and then when it does not.
     #[inline]
-    fn is_worth_trying(&self) -> bool {
-        self.score.load(Ordering::Relaxed) > 0
-            || self.skipped.fetch_add(1, Ordering::Relaxed) % PROBE_EVERY == PROBE_EVERY - 1
+    fn budget(&self, usual: Duration, probe: Duration) -> Option<Duration> {
+        if self.score.load(Ordering::Relaxed) > 0 {
+            return Some(usual);
+        }
+        let skipped = self.skipped.fetch_add(1, Ordering::Relaxed);
+        (skipped % PROBE_EVERY == PROBE_EVERY - 1).then_some(probe)
     }
 
     #[inline]
@@ -62,6 +70,20 @@ impl Habit {
     }
 }
 
+/// How one wait is going to look. Made once for each wait, since making it counts the probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Sleep at once.
+    Sleep,
+    /// Look for ever.
+    Forever,
+    /// Look in each way for this long.
+    Look {
+        tight: Option<Duration>,
+        yielding: Option<Duration>,
+    },
+}
+
 /// What a waiter has learnt; one for each link on the client's side, one for each channel on the server's.
 #[derive(Debug)]
 pub(crate) struct Spin {
@@ -77,51 +99,61 @@ impl Spin {
         }
     }
 
-    /// Whether a waiter would look at all before it sleeps.
-    pub(crate) fn is_worth_trying(&self, waiting: Waiting) -> bool {
+    /// How to wait this time.
+    #[inline]
+    pub(crate) fn plan(&self, waiting: Waiting) -> Plan {
         match waiting {
-            Waiting::Block => false,
-            Waiting::Spin => true,
+            Waiting::Block => Plan::Sleep,
+            Waiting::Spin => Plan::Forever,
             Waiting::Adaptive => {
-                self.tight.score.load(Ordering::Relaxed) > 0 || self.yielding.is_worth_trying()
+                let tight = if *CPUS > 1 {
+                    self.tight.budget(TIGHT, TIGHT)
+                } else {
+                    None
+                };
+                match (tight, self.yielding.budget(YIELDING, PROBING)) {
+                    (None, None) => Plan::Sleep,
+                    (tight, yielding) => Plan::Look { tight, yielding },
+                }
             }
         }
     }
 
     /// Looks until `ready` or until it is time to sleep; tells whether it was `ready`.
     #[inline]
-    pub(crate) fn until(&self, waiting: Waiting, mut ready: impl FnMut() -> bool) -> bool {
-        match waiting {
-            Waiting::Block => ready(),
-            Waiting::Spin => {
+    pub(crate) fn follow(&self, plan: Plan, mut ready: impl FnMut() -> bool) -> bool {
+        match plan {
+            Plan::Sleep => ready(),
+            Plan::Forever => {
                 while !ready() {
                     std::hint::spin_loop();
                 }
                 true
             }
-            Waiting::Adaptive => self.adaptive(ready),
+            Plan::Look { tight, yielding } => ready() || self.look(tight, yielding, ready),
         }
     }
 
     #[inline]
-    fn adaptive(&self, mut ready: impl FnMut() -> bool) -> bool {
-        if ready() {
-            return true;
-        }
-        let tight = *CPUS > 1 && self.tight.is_worth_trying();
-        if tight && look_tightly(&mut ready) {
+    fn look(
+        &self,
+        tight: Option<Duration>,
+        yielding: Option<Duration>,
+        mut ready: impl FnMut() -> bool,
+    ) -> bool {
+        if tight.is_some_and(|budget| look_tightly(budget, &mut ready)) {
             self.tight.won();
             return true;
         }
-        let found = self.yielding.is_worth_trying() && self.look_yielding(&mut ready);
-        if tight {
+        let found = yielding.is_some_and(|budget| self.look_yielding(budget, &mut ready));
+        if tight.is_some() {
             self.tight.lost();
         }
         found
     }
 
-    fn look_yielding(&self, ready: &mut impl FnMut() -> bool) -> bool {
-        let until = Instant::now() + YIELDING;
+    fn look_yielding(&self, budget: Duration, ready: &mut impl FnMut() -> bool) -> bool {
+        let until = Instant::now() + budget;
         loop {
             sched::yield_now();
             if ready() {
@@ -137,8 +169,8 @@ impl Spin {
 }
 
 #[inline]
-fn look_tightly(ready: &mut impl FnMut() -> bool) -> bool {
-    let until = Instant::now() + TIGHT;
+fn look_tightly(budget: Duration, ready: &mut impl FnMut() -> bool) -> bool {
+    let until = Instant::now() + budget;
     loop {
         for _ in 0..LOOKS {
             if ready() {
@@ -154,20 +186,41 @@ fn look_tightly(ready: &mut impl FnMut() -> bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{FULL_SCORE, Habit, PROBE_EVERY};
+    use super::{FULL_SCORE, PROBE_EVERY, PROBING, Plan, Spin};
+    use crate::ipc::Waiting;
 
     #[test]
     fn what_does_not_pay_off_is_only_probed() {
-        let habit = Habit::new();
+        let spin = Spin::new();
         for _ in 0..FULL_SCORE {
-            assert!(habit.is_worth_trying());
-            habit.lost();
+            assert_ne!(spin.plan(Waiting::Adaptive), Plan::Sleep);
+            spin.tight.lost();
+            spin.yielding.lost();
         }
-        let probes = (0..PROBE_EVERY * 3)
-            .filter(|_| habit.is_worth_trying())
-            .count();
-        assert_eq!(probes, 3);
-        habit.won();
-        assert!(habit.is_worth_trying());
+        let plans = (0..PROBE_EVERY * 3).map(|_| spin.plan(Waiting::Adaptive));
+        let probes: Vec<Plan> = plans.filter(|plan| *plan != Plan::Sleep).collect();
+        assert_eq!(probes.len(), 3);
+        assert!(matches!(
+            probes[0],
+            Plan::Look {
+                yielding: Some(PROBING),
+                ..
+            }
+        ));
+        spin.yielding.won();
+        assert_ne!(spin.plan(Waiting::Adaptive), Plan::Sleep);
+    }
+
+    #[test]
+    fn a_plan_is_followed_until_ready() {
+        let spin = Spin::new();
+        let mut looks = 0;
+        let mut third = || {
+            looks += 1;
+            looks == 3
+        };
+        assert!(spin.follow(Plan::Forever, &mut third));
+        assert!(!spin.follow(Plan::Sleep, || false));
+        assert!(!spin.follow(spin.plan(Waiting::Adaptive), || false));
     }
 }

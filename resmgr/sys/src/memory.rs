@@ -187,6 +187,15 @@ impl Region {
         Ok(())
     }
 
+    /// Has the processor fetch the bytes from `offset` on that share a cache line; for bytes that will be
+    /// read soon, and that another processor has written.
+    #[inline]
+    pub fn prefetch(&self, offset: usize) {
+        if let Ok(at) = self.range(offset, 1) {
+            crate::order::prefetch(at);
+        }
+    }
+
     /// Copies `from` to `offset`.
     ///
     /// # Errors

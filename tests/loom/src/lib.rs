@@ -29,10 +29,17 @@ impl Word for Cell {
     }
 
     fn replace(&self, current: u32, new: u32) -> bool {
-        self.0.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.0
+            .compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     fn fence() {
+        fence(Ordering::SeqCst);
+    }
+
+    /// The stricter of the two machines: one where a replace is no fence.
+    fn fence_after_replace() {
         fence(Ordering::SeqCst);
     }
 }
@@ -125,26 +132,53 @@ impl Link {
 
     /// The client's end of the slot.
     pub fn caller(&self) -> Caller<'_, Cell> {
-        let Self { request, waiting, taken, answer, .. } = self;
-        Caller { request, waiting, taken, answer }
+        let Self {
+            request,
+            waiting,
+            taken,
+            answer,
+            ..
+        } = self;
+        Caller {
+            request,
+            waiting,
+            taken,
+            answer,
+        }
     }
 
     /// The server's end of the slot.
     pub fn answerer(&self) -> Answerer<'_, Cell> {
-        let Self { request, waiting, taken, answer, .. } = self;
-        Answerer { request, waiting, taken, answer }
+        let Self {
+            request,
+            waiting,
+            taken,
+            answer,
+            ..
+        } = self;
+        Answerer {
+            request,
+            waiting,
+            taken,
+            answer,
+        }
     }
 
     /// The server's words about itself.
     pub fn gate(&self) -> Gate<'_, Cell> {
-        Gate { ring_me: &self.ring_me, closed: &self.closed }
+        Gate {
+            ring_me: &self.ring_me,
+            closed: &self.closed,
+        }
     }
 
     /// Client: sleeps until the call is answered or `ended` says why not.
     pub fn wait(&self, number: u32, ended: impl Fn() -> bool) {
         let caller = self.caller();
         while !caller.is_answered(number) && !ended() {
-            let Some(value) = caller.prepare_sleep(number) else { break };
+            let Some(value) = caller.prepare_sleep(number) else {
+                break;
+            };
             if !ended() {
                 self.sleepers.wait(&self.answer, value);
             }

@@ -7,7 +7,10 @@ use resmgr::ipc::protocol::{Entry, EntryKind, Ring, Taken, Withdrawal};
 use resmgr_loom::Link;
 
 const NUMBER: u32 = 1;
-const CALL: Entry = Entry { kind: EntryKind::Call, index: 0 };
+const CALL: Entry = Entry {
+    kind: EntryKind::Call,
+    index: 0,
+};
 
 /// All orders with at most this many forced switches; two find every race of two words.
 fn model(test: impl Fn() + Sync + Send + 'static) {
@@ -26,7 +29,9 @@ fn push(link: &Link, entry: Entry) {
 
 fn peek(link: &Link, head: u32) -> Option<Entry> {
     let len = u32::try_from(link.ring.len()).unwrap();
-    Ring::new(len, |at| &link.ring[at as usize]).peek(head).unwrap()
+    Ring::new(len, |at| &link.ring[at as usize])
+        .peek(head)
+        .unwrap()
 }
 
 /// The server as a receiver does it: it looks without bells first, and sleeps only after asking for them.
@@ -74,7 +79,15 @@ fn two_senders_share_the_ring() {
         let link = Arc::new(Link::new(2));
         let other = thread::spawn({
             let link = Arc::clone(&link);
-            move || push(&link, Entry { kind: EntryKind::Pulse, index: 1 })
+            move || {
+                push(
+                    &link,
+                    Entry {
+                        kind: EntryKind::Pulse,
+                        index: 1,
+                    },
+                )
+            }
         });
         push(&link, CALL);
         other.join().unwrap();
@@ -165,7 +178,8 @@ fn the_servers_death_reaches_a_caller_at_every_step() {
             let (link, dead) = (Arc::clone(&link), Arc::clone(&dead));
             move || {
                 dead.store(true, Ordering::Release);
-                link.caller().kick(|| link.sleepers.wake(), thread::yield_now);
+                link.caller()
+                    .kick(|| link.sleepers.wake(), thread::yield_now);
             }
         });
         link.caller().submit(NUMBER);
@@ -187,7 +201,8 @@ fn an_answer_and_death_come_together() {
             move || {
                 link.answer(NUMBER);
                 dead.store(true, Ordering::Release);
-                link.caller().kick(|| link.sleepers.wake(), thread::yield_now);
+                link.caller()
+                    .kick(|| link.sleepers.wake(), thread::yield_now);
             }
         });
         link.wait(NUMBER, || dead.load(Ordering::Acquire));

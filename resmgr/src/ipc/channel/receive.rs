@@ -5,6 +5,7 @@ use super::state::State;
 use crate::ipc::link::{Breach, ServerLink};
 use crate::ipc::message::Message;
 use crate::ipc::queue::{Call, Item, PendingPulse};
+use crate::ipc::wait::Plan;
 use crate::ipc::{Pulse, Received, Waiting};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, Event};
@@ -27,7 +28,7 @@ impl Shared {
             match self.next_item(deadline)? {
                 Item::Pulse(pending) => return Ok(Received::Pulse(Self::deliver_pulse(&pending))),
                 Item::Call(call) => {
-                    if let Some(message) = self.deliver_call(&call, parts)? {
+                    if let Some(message) = self.deliver_call(call, parts)? {
                         return Ok(Received::Message(message));
                     }
                 }
@@ -44,8 +45,8 @@ impl Shared {
 
     /// `None`: the client has taken its message back, or has gone.
     #[inline]
-    fn deliver_call(&self, call: &Call, parts: &mut [IoSliceMut<'_>]) -> Result<Option<Message>> {
-        let link = &call.link;
+    fn deliver_call(&self, call: Call, parts: &mut [IoSliceMut<'_>]) -> Result<Option<Message>> {
+        let link = call.link;
         if link.is_gone() {
             return Ok(None);
         }
@@ -63,7 +64,7 @@ impl Shared {
             }
         }
         let place = (call.slot, call.number);
-        let mut message = Message::new(Arc::clone(link), place, &call.fields, self.chid)?;
+        let mut message = Message::new(link, place, &call.fields, self.chid)?;
         let mut got = 0;
         for part in parts {
             // ESRCH: the client went while its message was copied. The next one may be there.
@@ -86,8 +87,8 @@ impl Shared {
             if let Some(item) = self.try_next(first)? {
                 return Ok(item);
             }
-            if self.spin()? {
-                continue;
+            if let Some(item) = self.spin() {
+                return Ok(item);
             }
             first = false;
             self.sleep(&self.bells, deadline, &mut events, |state| {
@@ -148,27 +149,36 @@ impl Shared {
         }
     }
 
-    /// Looks at the watched links for a while, if that has been paying off and nobody else does. True: look
-    /// again at the queue.
-    fn spin(&self) -> Result<bool> {
-        if !self.spin.is_worth_trying(self.waiting) {
-            return Ok(false);
+    /// Looks at the watched links for a while, if that has been paying off and nobody else does.
+    fn spin(&self) -> Option<Item> {
+        let plan = self.spin.plan(self.waiting);
+        if plan == Plan::Sleep {
+            return None;
         }
         {
             let mut state = self.lock();
             if state.spinning {
-                return Ok(false);
+                return None;
             }
             state.spinning = true;
             state.be_quiet();
         }
-        let found = self.spin.until(self.waiting, || {
+        let mut found = None;
+        let stopped = self.spin.follow(plan, || {
             let mut state = self.lock();
             state.drain_watched();
-            !state.queue.is_empty() || state.destroyed
+            found = state.queue.pop();
+            let stop = found.is_some() || state.destroyed;
+            if stop {
+                state.spinning = false;
+                self.leave(&mut state);
+            }
+            stop
         });
-        self.lock().spinning = false;
-        Ok(found)
+        if !stopped {
+            self.lock().spinning = false;
+        }
+        found
     }
 
     /// Sleeps on the bells until one rings, `deadline` passes, or there is something already.

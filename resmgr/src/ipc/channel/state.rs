@@ -109,16 +109,12 @@ impl State {
     /// Takes what the watched links have announced into the queue.
     #[inline]
     pub(super) fn drain_watched(&mut self) {
-        for index in 0..self.watched.len() {
-            let Some(link) = self.watched.get(index) else {
-                break;
-            };
-            // The common look finds nothing, and then costs one read.
-            if link.has_news() {
-                let link = Arc::clone(link);
-                self.drain(&link);
-            }
+        // Lent out meanwhile: draining does not change who is watched.
+        let watched = std::mem::take(&mut self.watched);
+        for link in &watched {
+            self.drain(link);
         }
+        self.watched = watched;
     }
 
     /// Tells the watched links that nobody needs to ring: the caller keeps looking at them.

@@ -150,7 +150,7 @@ impl ClientLink {
         self.check_open().map_err(SendError::Gone)?;
         let mut staged = self.claim()?;
         if let Err(error) = staged.fill(message, fields) {
-            self.give_back(staged.slot, staged.number, staged.block);
+            self.give_back(staged.slot, staged.block);
             return Err(error);
         }
         let cancel = options.cancel.map(|token| token.enter(self, staged.slot));
@@ -159,7 +159,7 @@ impl ClientLink {
         match wake {
             Wake::Answered => {
                 let collected = staged.collect(reply);
-                self.give_back(staged.slot, staged.number, staged.block);
+                self.give_back(staged.slot, staged.block);
                 if matches!(collected, Err(SendError::Protocol)) {
                     tracing::warn!(
                         pid = self.far.pid,
@@ -229,7 +229,7 @@ impl ClientLink {
         let state = || self.state.load(Ordering::Acquire) != 0;
         let ready = || caller.is_answered(number) || state() || cancelled();
         loop {
-            if self.spin.until(options.waiting, ready) {
+            if self.spin.follow(self.spin.plan(options.waiting), ready) {
                 break;
             }
             let Some(value) = caller.prepare_sleep(number) else {
@@ -286,8 +286,7 @@ impl ClientLink {
     }
 
     #[inline]
-    fn give_back(&self, slot: u16, number: u32, block: Option<Block>) {
-        self.memory.caller(slot).finish(number);
+    fn give_back(&self, slot: u16, block: Option<Block>) {
         if let Some(block) = block {
             self.arena().give_back(block);
         }
@@ -300,7 +299,7 @@ impl ClientLink {
         given_up.retain(|(slot, number, block)| {
             let noticed = self.memory.caller(*slot).is_answered(*number);
             if noticed {
-                self.give_back(*slot, *number, *block);
+                self.give_back(*slot, *block);
                 self.given_up_count.fetch_sub(1, Ordering::Release);
             }
             !noticed

@@ -63,7 +63,12 @@ impl Staged<'_> {
             let errno = i32::try_from(fields.errno).ok().and_then(Errno::from_raw);
             return Err(errno.map_or(SendError::Protocol, SendError::Refused));
         }
-        self.copy_in(&fields, reply).ok_or(SendError::Protocol)
+        let copied = self.copy_in(&fields, reply);
+        if fields.at != IN_SLOT {
+            // Only the server's bulk memory waits for this; in the slot, the next request says it.
+            self.link.memory.caller(self.slot).finish(self.number);
+        }
+        copied.ok_or(SendError::Protocol)
     }
 
     /// `None`: the server wrote something that no server may.

@@ -13,11 +13,11 @@ pub struct Gate<'a, W> {
 }
 
 impl<W: Word> Gate<'_, W> {
-    /// Client, after a push: whether to ring the bell. A server that does not look at the ring wrote
+    /// Client, right after a push (which ends with a replace): whether to ring the bell. A server that does not look at the ring wrote
     /// `ring_me` before its last look, so either it saw the entry or this sees the word.
     #[inline]
     pub fn must_ring(&self) -> bool {
-        W::fence();
+        W::fence_after_replace();
         self.ring_me.load(Ordering::Relaxed) != 0
     }
 

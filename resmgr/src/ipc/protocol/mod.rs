@@ -24,7 +24,8 @@ pub use call::{Answerer, Caller, Taken, Withdrawal};
 pub use gate::Gate;
 pub use ring::{Entry, EntryKind, Ring};
 
-use std::sync::atomic::{AtomicU32, Ordering, fence};
+use resmgr_sys::order;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A 32-bit word that two processes share.
 pub trait Word {
@@ -36,6 +37,9 @@ pub trait Word {
     fn replace(&self, current: u32, new: u32) -> bool;
     /// The full fence between "I have written mine" and "now I read yours".
     fn fence();
+    /// The same, when "mine" was written by a [`replace`](Self::replace) of this thread, which may have been
+    /// one.
+    fn fence_after_replace();
 }
 
 impl Word for AtomicU32 {
@@ -57,6 +61,11 @@ impl Word for AtomicU32 {
 
     #[inline]
     fn fence() {
-        fence(Ordering::SeqCst);
+        order::full_fence();
+    }
+
+    #[inline]
+    fn fence_after_replace() {
+        order::full_fence_after_replace();
     }
 }

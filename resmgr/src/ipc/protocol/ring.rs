@@ -119,9 +119,9 @@ mod tests {
 
     #[test]
     fn entries_come_out_in_order_through_many_laps() {
-        let words: Vec<AtomicU32> = (0..8).map(|_| AtomicU32::new(0)).collect();
+        // Just before the lap number wraps at 16 bits: lap 65,530 has been written everywhere.
+        let words: Vec<AtomicU32> = (0..8).map(|_| AtomicU32::new(65_530 << 16)).collect();
         let ring = Ring::new(8, |at| &words[at as usize]);
-        // Just before the lap number wraps at 16 bits.
         let start = 8 * 65_530;
         let tail = AtomicU32::new(start);
         for position in start..start + 8 * 20 {

@@ -1,0 +1,46 @@
+//! ioctl(2) as a device command.
+
+use crate::bridge::Desk;
+use crate::devctl::is_terminal_request;
+use crate::handle::{Handles, Open};
+use crate::pool::Scratch;
+use fuser::{IoctlFlags, ReplyIoctl};
+use resmgr::client::Dcmd;
+use resmgr_sys::{Errno, Result};
+use std::sync::Arc;
+
+/// Which file a command is for, if it is one that a server could know.
+pub(crate) fn open_file(
+    handles: &Handles,
+    handle: u64,
+    flags: IoctlFlags,
+    command: u32,
+) -> Result<Arc<Open>> {
+    if flags.contains(IoctlFlags::FUSE_IOCTL_DIR) || is_terminal_request(command) {
+        return Err(Errno::NOTTY);
+    }
+    handles.file(handle)
+}
+
+/// Sends a command. The kernel has copied `data` in, as many bytes as the command's number says, and
+/// copies `out_size` bytes out again, both by the direction bits.
+pub(crate) fn devctl(
+    desk: &mut Desk<'_, ReplyIoctl>,
+    scratch: &mut Scratch,
+    open: &Open,
+    command: u32,
+    data: &[u8],
+    out_size: usize,
+) -> Result<()> {
+    // What an earlier request left in the buffer is nobody's business.
+    scratch.clear();
+    scratch.extend_from_slice(data);
+    scratch.resize(data.len().max(out_size), 0);
+    let calls = open.file().on_behalf(desk.caller(&open.process));
+    let information = calls.devctl(Dcmd::from_linux(command), scratch)?;
+    // ioctl(2) has one number for both: a negative one would be taken for an error.
+    let information = u32::try_from(information).map_err(|_| Errno::OVERFLOW)?;
+    let back = scratch.get(..out_size).unwrap_or_default();
+    desk.answer(|reply| reply.ioctl(information.cast_signed(), back));
+    Ok(())
+}
