@@ -12,6 +12,7 @@ use resmgr_sys::{Errno, Result};
 const MAGIC: u32 = u32::from_ne_bytes(*b"RSM1");
 
 /// Changes with the layout of the link, so that two builds that disagree refuse each other.
+#[expect(clippy::cast_possible_truncation)] // a digest: lost bits do not matter
 const VERSION: u32 = 1 ^ (SLOTS as u32) << 4 ^ CELLS << 8 ^ RING ^ ((LEN >> 12) as u32) << 5;
 
 /// More than either packet has.

@@ -6,7 +6,8 @@
 
 use super::channel::Shared;
 use super::link::{ClientLink, ServerLink};
-use super::{process, rendezvous};
+use super::process;
+use super::rendezvous::{self, Admitted};
 use resmgr_namespace::Session;
 use resmgr_sys::epoll::{Epoll, Event, Ready};
 use resmgr_sys::fork::PrivateFd;
@@ -266,21 +267,23 @@ impl Kernel {
             return;
         };
         match rendezvous::admit(socket) {
-            Ok(Some((link, channel, process))) => self.add_client(link, &channel, process),
+            Ok(Some(Admitted {
+                link,
+                channel,
+                process,
+            })) => {
+                let client = Source::Client {
+                    link: Arc::clone(&link),
+                    channel: Arc::downgrade(&channel),
+                    process,
+                };
+                if let Err(errno) = self.watch(client) {
+                    tracing::warn!(%errno, "a client cannot be watched; link closed");
+                    channel.client_gone(&link);
+                }
+            }
             Ok(None) => {}
             Err(errno) => tracing::debug!(%errno, "a client was not taken in"),
-        }
-    }
-
-    fn add_client(&self, link: Arc<ServerLink>, channel: &Arc<Shared>, process: PidFd) {
-        let source = Source::Client {
-            link: Arc::clone(&link),
-            channel: Arc::downgrade(channel),
-            process,
-        };
-        if let Err(errno) = self.watch(source) {
-            tracing::warn!(%errno, "a client cannot be watched; link closed");
-            channel.client_gone(&link);
         }
     }
 }

@@ -100,10 +100,10 @@ impl Process {
         {
             lock(&self.channels).try_remove(key);
         }
-        clients.iter().for_each(|link| self.server_link_gone(link));
-        clients
-            .iter()
-            .for_each(|link| self.far_end_gone(chid, link));
+        for link in clients {
+            self.server_link_gone(link);
+            self.far_end_gone(chid, link);
+        }
         self.stop_listening_if_idle();
     }
 
@@ -314,7 +314,9 @@ impl Process {
             .filter_map(|(_, channel)| channel.upgrade())
             .collect();
         for channel in channels {
-            coids.iter().for_each(|coid| channel.coid_died(*coid));
+            for coid in &coids {
+                channel.coid_died(*coid);
+            }
         }
     }
 }

@@ -52,52 +52,50 @@ pub(super) fn stop_listening(dir: &RuntimeDir) {
     let _ = std::fs::remove_file(dir.entry(&name_of(std::process::id())));
 }
 
+/// A client that was taken in.
+pub(super) struct Admitted {
+    pub(super) link: Arc<ServerLink>,
+    pub(super) channel: Arc<Shared>,
+    pub(super) process: PidFd,
+}
+
 /// Server: a stranger has said something. Takes it in, or answers why not.
-pub(super) fn admit(socket: PrivateFd) -> Result<Option<(Arc<ServerLink>, Arc<Shared>, PidFd)>> {
+pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
     let mut bytes = [0; handshake::LONGEST];
     let packet = socket::receive(socket.as_fd(), &mut bytes)?;
     if packet.truncated || !packet.fds.is_empty() || packet.len == 0 {
         return Err(Errno::BADMSG);
     }
-    let hello = match Hello::decode(&bytes[..packet.len]) {
-        Ok(hello) => hello,
-        Err(errno) => return refuse(&socket, errno),
-    };
-    match welcome(&socket, hello) {
-        Ok((memory, bell, offer, channel, process, peer)) => {
-            let flags = channel.flags;
-            // The link owns the socket, and the packet needs it, too.
-            let reply_on = PrivateFd::new(socket.as_fd().try_clone_to_owned()?);
-            let link = channel
-                .add_client(|scoid| ServerLink::new(scoid, peer, memory, bell, Some(socket)));
-            let link = match link {
-                Ok(link) => link,
-                Err(errno) => return refuse(&reply_on, errno),
-            };
-            let packet = Welcome {
-                scoid: link.scoid,
-                flags,
-            }
-            .encode();
-            let fds = [
-                offer.client.as_fd(),
-                offer.server.as_fd(),
-                link.bell.as_fd(),
-            ];
-            if let Err(errno) = socket::send(reply_on.as_fd(), &packet, &fds) {
-                channel.client_gone(&link);
-                return Err(errno);
-            }
-            Ok(Some((link, channel, process)))
+    // The link will own the socket, and the answer needs it, too.
+    let answer_on = PrivateFd::new(socket.as_fd().try_clone_to_owned()?);
+    let admitted = Hello::decode(&bytes[..packet.len]).and_then(|hello| take_in(socket, hello));
+    let (admitted, offer) = match admitted {
+        Ok(taken) => taken,
+        Err(errno) => {
+            socket::send(answer_on.as_fd(), &Welcome::refusal(errno), &[])?;
+            return Ok(None);
         }
-        Err(errno) => refuse(&socket, errno),
+    };
+    let (link, channel) = (&admitted.link, &admitted.channel);
+    let welcome = Welcome {
+        scoid: link.scoid,
+        flags: channel.flags,
     }
+    .encode();
+    let fds = [
+        offer.client.as_fd(),
+        offer.server.as_fd(),
+        link.bell.as_fd(),
+    ];
+    if let Err(errno) = socket::send(answer_on.as_fd(), &welcome, &fds) {
+        channel.client_gone(link);
+        return Err(errno);
+    }
+    Ok(Some(admitted))
 }
 
-type Prepared = (LinkMemory, EventFd, Offer, Arc<Shared>, PidFd, Credentials);
-
-/// Checks the client's rights and makes what a link needs.
-fn welcome(socket: &PrivateFd, hello: Hello) -> Result<Prepared> {
+/// Checks the client's rights and makes the link.
+fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     let kernel = socket::peer_credentials(socket.as_fd())?;
     let peer = Credentials {
         pid: kernel.pid,
@@ -110,12 +108,17 @@ fn welcome(socket: &PrivateFd, hello: Hello) -> Result<Prepared> {
         return Err(Errno::PERM);
     }
     let (memory, offer) = LinkMemory::offer()?;
-    Ok((memory, EventFd::new()?, offer, channel, process, peer))
-}
-
-fn refuse<T>(socket: &PrivateFd, errno: Errno) -> Result<Option<T>> {
-    socket::send(socket.as_fd(), &Welcome::refusal(errno), &[])?;
-    Ok(None)
+    let bell = EventFd::new()?;
+    let link =
+        channel.add_client(|scoid| ServerLink::new(scoid, peer, memory, bell, Some(socket)))?;
+    Ok((
+        Admitted {
+            link,
+            channel,
+            process,
+        },
+        offer,
+    ))
 }
 
 /// Client: meets the process `pid` and attaches to its channel.

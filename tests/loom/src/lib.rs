@@ -3,10 +3,12 @@
 //! [`resmgr::ipc::protocol`] is generic over its words. Here they are loom's, and the kernel's part
 //! (sleeping on a word, a doorbell) is modelled by a lock and a condition. The types that run are those that
 //! ship.
+// A poisoned lock of the model is a failed test already.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
-use resmgr::ipc::protocol::{Answerer, Caller, Gate, Word};
+use resmgr::ipc::protocol::{Answerer, Caller, Gate, Ring, Word};
 
 /// A word that two sides share.
 #[derive(Debug)]
@@ -96,8 +98,7 @@ impl Bell {
 /// The words of a link with one slot and a ring of one or more entries.
 #[derive(Debug)]
 pub struct Link {
-    /// Client's: the ring.
-    pub ring: Vec<Cell>,
+    ring: Vec<Cell>,
     /// Client's, private: where its threads have come to in the ring.
     pub tail: Cell,
     request: Cell,
@@ -128,6 +129,12 @@ impl Link {
             sleepers: Sleepers::default(),
             bell: Bell::default(),
         }
+    }
+
+    /// The ring, seen from either side.
+    pub fn ring(&self) -> Ring<impl Fn(u32) -> &Cell> {
+        let len = u32::try_from(self.ring.len()).unwrap();
+        Ring::new(len, |at| &self.ring[at as usize])
     }
 
     /// The client's end of the slot.

@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
-use resmgr::ipc::protocol::{Entry, EntryKind, Ring, Taken, Withdrawal};
+use resmgr::ipc::protocol::{Entry, EntryKind, Taken, Withdrawal};
 use resmgr_loom::Link;
 
 const NUMBER: u32 = 1;
@@ -12,7 +12,12 @@ const CALL: Entry = Entry {
     index: 0,
 };
 
-/// All orders with at most this many forced switches; two find every race of two words.
+const PULSE: Entry = Entry {
+    kind: EntryKind::Pulse,
+    index: 1,
+};
+
+/// All orders with at most three forced switches; two find every race of two words.
 fn model(test: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
@@ -20,18 +25,16 @@ fn model(test: impl Fn() + Sync + Send + 'static) {
 }
 
 fn push(link: &Link, entry: Entry) {
-    let len = u32::try_from(link.ring.len()).unwrap();
-    Ring::new(len, |at| &link.ring[at as usize]).push(&link.tail, entry);
+    link.ring().push(&link.tail, entry);
     if link.gate().must_ring() {
         link.bell.ring();
     }
 }
 
 fn peek(link: &Link, head: u32) -> Option<Entry> {
-    let len = u32::try_from(link.ring.len()).unwrap();
-    Ring::new(len, |at| &link.ring[at as usize])
+    link.ring()
         .peek(head)
-        .unwrap()
+        .expect("only entries of this file are pushed")
 }
 
 /// The server as a receiver does it: it looks without bells first, and sleeps only after asking for them.
@@ -79,15 +82,7 @@ fn two_senders_share_the_ring() {
         let link = Arc::new(Link::new(2));
         let other = thread::spawn({
             let link = Arc::clone(&link);
-            move || {
-                push(
-                    &link,
-                    Entry {
-                        kind: EntryKind::Pulse,
-                        index: 1,
-                    },
-                )
-            }
+            move || push(&link, PULSE)
         });
         push(&link, CALL);
         other.join().unwrap();

@@ -202,7 +202,10 @@ impl Shared {
             }
         }
         drop(state);
-        links.iter().for_each(|link| link.cut());
+        for link in &links {
+            link.cut();
+        }
+
         process::current().channel_gone(self.chid, &links);
         // One ring wakes one receiver of each set, and each that leaves wakes the next.
         self.own_bell.ring();

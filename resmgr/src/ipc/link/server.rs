@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 pub(crate) struct Breach(pub(crate) &'static str);
 
 /// What a client announced next.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Arrival {
     /// A call, checked: its message lies where its fields say.
     Call {
