@@ -55,7 +55,10 @@ fn m2_the_shorter_side_decides_how_much_is_copied(place: Place, wait: &'static s
 fn m3_the_parts_of_both_sides_are_one_buffer(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
     let call = pair.send("he|llo|world room=3|0|6");
-    assert_eq!(pair.server.ask("receive ch room=4|1|64"), "message helloworld");
+    assert_eq!(
+        pair.server.ask("receive ch room=4|1|64"),
+        "message helloworld"
+    );
     pair.server.ask("reply m 0 abcdefg");
     assert_eq!(call.end(), "answer 0 7 abcdefg..");
 }
@@ -86,7 +89,10 @@ fn m10_a_pulse_receiver_leaves_messages_in_the_queue(place: Place, wait: &'stati
     let pulses = pair.server.begin("receive-pulse ch").receives();
     pair.client.ask("pulse c 1 2");
     assert!(pulses.end().starts_with("pulse 1 2 "));
-    assert_eq!(pair.server.ask("receive-pulse ch deadline=0"), "error ETIMEDOUT");
+    assert_eq!(
+        pair.server.ask("receive-pulse ch deadline=0"),
+        "error ETIMEDOUT"
+    );
     assert_eq!(pair.server.ask("receive ch"), "message first");
     pair.server.ask("reply m 0 -");
     assert_eq!(call.end(), "answer 0 0 -");

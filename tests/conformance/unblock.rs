@@ -90,7 +90,9 @@ fn u4_there_is_one_pulse_for_a_call(place: Place, wait: &'static str) {
     assert!(pair.server.ask("receive ch").starts_with("pulse -32 "));
     call.is_sending();
     call.signal();
-    until("the second signal is handled", || pair.client.ask("handled") == "2");
+    until("the second signal is handled", || {
+        pair.client.ask("handled") == "2"
+    });
     call.is_sending();
     assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
     pair.server.ask("reply m 0 -");

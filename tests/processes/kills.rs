@@ -43,7 +43,10 @@ fn possessions(peer: &Peer) -> (usize, usize) {
 /// Waits until it has as much as before, and nothing of the dead.
 fn nothing_left(world: &World, survivors: &[&Peer], before: &[(usize, usize)]) {
     until("descriptors and mappings of the dead are gone", || {
-        survivors.iter().map(|peer| possessions(peer)).eq(before.iter().copied())
+        survivors
+            .iter()
+            .map(|peer| possessions(peer))
+            .eq(before.iter().copied())
     });
     until("their sockets are gone", || world.sockets() == 1);
     assert!(!world.has_names());
@@ -110,7 +113,9 @@ impl Server {
 fn clients_killed_while_send_blocked() {
     Server::new(DISCONNECT).outlives("client, SEND-blocked", |alive, turn| {
         let victim = alive.victim(1);
-        victim.begin(&format!("send c fill:2000 room=2000 {BLOCKING}")).is_sending();
+        victim
+            .begin(&format!("send c fill:2000 room=2000 {BLOCKING}"))
+            .is_sending();
         kill(&alive.world, &victim, turn);
         // A receive in the moment before the server learns of the death would still get the message.
         alive.learns(&alive.server.ask("receive-pulse ch"));
@@ -224,7 +229,10 @@ impl Clients {
 fn servers_killed_while_their_client_is_send_blocked() {
     Clients::new().outlive("server, client SEND-blocked", |alive, turn| {
         let (server, load) = alive.victim(DISCONNECT);
-        let call = alive.client.begin(&format!("send c x room=10 {BLOCKING}")).sends();
+        let call = alive
+            .client
+            .begin(&format!("send c x room=10 {BLOCKING}"))
+            .sends();
         kill(&alive.world, &server, turn);
         assert_eq!(call.end(), "gone ESRCH");
         alive.learn(load);

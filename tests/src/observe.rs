@@ -71,7 +71,13 @@ pub fn switches(pid: u32) -> u64 {
         .map(|thread| fs::read_to_string(thread.unwrap().path().join("status")).unwrap())
         .flat_map(|status| status.lines().map(String::from).collect::<Vec<_>>())
         .filter(|line| line.contains("ctxt_switches"))
-        .map(|line| line.split_whitespace().last().unwrap().parse::<u64>().unwrap())
+        .map(|line| {
+            line.split_whitespace()
+                .last()
+                .unwrap()
+                .parse::<u64>()
+                .unwrap()
+        })
         .sum()
 }
 

@@ -66,7 +66,12 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         "reply" | "error" | "drop" => answer(things, words),
         "read" | "write" | "info" | "asked" | "waiting" | "rcvid" => look(things, words),
         "cancel" => {
-            things.tokens.lock().entry(name.into()).or_default().cancel();
+            things
+                .tokens
+                .lock()
+                .entry(name.into())
+                .or_default()
+                .cancel();
             "ok".into()
         }
         "echo" => load::echo(&things.channels.get(name)),
@@ -97,7 +102,9 @@ fn on_process(words: &Words<'_>) -> String {
         "handled" => signal::counted().to_string(),
         "ready" => "ready".into(),
         "exec" => {
-            let error = std::process::Command::new(words.get(1)).arg(words.get(2)).exec();
+            let error = std::process::Command::new(words.get(1))
+                .arg(words.get(2))
+                .exec();
             format!("not executed: {error}")
         }
         other => panic!("{other} is no command"),
@@ -192,7 +199,10 @@ fn send(things: &Things, words: &Words<'_>) -> String {
     let mut buffers: Vec<Vec<u8>> = rooms
         .map(|len| vec![UNTOUCHED; len.parse().unwrap()])
         .collect();
-    let mut reply: Vec<_> = buffers.iter_mut().map(|part| IoSliceMut::new(part)).collect();
+    let mut reply: Vec<_> = buffers
+        .iter_mut()
+        .map(|part| IoSliceMut::new(part))
+        .collect();
     let token = words.named("cancel");
     let token = token.map(|name| things.tokens.lock().entry(name.into()).or_default().clone());
     let options = SendOptions {
@@ -231,21 +241,28 @@ fn receive(things: &Things, words: &Words<'_>) -> String {
     let channel = things.channels.get(words.get(1));
     let rooms = words.named("room").unwrap_or("64").split('|');
     let mut buffers: Vec<Vec<u8>> = rooms.map(|len| vec![0; len.parse().unwrap()]).collect();
-    let mut parts: Vec<_> = buffers.iter_mut().map(|part| IoSliceMut::new(part)).collect();
+    let mut parts: Vec<_> = buffers
+        .iter_mut()
+        .map(|part| IoSliceMut::new(part))
+        .collect();
     let received = channel.receive_vectored(&mut parts, deadline(words));
     outcome(received.map(|received| match received {
         Received::Pulse(pulse) => told(pulse),
         Received::Message(message) => {
             let mut bytes = buffers.concat();
             bytes.truncate(message.info().len);
-            things.messages.put(words.named("as").unwrap_or("m"), message);
+            things
+                .messages
+                .put(words.named("as").unwrap_or("m"), message);
             format!("message {}", show(&bytes))
         }
     }))
 }
 
 fn told(pulse: Pulse) -> String {
-    let from = pulse.scoid.map_or_else(|| "self".into(), |scoid| scoid.to_string());
+    let from = pulse
+        .scoid
+        .map_or_else(|| "self".into(), |scoid| scoid.to_string());
     format!(
         "pulse {} {} from={from} priority={}",
         pulse.code, pulse.value, pulse.priority

@@ -50,7 +50,9 @@ impl RawClient {
     /// Writes the ring's entry at `position` of its first lap.
     pub fn entry(&self, position: u32, kind: u32, index: u32) {
         let word = 1 << 16 | kind << 14 | index;
-        self.ours.word(position as usize * 4).store(word, Ordering::SeqCst);
+        self.ours
+            .word(position as usize * 4)
+            .store(word, Ordering::SeqCst);
     }
 
     /// Fills a slot as a client does before it announces the call.

@@ -336,11 +336,11 @@ impl Channel {
                 let link = Arc::clone(link);
                 drop(state);
                 link.memory.gate().close();
-                link.dismiss_taken();
-                link.cut();
-                process::current().server_link_gone(&link);
-                // The caller is through with this client: its id is free, and no pulse is needed.
+                // The caller is through with this client: no pulse. It leaves the table before its socket
+                // ends, or the background thread would find it there and send one.
                 self.shared().drop_client(&link, false);
+                link.dismiss_taken();
+                process::current().server_link_gone(&link);
                 process::current().far_end_gone(self.id(), &link);
                 Ok(())
             }

@@ -48,6 +48,8 @@ pub(crate) struct ServerLink {
     head: AtomicU32,
     pulses_seen: AtomicU32,
     pulses_taken: AtomicU32,
+    /// How many unblock requests may still come: a well-behaved client makes at most one for each call.
+    unblocks_due: AtomicU32,
     phases: Phases,
     gone: AtomicBool,
 }
@@ -74,6 +76,7 @@ impl ServerLink {
             head: AtomicU32::new(0),
             pulses_seen: AtomicU32::new(0),
             pulses_taken: AtomicU32::new(0),
+            unblocks_due: AtomicU32::new(0),
             phases: Phases::new(),
             gone: AtomicBool::new(false),
         }
@@ -126,8 +129,7 @@ impl ServerLink {
         match entry.kind {
             EntryKind::Call => self.announced_call(entry.index),
             EntryKind::Pulse => self.announced_pulse(u32::from(entry.index)),
-            EntryKind::Unblock if entry.index < SLOTS => Ok(self.announced_unblock(entry.index)),
-            EntryKind::Unblock => Err(Breach("an unblock request for no slot")),
+            EntryKind::Unblock => self.announced_unblock(entry.index),
         }
         .map(Some)
     }
@@ -156,6 +158,9 @@ impl ServerLink {
             return Err(Breach("a second call in a slot"));
         }
         fields.priority = self.permitted_priority(fields.priority);
+        let due = self.unblocks_due.load(Ordering::Relaxed);
+        self.unblocks_due
+            .store(due.saturating_add(1), Ordering::Relaxed);
         Ok(Arrival::Call {
             slot,
             number,
@@ -181,11 +186,18 @@ impl ServerLink {
         }))
     }
 
-    fn announced_unblock(&self, slot: u16) -> Arrival {
-        match self.phases.request_unblock(slot) {
+    /// Without the count, a client could announce requests without end, each of which costs the server time
+    /// and comes to nothing.
+    fn announced_unblock(&self, slot: u16) -> Result<Arrival, Breach> {
+        let due = self.unblocks_due.load(Ordering::Relaxed).checked_sub(1);
+        let (Some(due), true) = (due, slot < SLOTS) else {
+            return Err(Breach("an unblock request for no call"));
+        };
+        self.unblocks_due.store(due, Ordering::Relaxed);
+        Ok(match self.phases.request_unblock(slot) {
             Some(number) => Arrival::Unblock(self.rcvid(slot, number)),
             None => Arrival::Nothing,
-        }
+        })
     }
 
     /// A claim of priority is capped by what the kernel says of the peer: only root's processes may
