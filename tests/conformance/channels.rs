@@ -34,14 +34,20 @@ fn c2_the_last_receiver_to_wait_is_the_first_to_be_served(place: Place, wait: &'
     let first = pair.server.begin("receive ch as=first").receives();
     let second = pair.server.begin("receive ch as=second").receives();
     let third = pair.server.begin("receive ch as=third").receives();
-    let calls = [pair.blocked_send("1"), pair.blocked_send("2"), pair.blocked_send("3")];
+    let calls = [
+        pair.blocked_send("1"),
+        pair.blocked_send("2"),
+        pair.blocked_send("3"),
+    ];
     assert_eq!(third.end(), "message 1");
     assert_eq!(second.end(), "message 2");
     assert_eq!(first.end(), "message 3");
     for held in ["first", "second", "third"] {
         pair.server.ask(&format!("reply {held} 0 -"));
     }
-    calls.into_iter().for_each(|call| drop(call.end()));
+    for call in calls {
+        call.end();
+    }
 }
 
 fn c3_messages_and_pulses_come_by_priority_and_then_in_turn(place: Place, wait: &'static str) {
@@ -56,12 +62,21 @@ fn c3_messages_and_pulses_come_by_priority_and_then_in_turn(place: Place, wait: 
         .map(|at| pair.server.ask(&format!("receive ch as=m{at}")))
         .map(|said| said.split(" from=").next().unwrap().to_owned())
         .collect();
-    let expected = ["message high", "pulse 2 2", "message low1", "message low2", "pulse 1 1", "message low3"];
+    let expected = [
+        "message high",
+        "pulse 2 2",
+        "message low1",
+        "message low2",
+        "pulse 1 1",
+        "message low3",
+    ];
     assert_eq!(received, expected);
     for held in ["m0", "m2", "m3", "m5"] {
         pair.server.ask(&format!("reply {held} 0 -"));
     }
-    low.into_iter().chain([high, low3]).for_each(|call| drop(call.end()));
+    for call in low.into_iter().chain([high, low3]) {
+        call.end();
+    }
 }
 
 fn c3_clients_take_their_turns(place: Place, wait: &'static str) {
@@ -69,25 +84,50 @@ fn c3_clients_take_their_turns(place: Place, wait: &'static str) {
     let other = pair.world().peer();
     other.ask(&pair.attachment("c"));
     let theirs = |text: &str| other.begin(&format!("send c {text} {BLOCKING}")).sends();
-    let calls = [pair.blocked_send("a1"), theirs("b1"), pair.blocked_send("a2"), theirs("b2")];
+    let calls = [
+        pair.blocked_send("a1"),
+        theirs("b1"),
+        pair.blocked_send("a2"),
+        theirs("b2"),
+    ];
     // Of one client in the order in which it sent; between clients as the server observes them.
     let mut received: Vec<String> = (0..4)
         .map(|at| pair.server.ask(&format!("receive ch as=m{at}")))
         .collect();
-    let place_of = |text: &str| received.iter().position(|said| said.ends_with(text)).unwrap();
+    let place_of = |text: &str| {
+        received
+            .iter()
+            .position(|said| said.ends_with(text))
+            .unwrap()
+    };
     assert!(place_of("a1") < place_of("a2"));
     assert!(place_of("b1") < place_of("b2"));
     received.sort();
-    assert_eq!(received, ["message a1", "message a2", "message b1", "message b2"]);
-    (0..4).for_each(|at| drop(pair.server.ask(&format!("reply m{at} 0 -"))));
-    calls.into_iter().for_each(|call| drop(call.end()));
+    assert_eq!(
+        received,
+        ["message a1", "message a2", "message b1", "message b2"]
+    );
+    for at in 0..4 {
+        pair.server.ask(&format!("reply m{at} 0 -"));
+    }
+    for call in calls {
+        call.end();
+    }
 }
 
 fn c4_answers_may_come_in_any_order(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
-    let calls = [pair.blocked_send("0"), pair.blocked_send("1"), pair.blocked_send("2")];
-    (0..3).for_each(|at| drop(pair.server.ask(&format!("receive ch as=m{at}"))));
-    [1, 2, 0].iter().for_each(|at| drop(pair.server.ask(&format!("reply m{at} {at} -"))));
+    let calls = [
+        pair.blocked_send("0"),
+        pair.blocked_send("1"),
+        pair.blocked_send("2"),
+    ];
+    for at in 0..3 {
+        pair.server.ask(&format!("receive ch as=m{at}"));
+    }
+    for at in [1, 2, 0] {
+        pair.server.ask(&format!("reply m{at} {at} -"));
+    }
     let answers = calls.map(resmgr_tests::Pending::end);
     assert_eq!(answers, ["answer 0 0 -", "answer 1 0 -", "answer 2 0 -"]);
 }
@@ -95,7 +135,10 @@ fn c4_answers_may_come_in_any_order(place: Place, wait: &'static str) {
 fn c5_an_unknown_flag_is_enotsup(place: Place, _wait: &'static str) {
     let pair = Pair::apart(place, "");
     // A bit that no version of the system has.
-    assert_eq!(pair.server.ask(&format!("channel x flags={}", 1 << 30)), "error ENOTSUP");
+    assert_eq!(
+        pair.server.ask(&format!("channel x flags={}", 1 << 30)),
+        "error ENOTSUP"
+    );
 }
 
 #[test]
@@ -104,7 +147,11 @@ fn c6_a_private_channel_lets_nobody_else_in() {
     pair.server.ask("channel public");
     pair.open(PRIVATE);
     assert_eq!(pair.client.ask(&pair.attachment("c")), "error EPERM");
-    assert!(pair.server.ask(&pair.attachment("c")).starts_with("connection "));
+    assert!(
+        pair.server
+            .ask(&pair.attachment("c"))
+            .starts_with("connection ")
+    );
 }
 
 #[test]

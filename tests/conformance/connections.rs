@@ -38,7 +38,10 @@ fn x2_side_channel_ids_lie_above_every_descriptor(place: Place, wait: &'static s
 
 fn x2_in_the_descriptor_space_the_id_is_a_descriptor(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
-    let attach = |name| pair.client.ask(&format!("{} fd={LOWEST}", pair.attachment(name)));
+    let attach = |name| {
+        pair.client
+            .ask(&format!("{} fd={LOWEST}", pair.attachment(name)))
+    };
     assert_eq!(attach("d"), format!("connection {LOWEST}"));
     assert_eq!(attach("e"), format!("connection {}", LOWEST + 1));
     let descriptor = format!("/proc/{}/fd/{LOWEST}", pair.client.peer.pid());
@@ -50,7 +53,8 @@ fn x2_in_the_descriptor_space_the_id_is_a_descriptor(place: Place, wait: &'stati
 
 fn x3_both_kinds_of_ids_are_used_alike(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
-    pair.client.ask(&format!("{} fd={LOWEST}", pair.attachment("d")));
+    pair.client
+        .ask(&format!("{} fd={LOWEST}", pair.attachment("d")));
     for name in ["c", "d"] {
         let call = pair.client.begin(&format!("send {name} x"));
         assert_eq!(pair.server.ask("receive ch"), "message x");
@@ -63,7 +67,8 @@ fn x5_connections_of_one_process_are_one_client(place: Place, wait: &'static str
     let pair = Pair::new(place, wait, NONE);
     let d = pair.attach("d");
     assert_ne!(pair.attach("e"), d);
-    let scoids = ["c", "d", "e"].map(|name| pair.client.field(&format!("server-info {name}"), "scoid"));
+    let scoids =
+        ["c", "d", "e"].map(|name| pair.client.field(&format!("server-info {name}"), "scoid"));
     assert_eq!(scoids[0], scoids[1]);
     assert_eq!(scoids[0], scoids[2]);
     // Observed of QNX 8: the first one has this number.
@@ -73,8 +78,14 @@ fn x5_connections_of_one_process_are_one_client(place: Place, wait: &'static str
 fn x6_what_is_not_there_is_esrch(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
     let server = pair.server.peer.pid();
-    assert_eq!(pair.client.ask(&format!("attach d {server} 99")), "error ESRCH");
-    assert_eq!(pair.client.ask(&format!("attach d {server} 0")), "error ESRCH");
+    assert_eq!(
+        pair.client.ask(&format!("attach d {server} 99")),
+        "error ESRCH"
+    );
+    assert_eq!(
+        pair.client.ask(&format!("attach d {server} 0")),
+        "error ESRCH"
+    );
     // The test itself has no channel, and no process has the second number.
     for pid in [std::process::id(), u32::MAX] {
         assert_eq!(pair.client.ask(&format!("attach d {pid} 1")), "error ESRCH");
@@ -101,8 +112,14 @@ fn x10_the_kernel_says_who_a_client_is(place: Place, wait: &'static str) {
     let scoid = pair.client.field("server-info c", "scoid");
     let info = pair.server.ask(&format!("client-info ch {scoid}"));
     assert_eq!(field(&info, "pid"), pair.client.peer.pid().to_string());
-    assert_eq!(field(&info, "uid"), resmgr_sys::process::effective_uid().to_string());
-    assert_eq!(field(&info, "gid"), resmgr_sys::process::effective_gid().to_string());
+    assert_eq!(
+        field(&info, "uid"),
+        resmgr_sys::process::effective_uid().to_string()
+    );
+    assert_eq!(
+        field(&info, "gid"),
+        resmgr_sys::process::effective_gid().to_string()
+    );
     assert_eq!(pair.server.ask("client-info ch 65999"), "error EINVAL");
 }
 
@@ -110,19 +127,27 @@ fn x10_the_kernel_says_who_a_client_is(place: Place, wait: &'static str) {
 fn x1_process_0_is_the_callers_own() {
     let pair = Pair::new(Place::Same, "", NONE);
     assert!(pair.client.ask("attach d 0 1").starts_with("connection "));
-    assert_eq!(pair.client.field("server-info d", "pid"), pair.server.peer.pid().to_string());
+    assert_eq!(
+        pair.client.field("server-info d", "pid"),
+        pair.server.peer.pid().to_string()
+    );
 }
 
 #[test]
 fn x4_close_on_exec_is_the_descriptors() {
     let pair = Pair::new(Place::Other, "", NONE);
     // 1 is CLOEXEC.
-    pair.client.ask(&format!("{} fd={LOWEST} flags=1", pair.attachment("d")));
-    pair.client.ask(&format!("{} fd={LOWEST}", pair.attachment("e")));
+    pair.client
+        .ask(&format!("{} fd={LOWEST} flags=1", pair.attachment("d")));
+    pair.client
+        .ask(&format!("{} fd={LOWEST}", pair.attachment("e")));
     let flags = [LOWEST, LOWEST + 1].map(|fd| {
         let path = format!("/proc/{}/fdinfo/{fd}", pair.client.peer.pid());
         let text = std::fs::read_to_string(path).unwrap();
-        let flags = text.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+        let flags = text
+            .lines()
+            .find_map(|line| line.strip_prefix("flags:"))
+            .unwrap();
         u32::from_str_radix(flags.trim(), 8).unwrap() & CLOSE_ON_EXEC != 0
     });
     assert_eq!(flags, [true, false]);

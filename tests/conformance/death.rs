@@ -33,7 +33,11 @@ fn d3_a_dead_servers_connections_say_so_until_they_are_detached() {
     let coid = pair.attach("d");
     pair.client.ask("detach c");
     pair.server.peer.kill();
-    assert!(pair.client.ask("receive own").starts_with(&format!("pulse -35 {coid} ")));
+    assert!(
+        pair.client
+            .ask("receive own")
+            .starts_with(&format!("pulse -35 {coid} "))
+    );
     assert_eq!(pair.client.ask("send d x"), "gone ESRCH");
     assert_eq!(pair.client.ask("pulse d 1 1"), "error ESRCH");
     assert_eq!(pair.client.field("server-info d", "flags"), "2");
@@ -47,8 +51,29 @@ fn d5_a_killed_sender_takes_its_message_with_it() {
     pair.blocked_send("never seen");
     pair.client.peer.kill();
     // From the moment on in which the server learns it.
-    assert!(pair.server.ask("receive-pulse ch").starts_with("pulse -33 0 "));
+    assert!(
+        pair.server
+            .ask("receive-pulse ch")
+            .starts_with("pulse -33 0 ")
+    );
     assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
+}
+
+#[test]
+fn d5_pulses_of_a_killed_client_are_received_before_its_end() {
+    let pair = apart(DISCONNECT);
+    for value in 0..20 {
+        pair.client.ask(&format!("pulse c 3 {value}"));
+    }
+    pair.client.peer.kill();
+    for value in 0..20 {
+        let received = pair.server.ask("receive ch");
+        assert!(
+            received.starts_with(&format!("pulse 3 {value} ")),
+            "{received}"
+        );
+    }
+    assert!(pair.server.ask("receive ch").starts_with("pulse -33 0 "));
 }
 
 #[test]

@@ -39,13 +39,22 @@ fn c10_a_scoid_stays_taken_until_it_is_detached(place: Place, wait: &'static str
     pair.client.ask("detach c");
     let scoid = field(&pair.server.ask("receive ch"), "from");
     let pid = pair.client.peer.pid().to_string();
-    assert_eq!(pair.server.field(&format!("client-info ch {scoid}"), "pid"), pid);
+    assert_eq!(
+        pair.server.field(&format!("client-info ch {scoid}"), "pid"),
+        pid
+    );
     pair.attach("d");
     pair.client.ask("pulse d 1 1");
     assert_ne!(field(&pair.server.ask("receive ch"), "from"), scoid);
     assert_eq!(pair.server.ask(&format!("detach-client ch {scoid}")), "ok");
-    assert_eq!(pair.server.ask(&format!("detach-client ch {scoid}")), "error EINVAL");
-    assert_eq!(pair.server.ask(&format!("client-info ch {scoid}")), "error EINVAL");
+    assert_eq!(
+        pair.server.ask(&format!("detach-client ch {scoid}")),
+        "error EINVAL"
+    );
+    assert_eq!(
+        pair.server.ask(&format!("client-info ch {scoid}")),
+        "error EINVAL"
+    );
 }
 
 fn c10_without_the_flag_a_scoid_is_free_at_once(place: Place, wait: &'static str) {
@@ -68,8 +77,11 @@ fn c11_a_channel_that_goes_is_a_pulse_for_each_connection(place: Place, wait: &'
     let mut expected = [pair.attach("d"), pair.attach("e")].map(|coid| format!("pulse -35 {coid}"));
     pair.client.ask("detach c");
     pair.server.ask("destroy ch");
-    let mut received = [pair.client.ask("receive own"), pair.client.ask("receive own")]
-        .map(|said| said.split(" from=").next().unwrap().to_owned());
+    let mut received = [
+        pair.client.ask("receive own"),
+        pair.client.ask("receive own"),
+    ]
+    .map(|said| said.split(" from=").next().unwrap().to_owned());
     expected.sort();
     received.sort();
     assert_eq!(received, expected);
@@ -78,7 +90,8 @@ fn c11_a_channel_that_goes_is_a_pulse_for_each_connection(place: Place, wait: &'
 
 fn c12_a_dead_connection_stays_and_says_so(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
-    pair.client.ask(&format!("channel own flags={}", COID_DISCONNECT | PRIVATE));
+    pair.client
+        .ask(&format!("channel own flags={}", COID_DISCONNECT | PRIVATE));
     assert_eq!(pair.client.field("server-info c", "flags"), "0");
     pair.server.ask("destroy ch");
     pair.client.ask("receive own");
@@ -119,7 +132,7 @@ fn c19_receivers_that_wait_are_all_woken() {
     let pair = Pair::new(Place::Other, "", NONE);
     let receivers = [(); 4].map(|()| pair.server.begin("receive ch").receives());
     pair.server.ask("destroy ch");
-    receivers
-        .into_iter()
-        .for_each(|receiver| assert_eq!(receiver.end(), "error ESRCH"));
+    for receiver in receivers {
+        assert_eq!(receiver.end(), "error ESRCH");
+    }
 }

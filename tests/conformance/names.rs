@@ -17,9 +17,16 @@ fn with_name() -> Pair {
 fn n1_a_name_is_a_path_below_dev_name_local() {
     let pair = with_name();
     pair.server.ask("channel other");
-    assert_eq!(pair.server.ask("name-attach /dev/name/local/x"), "error EINVAL");
+    assert_eq!(
+        pair.server.ask("name-attach /dev/name/local/x"),
+        "error EINVAL"
+    );
     assert_eq!(pair.server.ask("name-attach a/../b"), "error EINVAL");
-    assert_eq!(pair.server.ask(&format!("name-attach {}", "x".repeat(5000))), "error ENAMETOOLONG");
+    assert_eq!(
+        pair.server
+            .ask(&format!("name-attach {}", "x".repeat(5000))),
+        "error ENAMETOOLONG"
+    );
     assert!(pair.world().has_names());
 }
 
@@ -43,7 +50,8 @@ fn n2_the_channel_of_a_name_reports_ends_and_unblocks() {
 #[test]
 fn n3_name_and_channel_go_together() {
     let pair = with_name();
-    pair.client.ask(&format!("attach c {} 1", pair.server.peer.pid()));
+    pair.client
+        .ask(&format!("attach c {} 1", pair.server.peer.pid()));
     let call = pair.client.begin("send c x wait=block").sends();
     assert_eq!(pair.server.ask("name-detach n"), "ok");
     assert_eq!(call.end(), "gone ESRCH");
@@ -56,7 +64,8 @@ fn n3_a_channel_that_was_there_before_stays() {
     let pair = apart();
     pair.server.ask("channel mine");
     assert_eq!(pair.server.ask("name-attach-on printer mine"), "channel 1");
-    pair.client.ask(&format!("attach c {} 1", pair.server.peer.pid()));
+    pair.client
+        .ask(&format!("attach c {} 1", pair.server.peer.pid()));
     pair.server.ask("name-detach n");
     pair.client.ask("pulse c 1 1");
     assert!(pair.server.ask("receive mine").starts_with("pulse 1 1 "));
@@ -68,9 +77,17 @@ fn n4_an_open_is_a_side_channel_and_a_connect_message() {
     let open = pair.client.begin("name-open printer");
     let message = pair.server.ask("receive n");
     // Type _IO_CONNECT (0x100), subtype _IO_CONNECT_OPEN (2).
-    assert!(message.starts_with(r"message \x00\x01\x02\x00"), "{message}");
+    assert!(
+        message.starts_with(r"message \x00\x01\x02\x00"),
+        "{message}"
+    );
     pair.server.ask("reply m 0 -");
-    let coid: i32 = open.end().strip_prefix("connection ").unwrap().parse().unwrap();
+    let coid: i32 = open
+        .end()
+        .strip_prefix("connection ")
+        .unwrap()
+        .parse()
+        .unwrap();
     assert!(coid > 0x4000_0000);
 }
 
@@ -128,7 +145,10 @@ fn n9_a_server_that_never_answers_leaves_the_open_blocked() {
 fn n10_a_taken_name_is_ebusy_for_everybody() {
     let pair = with_name();
     assert_eq!(pair.client.ask("name-attach printer"), "error EBUSY");
-    assert_eq!(pair.server.ask("name-attach printer as=again"), "error EBUSY");
+    assert_eq!(
+        pair.server.ask("name-attach printer as=again"),
+        "error EBUSY"
+    );
     pair.server.ask("name-detach n");
     assert_eq!(pair.client.ask("name-attach printer"), "channel 1");
 }
@@ -137,7 +157,10 @@ fn n10_a_taken_name_is_ebusy_for_everybody() {
 fn n11_a_global_name_is_enotsup() {
     let pair = apart();
     // 2 is NAME_FLAG_ATTACH_GLOBAL.
-    assert_eq!(pair.server.ask("name-attach printer flags=2"), "error ENOTSUP");
+    assert_eq!(
+        pair.server.ask("name-attach printer flags=2"),
+        "error ENOTSUP"
+    );
 }
 
 #[test]

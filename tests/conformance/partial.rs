@@ -58,8 +58,14 @@ fn m20_a_long_message_is_whole_wherever_it_is_read(place: Place, wait: &'static 
     for len in [896, 897, 300_000] {
         let call = pair.send(&format!("fill:{len} room={len}"));
         assert_eq!(pair.server.ask("receive ch room=100"), "message fill:100");
-        assert_eq!(pair.server.ask(&format!("read m 0 {len}")), format!("{len} fill:{len}"));
-        assert_eq!(pair.server.ask(&format!("write m 0 fill:{len}")), len.to_string());
+        assert_eq!(
+            pair.server.ask(&format!("read m 0 {len}")),
+            format!("{len} fill:{len}")
+        );
+        assert_eq!(
+            pair.server.ask(&format!("write m 0 fill:{len}")),
+            len.to_string()
+        );
         pair.server.ask("reply m 0 -");
         assert_eq!(call.end(), format!("answer 0 {len} fill:{len}"));
     }
@@ -82,7 +88,10 @@ fn m22_a_write_ends_where_the_room_ends(place: Place, wait: &'static str) {
     pair.server.ask("receive ch");
     assert_eq!(pair.server.ask("write m 6 abcd"), "2");
     assert_eq!(pair.server.ask("write m 8 abcd"), "0");
-    assert_eq!(pair.server.ask(&format!("write m {} abcd", usize::MAX)), "0");
+    assert_eq!(
+        pair.server.ask(&format!("write m {} abcd", usize::MAX)),
+        "0"
+    );
     pair.server.ask("reply m 0 -");
     assert_eq!(call.end(), "answer 0 8 ......ab");
 }

@@ -21,7 +21,10 @@ fn p1_a_pulse_carries_a_code_and_a_value_and_its_sender_goes_on(place: Place, wa
     for (code, value) in [(0, 0), (127, -1), (1, i64::MAX), (2, i64::MIN)] {
         assert_eq!(pair.client.ask(&format!("pulse c {code} {value}")), "ok");
         let received = pair.server.ask("receive ch");
-        assert!(received.starts_with(&format!("pulse {code} {value} ")), "{received}");
+        assert!(
+            received.starts_with(&format!("pulse {code} {value} ")),
+            "{received}"
+        );
     }
 }
 
@@ -52,9 +55,19 @@ fn p5_a_sender_with_too_many_pulses_gets_eagain(place: Place, wait: &'static str
     assert_eq!(pair.client.ask("pulse c 1 0"), "error EAGAIN");
     assert_eq!(other.ask("pulse c 2 7"), "ok");
     let call = other.begin("send c fine").sends();
-    let received: Vec<String> = (0..MOST + 2).map(|_| pair.server.ask("receive ch")).collect();
-    let told = |start: &str| received.iter().filter(|said| said.starts_with(start)).count();
-    assert_eq!([told("pulse 1 "), told("pulse 2 7 "), told("message fine")], [MOST, 1, 1]);
+    let received: Vec<String> = (0..MOST + 2)
+        .map(|_| pair.server.ask("receive ch"))
+        .collect();
+    let told = |start: &str| {
+        received
+            .iter()
+            .filter(|said| said.starts_with(start))
+            .count()
+    };
+    assert_eq!(
+        [told("pulse 1 "), told("pulse 2 7 "), told("message fine")],
+        [MOST, 1, 1]
+    );
     pair.server.ask("reply m 0 -");
     assert_eq!(call.end(), "answer 0 0 -");
     assert_eq!(pair.client.ask("pulse c 1 0"), "ok");
@@ -69,10 +82,15 @@ fn p6_a_pulse_says_which_client_sent_it(place: Place, wait: &'static str) {
 
 fn p7_pulses_of_one_priority_come_in_turn(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
-    (0..20).for_each(|value| drop(pair.client.ask(&format!("pulse c 3 {value}"))));
+    for value in 0..20 {
+        pair.client.ask(&format!("pulse c 3 {value}"));
+    }
     for value in 0..20 {
         let received = pair.server.ask("receive ch");
-        assert!(received.starts_with(&format!("pulse 3 {value} ")), "{received}");
+        assert!(
+            received.starts_with(&format!("pulse 3 {value} ")),
+            "{received}"
+        );
     }
 }
 
@@ -82,7 +100,10 @@ fn p7_a_process_may_send_a_pulse_to_itself(place: Place, wait: &'static str) {
     pair.server.ask("self-pulse ch 2 5 priority=20");
     let receiver = pair.server.begin("receive ch");
     assert_eq!(receiver.end(), "pulse 2 5 from=self priority=20");
-    assert_eq!(pair.server.ask("receive ch"), "pulse 1 5 from=self priority=10");
+    assert_eq!(
+        pair.server.ask("receive ch"),
+        "pulse 1 5 from=self priority=10"
+    );
     let receiver = pair.server.begin("receive ch").receives();
     pair.server.ask("self-pulse ch 3 5");
     assert_eq!(receiver.end(), "pulse 3 5 from=self priority=10");

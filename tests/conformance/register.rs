@@ -20,7 +20,8 @@ fn sources(directory: &Path, found: &mut String) {
 fn named(register: &str) -> BTreeSet<&str> {
     let quoted = register.split('`').skip(1).step_by(2);
     let is_test = |word: &&str| {
-        let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+        let plain =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
         word.chars().all(plain) && word.matches('_').count() >= 2
     };
     quoted.filter(is_test).collect()
@@ -48,7 +49,10 @@ fn every_rule_that_is_tested_is_in_the_register() {
     sources(&here.join("conformance"), &mut code);
     let register = fs::read_to_string(here.join("conformance/RULES.md")).unwrap();
     let named = named(&register);
-    let is_rule = |name: &&str| name.split_once('_').is_some_and(|(rule, _)| rule.ends_with(char::is_numeric));
+    let is_rule = |name: &&str| {
+        name.split_once('_')
+            .is_some_and(|(rule, _)| rule.ends_with(char::is_numeric))
+    };
     let missing: Vec<_> = code
         .split("fn ")
         .skip(1)

@@ -18,7 +18,10 @@ const SHORT: u32 = 20;
 fn t1_a_deadline_counts_for_one_call(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
     let sender = |command: &str| pair.client.peer.begin_in("sender", command);
-    assert_eq!(sender(&format!("send c x deadline={SHORT}")).end(), "timed out");
+    assert_eq!(
+        sender(&format!("send c x deadline={SHORT}")).end(),
+        "timed out"
+    );
     let call = sender("send c next").sends();
     assert_eq!(pair.server.ask("receive ch"), "message next");
     pair.server.ask("reply m 0 -");
@@ -27,7 +30,10 @@ fn t1_a_deadline_counts_for_one_call(place: Place, wait: &'static str) {
 
 fn t3_a_deadline_that_has_passed_makes_a_poll(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
-    assert_eq!(pair.client.ask("send c x deadline=0 wait=block"), "timed out");
+    assert_eq!(
+        pair.client.ask("send c x deadline=0 wait=block"),
+        "timed out"
+    );
     assert_eq!(pair.client.ask("send c x deadline=0"), "timed out");
     assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
 }
@@ -53,13 +59,20 @@ fn t5_with_the_flag_a_deadline_asks_the_server(place: Place, wait: &'static str)
 fn t6_a_receive_may_poll(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
     assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
-    assert_eq!(pair.server.ask("receive-pulse ch deadline=0"), "error ETIMEDOUT");
+    assert_eq!(
+        pair.server.ask("receive-pulse ch deadline=0"),
+        "error ETIMEDOUT"
+    );
     let call = pair.blocked_send("x");
     assert_eq!(pair.server.ask("receive ch deadline=0"), "message x");
     pair.server.ask("reply m 0 -");
     call.end();
     pair.client.ask("pulse c 4 4");
-    assert!(pair.server.ask("receive-pulse ch deadline=0").starts_with("pulse 4 4 "));
+    assert!(
+        pair.server
+            .ask("receive-pulse ch deadline=0")
+            .starts_with("pulse 4 4 ")
+    );
 }
 
 fn t6_a_receive_waits_until_its_deadline(place: Place, wait: &'static str) {

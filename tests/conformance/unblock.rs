@@ -90,7 +90,9 @@ fn u4_there_is_one_pulse_for_a_call(place: Place, wait: &'static str) {
     assert!(pair.server.ask("receive ch").starts_with("pulse -32 "));
     call.is_sending();
     call.signal();
-    until("the second signal is handled", || pair.client.ask("handled") == "2");
+    until("the second signal is handled", || {
+        pair.client.ask("handled") == "2"
+    });
     call.is_sending();
     assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
     pair.server.ask("reply m 0 -");
@@ -134,4 +136,20 @@ fn m9_a_signal_ends_a_receive(place: Place, wait: &'static str) {
     let pulses = pair.server.begin("receive-pulse ch").receives();
     pulses.signal();
     assert_eq!(pulses.end(), "error EINTR");
+}
+
+/// Where Linux has its own way; see the register.
+#[test]
+fn u1_a_handler_that_restarts_calls_leaves_a_send_alone() {
+    let pair = Pair::new(Place::Other, "", NONE);
+    pair.client.ask("handle restart");
+    let call = pair.blocked_send("x");
+    call.signal();
+    until("the signal is handled", || {
+        pair.client.ask("handled") == "1"
+    });
+    call.is_sending();
+    assert_eq!(pair.server.ask("receive ch"), "message x");
+    pair.server.ask("reply m 0 -");
+    assert_eq!(call.end(), "answer 0 0 -");
 }

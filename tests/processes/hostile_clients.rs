@@ -1,13 +1,14 @@
 //! Clients that break the rules of a link: theirs is closed, and nobody else notices.
 
+use resmgr_sys::memory::{Access, Region, Seals, seal};
+use resmgr_sys::{Errno, socket};
 use resmgr_tests::hostile::layout::{
-    BULK, CALL, IN_SLOT, INLINE, LEN, MAGIC, NONSENSE, PULSE, SLOTS, UNBLOCK, VERSION, packet, request,
+    BULK, CALL, IN_SLOT, INLINE, LEN, MAGIC, NONSENSE, PULSE, SLOTS, UNBLOCK, VERSION, packet,
+    request,
 };
 use resmgr_tests::hostile::{Noise, RawClient, is_closed};
 use resmgr_tests::observe::descriptors;
 use resmgr_tests::{LIMIT, Peer, Pending, World};
-use resmgr_sys::memory::{Access, Region, Seals, seal};
-use resmgr_sys::{Errno, socket};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,9 @@ impl Victim {
     }
 }
 
+/// What a client does that no client may.
+type Breach = fn(&RawClient);
+
 /// A call in slot 0, with this header.
 fn call(client: &RawClient, number: u32, header: &[u8]) {
     client.fill(0, number, header);
@@ -71,24 +75,40 @@ fn a_client_by_hand_is_served_like_any_other() {
 #[test]
 fn every_breach_closes_the_link() {
     let victim = Victim::new();
-    let breaches: [(&str, fn(&RawClient)); 14] = [
+    let breaches: [(&str, Breach); 14] = [
         ("an entry of no kind", |client| client.entry(0, NONSENSE, 0)),
         ("a call in no slot", |client| client.entry(0, CALL, SLOTS)),
-        ("a call in no slot, by far", |client| client.entry(0, CALL, 0x3fff)),
+        ("a call in no slot, by far", |client| {
+            client.entry(0, CALL, 0x3fff);
+        }),
         ("a slot without a call", |client| client.entry(0, CALL, 7)),
-        ("a call without a number", |client| call(client, 0, &request(0, IN_SLOT, 0))),
-        ("more than a slot holds", |client| call(client, 1, &request(INLINE + 1, IN_SLOT, 0))),
-        ("a message behind the link", |client| call(client, 1, &request(1, BULK, 0))),
-        ("a message across its end", |client| call(client, 1, &request(2, BULK - 1, 0))),
-        ("a place that overflows", |client| call(client, 1, &request(8, u64::MAX - 1, 0))),
-        ("a length that overflows", |client| call(client, 1, &request(u64::MAX, 8, 0))),
+        ("a call without a number", |client| {
+            call(client, 0, &request(0, IN_SLOT, 0));
+        }),
+        ("more than a slot holds", |client| {
+            call(client, 1, &request(INLINE + 1, IN_SLOT, 0));
+        }),
+        ("a message behind the link", |client| {
+            call(client, 1, &request(1, BULK, 0));
+        }),
+        ("a message across its end", |client| {
+            call(client, 1, &request(2, BULK - 1, 0));
+        }),
+        ("a place that overflows", |client| {
+            call(client, 1, &request(8, u64::MAX - 1, 0));
+        }),
+        ("a length that overflows", |client| {
+            call(client, 1, &request(u64::MAX, 8, 0));
+        }),
         ("a call announced twice", |client| {
             client.entry(1, CALL, 0);
             call(client, 1, &request(0, IN_SLOT, 0));
         }),
         ("a pulse out of turn", |client| client.entry(0, PULSE, 5)),
         ("a pulse in no cell", |client| client.entry(0, PULSE, 128)),
-        ("an unblock request for no slot", |client| client.entry(0, UNBLOCK, SLOTS)),
+        ("an unblock request for no slot", |client| {
+            client.entry(0, UNBLOCK, SLOTS);
+        }),
     ];
     for (what, breach) in breaches {
         let client = victim.attach(1);
@@ -117,9 +137,15 @@ fn a_call_that_changes_while_it_is_queued_closes_the_link() {
     let client = victim.attach(2);
     call(&client, 1, &request(0, IN_SLOT, 0));
     client.ring();
-    assert_eq!(victim.server.ask("receive-pulse ch deadline=0"), "error ETIMEDOUT");
+    assert_eq!(
+        victim.server.ask("receive-pulse ch deadline=0"),
+        "error ETIMEDOUT"
+    );
     client.fill(0, 9, &request(0, IN_SLOT, 0));
-    assert_eq!(victim.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
+    assert_eq!(
+        victim.server.ask("receive ch deadline=0"),
+        "error ETIMEDOUT"
+    );
     assert!(client.is_closed());
     victim.goes_on();
 }
@@ -152,7 +178,10 @@ fn requests_without_end_hold_up_nobody() {
         while Instant::now() < until {
             (0..4096usize).for_each(|at| {
                 let word = lap << 16 | UNBLOCK << 14;
-                client.ours.word(at * 4).store(word, std::sync::atomic::Ordering::SeqCst);
+                client
+                    .ours
+                    .word(at * 4)
+                    .store(word, std::sync::atomic::Ordering::SeqCst);
             });
             lap = (lap + 1) & 0xffff;
             client.ring();
@@ -200,7 +229,10 @@ fn the_servers_part_cannot_be_written_nor_either_part_cut() {
     let victim = Victim::new();
     let client = victim.attach(1);
     let [ours, theirs, _] = <[_; 3]>::try_from(client.fds).unwrap();
-    assert_eq!(Region::map(theirs.as_fd(), LEN, Access::Write).unwrap_err(), Errno::PERM);
+    assert_eq!(
+        Region::map(theirs.as_fd(), LEN, Access::Write).unwrap_err(),
+        Errno::PERM
+    );
     assert_eq!(seal(ours.as_fd(), Seals::FUTURE_WRITE), Err(Errno::PERM));
     for part in [ours, theirs] {
         let file = std::fs::File::from(part);

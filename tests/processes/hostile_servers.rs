@@ -29,7 +29,8 @@ impl Victim {
 
     /// The client attaches to the liar.
     fn attach(&self) -> Pending {
-        self.client.begin(&format!("attach c {} 1", std::process::id()))
+        self.client
+            .begin(&format!("attach c {} 1", std::process::id()))
     }
 
     fn goes_on(self) {
@@ -58,7 +59,10 @@ fn a_welcome_that_is_none_is_eproto() {
         let attach = victim.attach();
         victim.liar.welcome(&Lie::Bytes(bytes.clone()));
         let said = attach.end();
-        assert!(said == "error EPROTO" || said == "error EBADMSG", "{said} after {bytes:?}");
+        assert!(
+            said == "error EPROTO" || said == "error EBADMSG",
+            "{said} after {bytes:?}"
+        );
     }
     victim.goes_on();
 }
@@ -90,7 +94,10 @@ fn memory_that_is_not_what_it_should_be_is_refused() {
         let attach = victim.attach();
         victim.liar.welcome(&lie);
         let said = attach.end();
-        assert!(said == "error EPROTO" || said == "error EINVAL", "{said} after {lie:?}");
+        assert!(
+            said == "error EPROTO" || said == "error EINVAL",
+            "{said} after {lie:?}"
+        );
     }
     victim.goes_on();
 }
@@ -102,16 +109,40 @@ fn an_answer_that_cannot_be_ends_the_connection() {
     let range = |at: u64, len: u64| [at, len].map(u64::to_ne_bytes).concat();
     let lies = [
         ("longer than the room", answer(0, 0, 2001, 0), vec![]),
-        ("longer than a slot", answer(0, 0, INLINE + 1, IN_SLOT), vec![]),
+        (
+            "longer than a slot",
+            answer(0, 0, INLINE + 1, IN_SLOT),
+            vec![],
+        ),
         ("behind the link", answer(0, 0, 1, BULK), vec![]),
         ("across its end", answer(0, 0, 100, BULK - 50), vec![]),
-        ("a place that overflows", answer(0, 0, 100, u64::MAX - 50), vec![]),
+        (
+            "a place that overflows",
+            answer(0, 0, 100, u64::MAX - 50),
+            vec![],
+        ),
         ("a length that overflows", answer(0, 0, u64::MAX, 8), vec![]),
         ("an error that is none", answer(5000, 0, 0, IN_SLOT), vec![]),
-        ("an error far from any", answer(u32::MAX, 0, 0, IN_SLOT), vec![]),
-        ("more ranges than there may be", answer(0, 57, 100, 0), vec![]),
-        ("a range behind the reply", answer(0, 1, 100, 0), range(90, 20)),
-        ("a range that overflows", answer(0, 1, 100, 0), range(u64::MAX, 2)),
+        (
+            "an error far from any",
+            answer(u32::MAX, 0, 0, IN_SLOT),
+            vec![],
+        ),
+        (
+            "more ranges than there may be",
+            answer(0, 57, 100, 0),
+            vec![],
+        ),
+        (
+            "a range behind the reply",
+            answer(0, 1, 100, 0),
+            range(90, 20),
+        ),
+        (
+            "a range that overflows",
+            answer(0, 1, 100, 0),
+            range(u64::MAX, 2),
+        ),
         ("ranges in a slot", answer(0, 1, 100, IN_SLOT), range(0, 10)),
     ];
     for (what, fields, data) in lies {

@@ -20,7 +20,12 @@ fn an_idle_server_client_and_namespace_use_no_cpu() {
     let _call = blocked.begin(&format!("send c x {BLOCKING}")).sends();
     // Not blocked yet are those who have just answered: they come to rest.
     let count = || {
-        let all = [server.pid(), client.pid(), blocked.pid(), world.namespaced().unwrap()];
+        let all = [
+            server.pid(),
+            client.pid(),
+            blocked.pid(),
+            world.namespaced().unwrap(),
+        ];
         all.map(switches)
     };
     let mut before = count();

@@ -22,7 +22,9 @@ fn a_stopped_client_does_not_stop_its_server() {
     let server = world.peer();
     server.ask("channel ch flags=8");
     let (stopped, other) = (attached(&world, &server), attached(&world, &server));
-    let call = stopped.begin(&format!("send c fill:100000 room=100000 {BLOCKING}")).sends();
+    let call = stopped
+        .begin(&format!("send c fill:100000 room=100000 {BLOCKING}"))
+        .sends();
     stopped.begin("pulse c 1 1").end();
     stopped.signal(signal::STOP);
     assert_eq!(server.ask("receive ch room=100"), "message fill:100");

@@ -32,7 +32,14 @@ pub fn namespaced() -> PathBuf {
 }
 
 fn build(mut cargo: Command) {
-    cargo.args(["build", "--quiet", "-p", "resmgr-namespace", "--bin", "namespaced"]);
+    cargo.args([
+        "build",
+        "--quiet",
+        "-p",
+        "resmgr-namespace",
+        "--bin",
+        "namespaced",
+    ]);
     if programs().ends_with("release") {
         cargo.arg("--release");
     }

@@ -25,6 +25,20 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until no count is above its limit, which no event tells.
+pub fn settles(what: &str, limits: &[usize], counts: impl Fn() -> Vec<usize>) {
+    let deadline = Instant::now() + LIMIT;
+    while counts()
+        .iter()
+        .zip(limits)
+        .any(|(count, limit)| count > limit)
+    {
+        let late = Instant::now() >= deadline;
+        assert!(!late, "{what}: {:?}, and not {limits:?}", counts());
+        std::thread::yield_now();
+    }
+}
+
 /// Whether a thread sleeps on a word that processes share: it waits for an answer. (The locks of this
 /// program use the private form of the call.)
 pub fn waits_for_answer(pid: u32, tid: u32) -> bool {
@@ -71,7 +85,13 @@ pub fn switches(pid: u32) -> u64 {
         .map(|thread| fs::read_to_string(thread.unwrap().path().join("status")).unwrap())
         .flat_map(|status| status.lines().map(String::from).collect::<Vec<_>>())
         .filter(|line| line.contains("ctxt_switches"))
-        .map(|line| line.split_whitespace().last().unwrap().parse::<u64>().unwrap())
+        .map(|line| {
+            line.split_whitespace()
+                .last()
+                .unwrap()
+                .parse::<u64>()
+                .unwrap()
+        })
         .sum()
 }
 

@@ -43,7 +43,8 @@ impl Role {
 pub fn field(said: &str, name: &str) -> String {
     let mut words = said.split(' ').filter_map(|word| word.split_once('='));
     let found = words.find(|(known, _)| *known == name);
-    found.map(|(_, value)| value.to_owned()).unwrap_or_else(|| panic!("no {name} in {said:?}"))
+    let (_, value) = found.unwrap_or_else(|| panic!("no {name} in {said:?}"));
+    value.to_owned()
 }
 
 /// A server with the channel `ch`, and a client with the connection `c` to it.
@@ -90,7 +91,9 @@ impl Pair {
 
     /// The server makes the channel `ch`.
     pub fn open(&mut self, flags: u32) {
-        let said = self.server.ask(&format!("channel ch flags={flags} {}", self.wait));
+        let said = self
+            .server
+            .ask(&format!("channel ch flags={flags} {}", self.wait));
         self.chid = said.strip_prefix("channel ").unwrap().parse().unwrap();
     }
 
@@ -110,7 +113,8 @@ impl Pair {
 
     /// The client sends, in a thread of its own.
     pub fn send(&self, message: &str) -> Pending {
-        self.client.begin(&format!("send c {message} {}", self.wait))
+        self.client
+            .begin(&format!("send c {message} {}", self.wait))
     }
 
     /// The client sends and sleeps.

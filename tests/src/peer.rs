@@ -105,7 +105,10 @@ impl Peer {
     pub fn kill(&self) {
         let _ = self.0.pidfd.signal(signal::KILL);
         let deadline = Some(Instant::now() + LIMIT);
-        assert_eq!(poll_one(self.0.pidfd.as_fd(), Ready::IN, deadline), Ok(true));
+        assert_eq!(
+            poll_one(self.0.pidfd.as_fd(), Ready::IN, deadline),
+            Ok(true)
+        );
         let _ = self.0.child.lock().unwrap().wait();
         // Nobody answers any more, also if a forked child has a copy of the pipe.
         self.0.waiting.lock().unwrap().take();

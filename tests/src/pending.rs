@@ -44,7 +44,8 @@ impl Pending {
     pub fn tid(&self) -> u32 {
         *self.tid.get_or_init(|| {
             let line = self.line();
-            line.strip_prefix("at ").map_or(0, |tid| tid.parse().unwrap())
+            line.strip_prefix("at ")
+                .map_or(0, |tid| tid.parse().unwrap())
         })
     }
 

@@ -50,7 +50,10 @@ impl World {
     /// Kills a process of it, and waits until it is dead.
     pub fn kill(&self, peer: &Peer) {
         peer.kill();
-        self.peers.lock().unwrap().retain(|other| other.pid() != peer.pid());
+        self.peers
+            .lock()
+            .unwrap()
+            .retain(|other| other.pid() != peer.pid());
     }
 
     /// A peer's forked child, which ends with this world.
@@ -82,7 +85,9 @@ impl World {
             Ok(session) => {
                 let root = Pathname::new("/").unwrap();
                 !matches!(session.list(&root, b""), Err(Errno::NOENT))
-                    && session.list(&root, b"").is_ok_and(|page| !page.names.is_empty())
+                    && session
+                        .list(&root, b"")
+                        .is_ok_and(|page| !page.names.is_empty())
             }
         }
     }
@@ -119,7 +124,9 @@ impl Drop for World {
     fn drop(&mut self) {
         self.kill_all();
         if !std::thread::panicking() {
-            until("no socket of a dead process is left", || self.sockets() == 0);
+            until("no socket of a dead process is left", || {
+                self.sockets() == 0
+            });
             until("no name of a dead process is left", || !self.has_names());
         }
         self.end_namespaced();
@@ -128,7 +135,10 @@ impl Drop for World {
             left().into_iter().for_each(end);
         } else {
             until("no process is left", || left().is_empty());
-            assert!(!self.path().join("ns").exists(), "the daemon left its socket");
+            assert!(
+                !self.path().join("ns").exists(),
+                "the daemon left its socket"
+            );
         }
     }
 }

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 /// What a reply buffer holds before anybody writes to it.
 const UNTOUCHED: u8 = b'.';
 /// How long a forked child lives on, if nobody ends it before.
-const ORPHAN: Duration = Duration::from_secs(120);
+const ORPHAN: Duration = Duration::from_mins(2);
 
 /// Runs one command.
 pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
@@ -66,12 +66,21 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         "reply" | "error" | "drop" => answer(things, words),
         "read" | "write" | "info" | "asked" | "waiting" | "rcvid" => look(things, words),
         "cancel" => {
-            things.tokens.lock().entry(name.into()).or_default().cancel();
+            things
+                .tokens
+                .lock()
+                .entry(name.into())
+                .or_default()
+                .cancel();
             "ok".into()
         }
         "echo" => load::echo(&things.channels.get(name)),
         "check" => load::check(&things.connections.get(name), &things.stop),
         "seek" => load::seek(name, &things.stop),
+        "reattach" => {
+            let chid = ChannelId::from_raw(words.number(2));
+            load::reattach(words.number(1), chid, &things.stop)
+        }
         "stop" => {
             things.stop.store(true, Ordering::Relaxed);
             "ok".into()
@@ -97,7 +106,9 @@ fn on_process(words: &Words<'_>) -> String {
         "handled" => signal::counted().to_string(),
         "ready" => "ready".into(),
         "exec" => {
-            let error = std::process::Command::new(words.get(1)).arg(words.get(2)).exec();
+            let error = std::process::Command::new(words.get(1))
+                .arg(words.get(2))
+                .exec();
             format!("not executed: {error}")
         }
         other => panic!("{other} is no command"),
@@ -192,7 +203,10 @@ fn send(things: &Things, words: &Words<'_>) -> String {
     let mut buffers: Vec<Vec<u8>> = rooms
         .map(|len| vec![UNTOUCHED; len.parse().unwrap()])
         .collect();
-    let mut reply: Vec<_> = buffers.iter_mut().map(|part| IoSliceMut::new(part)).collect();
+    let mut reply: Vec<_> = buffers
+        .iter_mut()
+        .map(|part| IoSliceMut::new(part))
+        .collect();
     let token = words.named("cancel");
     let token = token.map(|name| things.tokens.lock().entry(name.into()).or_default().clone());
     let options = SendOptions {
@@ -231,21 +245,28 @@ fn receive(things: &Things, words: &Words<'_>) -> String {
     let channel = things.channels.get(words.get(1));
     let rooms = words.named("room").unwrap_or("64").split('|');
     let mut buffers: Vec<Vec<u8>> = rooms.map(|len| vec![0; len.parse().unwrap()]).collect();
-    let mut parts: Vec<_> = buffers.iter_mut().map(|part| IoSliceMut::new(part)).collect();
+    let mut parts: Vec<_> = buffers
+        .iter_mut()
+        .map(|part| IoSliceMut::new(part))
+        .collect();
     let received = channel.receive_vectored(&mut parts, deadline(words));
     outcome(received.map(|received| match received {
         Received::Pulse(pulse) => told(pulse),
         Received::Message(message) => {
             let mut bytes = buffers.concat();
             bytes.truncate(message.info().len);
-            things.messages.put(words.named("as").unwrap_or("m"), message);
+            things
+                .messages
+                .put(words.named("as").unwrap_or("m"), message);
             format!("message {}", show(&bytes))
         }
     }))
 }
 
 fn told(pulse: Pulse) -> String {
-    let from = pulse.scoid.map_or_else(|| "self".into(), |scoid| scoid.to_string());
+    let from = pulse
+        .scoid
+        .map_or_else(|| "self".into(), |scoid| scoid.to_string());
     format!(
         "pulse {} {} from={from} priority={}",
         pulse.code, pulse.value, pulse.priority

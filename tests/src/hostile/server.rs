@@ -59,19 +59,35 @@ impl RawServer {
 
     /// Takes in the next client, with a lie.
     pub fn welcome(&self, lie: &Lie) -> Option<Taken> {
-        let ready = poll_one(self.listener.as_fd(), Ready::IN, Some(Instant::now() + LIMIT));
+        let ready = poll_one(
+            self.listener.as_fd(),
+            Ready::IN,
+            Some(Instant::now() + LIMIT),
+        );
         assert_eq!(ready, Ok(true), "no client");
         let client = socket::accept(self.listener.as_fd()).unwrap().unwrap();
         let mut hello = [0; 64];
         let deadline = Some(Instant::now() + LIMIT);
         socket::receive_until(client.as_fd(), &mut hello, deadline).unwrap();
-        let len = if let Lie::Length(len) = lie { *len } else { LEN };
+        let len = if let Lie::Length(len) = lie {
+            *len
+        } else {
+            LEN
+        };
         let (part, other) = (part(len, lie), part(len, lie));
         let bell = bell(lie);
         let mut fds = vec![part.as_fd(), other.as_fd(), bell.as_fd(), bell.as_fd()];
-        fds.truncate(if let Lie::Descriptors(count) = lie { *count } else { 3 });
+        fds.truncate(if let Lie::Descriptors(count) = lie {
+            *count
+        } else {
+            3
+        });
         let honest = packet(&[MAGIC, VERSION, 0, 65_537, 0]);
-        let bytes = if let Lie::Bytes(bytes) = lie { bytes } else { &honest };
+        let bytes = if let Lie::Bytes(bytes) = lie {
+            bytes
+        } else {
+            &honest
+        };
         socket::send(client.as_fd(), bytes, &fds).unwrap();
         (*lie == Lie::None).then(|| Taken {
             socket: client,
@@ -82,7 +98,11 @@ impl RawServer {
 
     /// Takes in the next client and closes at once.
     pub fn hang_up(&self) {
-        let ready = poll_one(self.listener.as_fd(), Ready::IN, Some(Instant::now() + LIMIT));
+        let ready = poll_one(
+            self.listener.as_fd(),
+            Ready::IN,
+            Some(Instant::now() + LIMIT),
+        );
         assert_eq!(ready, Ok(true), "no client");
         drop(socket::accept(self.listener.as_fd()).unwrap());
     }
@@ -122,17 +142,15 @@ impl Taken {
     /// Waits for the client's first call and answers it, in slot 0, with these fields and data.
     pub fn answer(&self, fields: &[u8], data: &[u8]) {
         let (request, at) = (self.theirs.word(layout::slot(0)), layout::slot(0));
-        until("the client has called", || self.theirs.word(0).load(Ordering::SeqCst) != 0);
+        until("the client has called", || {
+            self.theirs.word(0).load(Ordering::SeqCst) != 0
+        });
         let number = request.load(Ordering::SeqCst) >> 2;
         self.ours.write(at + layout::FIELDS, fields).unwrap();
         self.ours.write(at + layout::DATA, data).unwrap();
         // 1 is "done".
         self.ours.word(at).store(number << 2 | 1, Ordering::SeqCst);
-        // The client may be about to sleep: it is woken until it has gone on.
+        // Whoever is about to sleep on the word sees that it has changed.
         futex::wake(self.ours.word(at), u32::MAX);
-        until("the client has read it", || {
-            futex::wake(self.ours.word(at), u32::MAX);
-            request.load(Ordering::SeqCst) & 3 == 0
-        });
     }
 }
