@@ -81,6 +81,7 @@ impl Drop for NameAttach {
 pub fn name_attach(name: impl AsRef<Path>, flags: NameFlags) -> Result<NameAttach, StartError> {
     let path = checked(name.as_ref(), flags)?;
     let with = ChannelFlags::DISCONNECT | ChannelFlags::COID_DISCONNECT | ChannelFlags::UNBLOCK;
+    names::reach()?;
     let channel = Channel::create(with)
         .map_err(|errno| StartError::new("create a channel for", errno).name(name.as_ref()))?;
     attach_name(path, channel, true)

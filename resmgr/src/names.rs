@@ -48,6 +48,15 @@ impl Drop for Registration {
     }
 }
 
+/// Sees to it that this process's own namespace can be reached, before something is made in it that can
+/// only say a number: what is wrong with a directory takes a sentence.
+pub(crate) fn reach() -> Result<(), StartError> {
+    let failed = |error: resmgr_namespace::StartError| {
+        StartError::new("reach the namespace", error.errno()).reason(error)
+    };
+    sessions::own().map(drop).map_err(failed)
+}
+
 /// All registrations that a path leads to, those of the process's own namespace first.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use super::handle::{Handle, Running};
 use super::shared::Shared;
 use super::signals::Signals;
 use crate::ipc::{Channel, ChannelFlags, ChannelOptions, ConnectRights};
-use crate::names::{Registration, pathname};
+use crate::names::{self, Registration, pathname};
 use crate::resource::{Device, Node, Plainly};
 use crate::{Errno, StartError};
 use resmgr_namespace::{Attach, AttachFlags, FileType};
@@ -63,6 +63,9 @@ impl Manager {
     #[doc(alias = "dispatch_create_channel")]
     pub fn with_options(mut options: ChannelOptions) -> Result<Self, StartError> {
         options.flags |= ChannelFlags::UNBLOCK | ChannelFlags::DISCONNECT;
+        if !options.flags.contains(ChannelFlags::PRIVATE) {
+            names::reach()?;
+        }
         let channel = Channel::with_options(options)
             .map_err(|errno| StartError::new("create the manager's channel", errno))?;
         let shared = Arc::new(Shared::new(channel));

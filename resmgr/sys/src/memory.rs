@@ -196,6 +196,14 @@ impl Region {
         }
     }
 
+    /// The same for bytes that will be written soon, and that another processor has read.
+    #[inline]
+    pub fn prefetch_for_write(&self, offset: usize) {
+        if let Ok(at) = self.range(offset, 1) {
+            crate::order::prefetch_for_write(at);
+        }
+    }
+
     /// Copies `from` to `offset`.
     ///
     /// # Errors

@@ -132,7 +132,7 @@ impl Link {
     }
 
     /// The ring, seen from either side.
-    pub fn ring(&self) -> Ring<impl Fn(u32) -> &Cell> {
+    pub fn ring<'a>(&'a self) -> Ring<impl Fn(u32) -> &'a Cell> {
         let len = u32::try_from(self.ring.len()).unwrap();
         Ring::new(len, |at| &self.ring[at as usize])
     }

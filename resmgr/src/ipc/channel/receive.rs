@@ -105,8 +105,7 @@ impl Shared {
         if first && !state.watches_all() {
             self.look_at_bells(&mut state);
         }
-        state.drain_watched();
-        let item = state.queue.pop();
+        let item = state.next();
         if item.is_some() {
             self.leave(&mut state);
         }
@@ -166,8 +165,7 @@ impl Shared {
         let mut found = None;
         let stopped = self.spin.follow(plan, || {
             let mut state = self.lock();
-            state.drain_watched();
-            found = state.queue.pop();
+            found = state.next();
             let stop = found.is_some() || state.destroyed;
             if stop {
                 state.spinning = false;

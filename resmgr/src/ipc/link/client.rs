@@ -275,6 +275,13 @@ impl ClientLink {
             self.reclaim();
         }
         let slot = self.slots.claim().ok_or(SendError::Unsent(Errno::AGAIN))?;
+        // The server was the last to read these three lines. Asked for now, they come together.
+        let ring = layout::ring(self.tail.load(Ordering::Relaxed) % layout::RING);
+        self.memory.client.prefetch_for_write(ring);
+        self.memory.client.prefetch_for_write(layout::slot(slot));
+        self.memory
+            .client
+            .prefetch_for_write(layout::slot_data(slot));
         let last = self.memory.caller(slot).request.load(Ordering::Relaxed) >> 2;
         let number = Caller::<AtomicU32>::next(last);
         Ok(Staged {

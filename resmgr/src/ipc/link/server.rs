@@ -97,6 +97,15 @@ impl ServerLink {
         self.socket.as_ref()
     }
 
+    /// Whether the client has announced something more. The caller holds the channel's lock.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        !matches!(
+            self.memory.ring().peek(self.head.load(Ordering::Relaxed)),
+            Ok(None)
+        )
+    }
+
     /// The next announcement of the client. The caller holds the channel's lock.
     #[inline]
     pub(crate) fn next_arrival(&self) -> Result<Option<Arrival>, Breach> {
@@ -203,6 +212,10 @@ impl ServerLink {
     pub(crate) fn take(&self, slot: u16, number: u32) -> Result<bool, Breach> {
         match self.memory.answerer(slot).take(number) {
             Taken::Live => {
+                // The client read it last; it comes back while the message is handled.
+                self.memory
+                    .server
+                    .prefetch_for_write(layout::slot_data(slot));
                 self.phases.take(slot, number);
                 Ok(true)
             }
