@@ -34,14 +34,12 @@ fn c2_the_last_receiver_to_wait_is_the_first_to_be_served(place: Place, wait: &'
     let first = pair.server.begin("receive ch as=first").receives();
     let second = pair.server.begin("receive ch as=second").receives();
     let third = pair.server.begin("receive ch as=third").receives();
-    let calls = [
-        pair.blocked_send("1"),
-        pair.blocked_send("2"),
-        pair.blocked_send("3"),
-    ];
-    assert_eq!(third.end(), "message 1");
-    assert_eq!(second.end(), "message 2");
-    assert_eq!(first.end(), "message 3");
+    let mut calls = Vec::new();
+    // One after the other: two that are awake at the same time take what they come to.
+    for (text, receiver) in [("1", third), ("2", second), ("3", first)] {
+        calls.push(pair.blocked_send(text));
+        assert_eq!(receiver.end(), format!("message {text}"));
+    }
     for held in ["first", "second", "third"] {
         pair.server.ask(&format!("reply {held} 0 -"));
     }

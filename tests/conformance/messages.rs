@@ -25,6 +25,17 @@ rules! {
     m23_nobody_keeps_a_descriptor_of_link_memory,
 }
 
+spinning! {
+    m1_a_sender_is_blocked_until_the_reply,
+    m2_the_shorter_side_decides_how_much_is_copied,
+    m3_the_parts_of_both_sides_are_one_buffer,
+    m5_the_status_comes_back_as_it_was_given,
+    m7_a_receive_tells_messages_from_pulses,
+    m11_info_says_who_sent_how_much,
+    m14_any_thread_of_the_server_may_answer,
+    m18_an_error_is_no_reply,
+}
+
 fn m1_a_sender_is_blocked_until_the_reply(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
     let call = pair.blocked_send("hello room=5");

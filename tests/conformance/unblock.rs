@@ -16,6 +16,12 @@ rules! {
     m9_a_signal_ends_a_receive,
 }
 
+spinning! {
+    u1_a_cancellation_takes_back_a_message_that_nobody_has,
+    u3_a_cancellation_is_asked_for_like_a_signal,
+    u4_the_name_of_a_finished_call_is_not_used_again_at_once,
+}
+
 /// A send in a thread that sleeps, and whose signals are counted.
 fn interruptible(pair: &Pair, message: &str) -> Pending {
     assert_eq!(pair.client.ask("handle"), "ok");

@@ -137,7 +137,16 @@ pub fn fork_for_test() -> Result<Option<u32>> {
 pub fn clone_for_test() -> Result<Option<u32>> {
     // SAFETY: no new stack and no shared memory: the child is a copy of this process with this thread only.
     // The caller's promise is that of `fork_for_test`.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0usize, 0usize, 0usize, 0usize) };
+    let pid = unsafe {
+        libc::syscall(
+            libc::SYS_clone,
+            libc::SIGCHLD,
+            0usize,
+            0usize,
+            0usize,
+            0usize,
+        )
+    };
     match check_long(pid)? {
         0 => Ok(None),
         pid => u32::try_from(pid).map(Some).map_err(|_| Errno::CHILD),
