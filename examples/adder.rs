@@ -32,12 +32,15 @@ fn serve() -> Result<(), Box<dyn Error>> {
     };
     let mut buffer = [0; 16];
     loop {
-        match channel.receive(&mut buffer)? {
-            Received::Pulse(pulse) => adder.pulse(pulse),
-            Received::Message(message) => {
+        match channel.receive(&mut buffer) {
+            Ok(Received::Pulse(pulse)) => adder.pulse(pulse),
+            Ok(Received::Message(message)) => {
                 let len = message.info().len;
                 adder.message(message, &buffer[..len]);
             }
+            // Ctrl-Z, and on again.
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
     }
 }

@@ -13,13 +13,16 @@ fn serve() -> Result<(), Box<dyn Error>> {
     let name = name_attach(NAME, NameFlags::empty())?;
     let mut buffer = [0; 64];
     loop {
-        match name.channel().receive(&mut buffer)? {
-            Received::Message(message) => {
+        match name.channel().receive(&mut buffer) {
+            Ok(Received::Message(message)) => {
                 let len = message.info().len;
                 // A client that went away while it waited is no reason to stop.
                 let _ = answer(message, &buffer[..len]);
             }
-            Received::Pulse(pulse) => heed(&name, pulse),
+            Ok(Received::Pulse(pulse)) => heed(&name, pulse),
+            // Ctrl-Z, and on again.
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
     }
 }

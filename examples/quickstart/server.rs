@@ -86,9 +86,9 @@ pub(super) fn serve() -> Result<()> {
 /// Adds each message to the note as a line, and answers with the whole note.
 fn answer(name: &NameAttach, note: &Note) {
     let mut buffer = [0; 256];
-    while let Ok(received) = name.channel().receive(&mut buffer) {
-        match received {
-            Received::Message(message) => {
+    loop {
+        match name.channel().receive(&mut buffer) {
+            Ok(Received::Message(message)) => {
                 let line = &buffer[..message.info().len];
                 // The first two bytes of a message are its type; letters lie above the system's types.
                 let kind = line
@@ -107,7 +107,10 @@ fn answer(name: &NameAttach, note: &Note) {
                 // A client that went meanwhile needs no answer.
                 let _ = answered;
             }
-            Received::Pulse(pulse) => {
+            // Ctrl-Z, and on again.
+            Err(Errno::INTR) => {}
+            Err(_) => return,
+            Ok(Received::Pulse(pulse)) => {
                 if let (PulseCode::DISCONNECT, Some(client)) = (pulse.code, pulse.scoid) {
                     let _ = name.channel().detach_client(client);
                 }

@@ -61,6 +61,9 @@ fn greeter_answers_what_it_knows_and_refuses_the_rest() {
     assert_eq!(house.run(GREETER, &["Ni Hao"]), Ran::said("Zhong Guo"));
     let refused = Ran::failed("greeter: the server refused: invalid argument");
     assert_eq!(house.run(GREETER, &["Good day"]), refused);
+    // What Ctrl-Z and `fg` do.
+    house.server().signal(signal::STOP);
+    house.server().signal(signal::CONT);
     // Clients have come and gone; their numbers were given back, and the next one is served.
     assert_eq!(house.run(GREETER, &["Hello"]), Ran::said("World"));
 }
