@@ -78,6 +78,14 @@ pub fn link_mappings(pid: u32) -> usize {
     maps.matches("memfd:resmgr").count()
 }
 
+/// Whether every thread of a process is stopped.
+pub fn all_stopped(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let mut states = threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")));
+    // The state comes behind the name's bracket.
+    states.all(|stat| stat.is_ok_and(|stat| stat.contains(") T ")))
+}
+
 /// Context switches of all threads of a process, of either kind.
 pub fn switches(pid: u32) -> u64 {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
