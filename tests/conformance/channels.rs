@@ -34,18 +34,18 @@ fn c2_the_last_receiver_to_wait_is_the_first_to_be_served(place: Place, wait: &'
     let first = pair.server.begin("receive ch as=first").receives();
     let second = pair.server.begin("receive ch as=second").receives();
     let third = pair.server.begin("receive ch as=third").receives();
-    let calls = [
-        pair.blocked_send("1"),
-        pair.blocked_send("2"),
-        pair.blocked_send("3"),
-    ];
-    assert_eq!(third.end(), "message 1");
-    assert_eq!(second.end(), "message 2");
-    assert_eq!(first.end(), "message 3");
+    let mut calls = Vec::new();
+    // One after the other: two that are awake at the same time take what they come to.
+    for (text, receiver) in [("1", third), ("2", second), ("3", first)] {
+        calls.push(pair.blocked_send(text));
+        assert_eq!(receiver.end(), format!("message {text}"));
+    }
     for held in ["first", "second", "third"] {
         pair.server.ask(&format!("reply {held} 0 -"));
     }
-    calls.into_iter().for_each(|call| drop(call.end()));
+    for call in calls {
+        call.end();
+    }
 }
 
 fn c3_messages_and_pulses_come_by_priority_and_then_in_turn(place: Place, wait: &'static str) {
@@ -72,9 +72,9 @@ fn c3_messages_and_pulses_come_by_priority_and_then_in_turn(place: Place, wait: 
     for held in ["m0", "m2", "m3", "m5"] {
         pair.server.ask(&format!("reply {held} 0 -"));
     }
-    low.into_iter()
-        .chain([high, low3])
-        .for_each(|call| drop(call.end()));
+    for call in low.into_iter().chain([high, low3]) {
+        call.end();
+    }
 }
 
 fn c3_clients_take_their_turns(place: Place, wait: &'static str) {
@@ -105,8 +105,12 @@ fn c3_clients_take_their_turns(place: Place, wait: &'static str) {
         received,
         ["message a1", "message a2", "message b1", "message b2"]
     );
-    (0..4).for_each(|at| drop(pair.server.ask(&format!("reply m{at} 0 -"))));
-    calls.into_iter().for_each(|call| drop(call.end()));
+    for at in 0..4 {
+        pair.server.ask(&format!("reply m{at} 0 -"));
+    }
+    for call in calls {
+        call.end();
+    }
 }
 
 fn c4_answers_may_come_in_any_order(place: Place, wait: &'static str) {
@@ -116,10 +120,12 @@ fn c4_answers_may_come_in_any_order(place: Place, wait: &'static str) {
         pair.blocked_send("1"),
         pair.blocked_send("2"),
     ];
-    (0..3).for_each(|at| drop(pair.server.ask(&format!("receive ch as=m{at}"))));
-    [1, 2, 0]
-        .iter()
-        .for_each(|at| drop(pair.server.ask(&format!("reply m{at} {at} -"))));
+    for at in 0..3 {
+        pair.server.ask(&format!("receive ch as=m{at}"));
+    }
+    for at in [1, 2, 0] {
+        pair.server.ask(&format!("reply m{at} {at} -"));
+    }
     let answers = calls.map(resmgr_tests::Pending::end);
     assert_eq!(answers, ["answer 0 0 -", "answer 1 0 -", "answer 2 0 -"]);
 }

@@ -60,6 +60,23 @@ fn d5_a_killed_sender_takes_its_message_with_it() {
 }
 
 #[test]
+fn d5_pulses_of_a_killed_client_are_received_before_its_end() {
+    let pair = apart(DISCONNECT);
+    for value in 0..20 {
+        pair.client.ask(&format!("pulse c 3 {value}"));
+    }
+    pair.client.peer.kill();
+    for value in 0..20 {
+        let received = pair.server.ask("receive ch");
+        assert!(
+            received.starts_with(&format!("pulse 3 {value} ")),
+            "{received}"
+        );
+    }
+    assert!(pair.server.ask("receive ch").starts_with("pulse -33 0 "));
+}
+
+#[test]
 fn d6_a_killed_client_can_be_answered_no_more() {
     let pair = apart(DISCONNECT);
     pair.blocked_send("x room=10");

@@ -22,6 +22,21 @@ macro_rules! rules {
     };
 }
 
+/// Runs rules once more for threads that never sleep.
+macro_rules! spinning {
+    ($($rule:ident),* $(,)?) => {
+        mod other_process_spinning {
+            $(
+                #[test]
+                #[ignore = "a receiver that never sleeps sees neither new clients nor its deadline"]
+                fn $rule() {
+                    super::$rule(resmgr_tests::Place::Other, "wait=spin");
+                }
+            )*
+        }
+    };
+}
+
 mod channels;
 mod connections;
 mod death;

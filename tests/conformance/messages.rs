@@ -1,8 +1,11 @@
 //! Sending, receiving, answering (M-*).
 
-use crate::flags::NONE;
-use resmgr_tests::observe::link_descriptors;
+use crate::flags::{NONE, UNBLOCK};
+use resmgr_tests::observe::{link_descriptors, settles};
 use resmgr_tests::{Pair, Place, field};
+
+/// Calls of one client process that may be under way on a channel.
+const MOST: usize = 1024;
 
 rules! {
     m1_a_sender_is_blocked_until_the_reply,
@@ -10,6 +13,8 @@ rules! {
     m2_the_shorter_side_decides_how_much_is_copied,
     m3_the_parts_of_both_sides_are_one_buffer,
     m5_the_status_comes_back_as_it_was_given,
+    m6_a_message_that_is_too_long_is_not_sent,
+    m6_too_many_calls_under_way_are_eagain,
     m7_a_receive_tells_messages_from_pulses,
     m10_a_pulse_receiver_leaves_messages_in_the_queue,
     m11_info_says_who_sent_how_much,
@@ -18,6 +23,17 @@ rules! {
     m18_an_error_is_no_reply,
     m19_an_error_number_as_status_is_a_status,
     m23_nobody_keeps_a_descriptor_of_link_memory,
+}
+
+spinning! {
+    m1_a_sender_is_blocked_until_the_reply,
+    m2_the_shorter_side_decides_how_much_is_copied,
+    m3_the_parts_of_both_sides_are_one_buffer,
+    m5_the_status_comes_back_as_it_was_given,
+    m7_a_receive_tells_messages_from_pulses,
+    m11_info_says_who_sent_how_much,
+    m14_any_thread_of_the_server_may_answer,
+    m18_an_error_is_no_reply,
 }
 
 fn m1_a_sender_is_blocked_until_the_reply(place: Place, wait: &'static str) {
@@ -71,6 +87,40 @@ fn m5_the_status_comes_back_as_it_was_given(place: Place, wait: &'static str) {
         pair.server.ask(&format!("reply m {status} -"));
         assert_eq!(call.end(), format!("answer {status} 0 -"));
     }
+}
+
+fn m6_a_message_that_is_too_long_is_not_sent(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    // A byte more than a link's memory.
+    let len = (64 << 20) + 1;
+    assert_eq!(
+        pair.client.ask(&format!("send c fill:{len}")),
+        "unsent EMSGSIZE"
+    );
+    let call = pair.send("short");
+    assert_eq!(pair.server.ask("receive ch"), "message short");
+    pair.server.ask("reply m 0 -");
+    assert_eq!(call.end(), "answer 0 0 -");
+}
+
+/// Who gives up calls that nobody takes uses up places, until the server has seen that they are over.
+fn m6_too_many_calls_under_way_are_eagain(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, UNBLOCK);
+    let other = pair.world().peer();
+    other.ask(&pair.attachment("c"));
+    for _ in 0..MOST {
+        assert_eq!(pair.client.ask("send c x deadline=0"), "timed out");
+    }
+    assert_eq!(pair.client.ask("send c x deadline=0"), "unsent EAGAIN");
+    let theirs = other.begin("send c theirs");
+    assert_eq!(pair.server.ask("receive ch"), "message theirs");
+    pair.server.ask("reply m 0 -");
+    assert_eq!(theirs.end(), "answer 0 0 -");
+    assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
+    let call = pair.send("again");
+    assert_eq!(pair.server.ask("receive ch"), "message again");
+    pair.server.ask("reply m 0 -");
+    assert_eq!(call.end(), "answer 0 0 -");
 }
 
 fn m7_a_receive_tells_messages_from_pulses(place: Place, wait: &'static str) {
@@ -154,8 +204,9 @@ fn m19_an_error_number_as_status_is_a_status(place: Place, wait: &'static str) {
 
 fn m23_nobody_keeps_a_descriptor_of_link_memory(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
-    assert_eq!(link_descriptors(pair.server.peer.pid()), 0);
-    assert_eq!(link_descriptors(pair.client.peer.pid()), 0);
+    // The server lets go of them just after the client has them.
+    let held = || [&pair.server, &pair.client].map(|role| link_descriptors(role.peer.pid()));
+    settles("descriptors of link memory", &[0, 0], || held().to_vec());
 }
 
 /// What is dropped is answered: promise 1 of the crate.

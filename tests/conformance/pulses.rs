@@ -13,6 +13,12 @@ rules! {
     p7_a_process_may_send_a_pulse_to_itself,
 }
 
+spinning! {
+    p1_a_pulse_carries_a_code_and_a_value_and_its_sender_goes_on,
+    p5_a_sender_with_too_many_pulses_gets_eagain,
+    p6_a_pulse_says_which_client_sent_it,
+}
+
 /// Pulses of one client that may wait on a channel.
 const MOST: usize = 128;
 
@@ -82,7 +88,9 @@ fn p6_a_pulse_says_which_client_sent_it(place: Place, wait: &'static str) {
 
 fn p7_pulses_of_one_priority_come_in_turn(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
-    (0..20).for_each(|value| drop(pair.client.ask(&format!("pulse c 3 {value}"))));
+    for value in 0..20 {
+        pair.client.ask(&format!("pulse c 3 {value}"));
+    }
     for value in 0..20 {
         let received = pair.server.ask("receive ch");
         assert!(

@@ -12,6 +12,13 @@ rules! {
     t6_a_receive_waits_until_its_deadline,
 }
 
+spinning! {
+    t3_a_deadline_that_has_passed_makes_a_poll,
+    t5_a_deadline_covers_both_phases_of_a_send,
+    t5_with_the_flag_a_deadline_asks_the_server,
+    t6_a_receive_waits_until_its_deadline,
+}
+
 /// Milliseconds: short for the test, long for the machine.
 const SHORT: u32 = 20;
 

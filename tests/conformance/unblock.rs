@@ -16,6 +16,12 @@ rules! {
     m9_a_signal_ends_a_receive,
 }
 
+spinning! {
+    u1_a_cancellation_takes_back_a_message_that_nobody_has,
+    u3_a_cancellation_is_asked_for_like_a_signal,
+    u4_the_name_of_a_finished_call_is_not_used_again_at_once,
+}
+
 /// A send in a thread that sleeps, and whose signals are counted.
 fn interruptible(pair: &Pair, message: &str) -> Pending {
     assert_eq!(pair.client.ask("handle"), "ok");
@@ -136,4 +142,20 @@ fn m9_a_signal_ends_a_receive(place: Place, wait: &'static str) {
     let pulses = pair.server.begin("receive-pulse ch").receives();
     pulses.signal();
     assert_eq!(pulses.end(), "error EINTR");
+}
+
+/// Where Linux has its own way; see the register.
+#[test]
+fn u1_a_handler_that_restarts_calls_leaves_a_send_alone() {
+    let pair = Pair::new(Place::Other, "", NONE);
+    pair.client.ask("handle restart");
+    let call = pair.blocked_send("x");
+    call.signal();
+    until("the signal is handled", || {
+        pair.client.ask("handled") == "1"
+    });
+    call.is_sending();
+    assert_eq!(pair.server.ask("receive ch"), "message x");
+    pair.server.ask("reply m 0 -");
+    assert_eq!(call.end(), "answer 0 0 -");
 }

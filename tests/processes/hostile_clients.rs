@@ -52,6 +52,9 @@ impl Victim {
     }
 }
 
+/// What a client does that no client may.
+type Breach = fn(&RawClient);
+
 /// A call in slot 0, with this header.
 fn call(client: &RawClient, number: u32, header: &[u8]) {
     client.fill(0, number, header);
@@ -72,30 +75,30 @@ fn a_client_by_hand_is_served_like_any_other() {
 #[test]
 fn every_breach_closes_the_link() {
     let victim = Victim::new();
-    let breaches: [(&str, fn(&RawClient)); 14] = [
+    let breaches: [(&str, Breach); 14] = [
         ("an entry of no kind", |client| client.entry(0, NONSENSE, 0)),
         ("a call in no slot", |client| client.entry(0, CALL, SLOTS)),
         ("a call in no slot, by far", |client| {
-            client.entry(0, CALL, 0x3fff)
+            client.entry(0, CALL, 0x3fff);
         }),
         ("a slot without a call", |client| client.entry(0, CALL, 7)),
         ("a call without a number", |client| {
-            call(client, 0, &request(0, IN_SLOT, 0))
+            call(client, 0, &request(0, IN_SLOT, 0));
         }),
         ("more than a slot holds", |client| {
-            call(client, 1, &request(INLINE + 1, IN_SLOT, 0))
+            call(client, 1, &request(INLINE + 1, IN_SLOT, 0));
         }),
         ("a message behind the link", |client| {
-            call(client, 1, &request(1, BULK, 0))
+            call(client, 1, &request(1, BULK, 0));
         }),
         ("a message across its end", |client| {
-            call(client, 1, &request(2, BULK - 1, 0))
+            call(client, 1, &request(2, BULK - 1, 0));
         }),
         ("a place that overflows", |client| {
-            call(client, 1, &request(8, u64::MAX - 1, 0))
+            call(client, 1, &request(8, u64::MAX - 1, 0));
         }),
         ("a length that overflows", |client| {
-            call(client, 1, &request(u64::MAX, 8, 0))
+            call(client, 1, &request(u64::MAX, 8, 0));
         }),
         ("a call announced twice", |client| {
             client.entry(1, CALL, 0);
@@ -104,7 +107,7 @@ fn every_breach_closes_the_link() {
         ("a pulse out of turn", |client| client.entry(0, PULSE, 5)),
         ("a pulse in no cell", |client| client.entry(0, PULSE, 128)),
         ("an unblock request for no slot", |client| {
-            client.entry(0, UNBLOCK, SLOTS)
+            client.entry(0, UNBLOCK, SLOTS);
         }),
     ];
     for (what, breach) in breaches {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 /// How long nobody may move.
 const STILL: Duration = Duration::from_secs(10);
+/// How long the last looks before a sleep may take, many times over.
+const REST: Duration = Duration::from_millis(200);
 
 #[test]
 fn an_idle_server_client_and_namespace_use_no_cpu() {
@@ -18,7 +20,6 @@ fn an_idle_server_client_and_namespace_use_no_cpu() {
     server.ask("channel silent");
     blocked.ask(&format!("attach c {} 2", server.pid()));
     let _call = blocked.begin(&format!("send c x {BLOCKING}")).sends();
-    // Not blocked yet are those who have just answered: they come to rest.
     let count = || {
         let all = [
             server.pid(),
@@ -28,10 +29,9 @@ fn an_idle_server_client_and_namespace_use_no_cpu() {
         ];
         all.map(switches)
     };
-    let mut before = count();
-    let settle = Duration::from_millis(200);
-    std::thread::sleep(settle);
-    before.clone_from(&count());
+    // Those who have just answered come to rest.
+    std::thread::sleep(REST);
+    let before = count();
     std::thread::sleep(STILL);
     assert_eq!(count(), before);
 }

@@ -2,7 +2,7 @@
 //! forked child of the dead still alive, and every third time with a child that even has all of its
 //! descriptors. Somebody else works all the time and checks what it gets.
 
-use resmgr_tests::observe::{descriptors, link_mappings, until};
+use resmgr_tests::observe::{descriptors, link_mappings, settles, until};
 use resmgr_tests::{BLOCKING, Peer, Pending, World, field};
 use std::time::Instant;
 
@@ -35,32 +35,28 @@ pub(crate) fn repeat(what: &str, mut die: impl FnMut(u32)) {
     println!("{what}: {} kills in {:.1?}", kills(), begun.elapsed());
 }
 
-/// What a process has of links.
-fn possessions(peer: &Peer) -> (usize, usize) {
-    (descriptors(peer.pid()), link_mappings(peer.pid()))
+/// What processes have of links: descriptors and mappings of each.
+fn possessions(peers: &[&Peer]) -> Vec<usize> {
+    let of = |peer: &&Peer| [descriptors(peer.pid()), link_mappings(peer.pid())];
+    peers.iter().flat_map(of).collect()
 }
 
-/// Waits until it has as much as before, and nothing of the dead.
-fn nothing_left(world: &World, survivors: &[&Peer], before: &[(usize, usize)]) {
-    until("descriptors and mappings of the dead are gone", || {
-        survivors
-            .iter()
-            .map(|peer| possessions(peer))
-            .eq(before.iter().copied())
-    });
-    until("their sockets are gone", || world.sockets() == 1);
+/// Waits until the living have no more than before, and nothing of the dead is there.
+fn nothing_left(world: &World, living: &[&Peer], before: &[usize], sockets: usize) {
+    settles("descriptors and mappings", before, || possessions(living));
+    settles("sockets", &[sockets], || vec![world.sockets()]);
     assert!(!world.has_names());
 }
 
 /// A server that outlives its clients, and a client that works. Channel `ch` is for the victims.
-struct Server {
+struct Lasting {
     server: Peer,
     worker: Peer,
     load: Pending,
     world: World,
 }
 
-impl Server {
+impl Lasting {
     fn new(flags: u32) -> Self {
         let world = World::new();
         let (server, worker) = (world.peer(), world.peer());
@@ -89,12 +85,12 @@ impl Server {
         // Once before counting: what is made at the first need is there then.
         die(&self, 2);
         self.world.end_orphans();
-        let before = possessions(&self.server);
+        let before = possessions(&[&self.server]);
         repeat(what, |turn| {
             die(&self, turn);
             self.world.end_orphans();
         });
-        nothing_left(&self.world, &[&self.server], &[before]);
+        nothing_left(&self.world, &[&self.server], &before, 1);
         self.worker.ask("stop");
         let said = self.load.end();
         assert!(said.starts_with("did "), "{said}");
@@ -111,7 +107,7 @@ impl Server {
 
 #[test]
 fn clients_killed_while_send_blocked() {
-    Server::new(DISCONNECT).outlives("client, SEND-blocked", |alive, turn| {
+    Lasting::new(DISCONNECT).outlives("client, SEND-blocked", |alive, turn| {
         let victim = alive.victim(1);
         victim
             .begin(&format!("send c fill:2000 room=2000 {BLOCKING}"))
@@ -122,7 +118,7 @@ fn clients_killed_while_send_blocked() {
     });
 }
 
-fn reply_blocked(alive: &Server, turn: u32) {
+fn reply_blocked(alive: &Lasting, turn: u32) {
     let victim = alive.victim(1);
     let call = victim.begin(&format!("send c fill:2000 room=2000 {BLOCKING}"));
     assert_eq!(alive.server.ask("receive ch room=100"), "message fill:100");
@@ -136,17 +132,17 @@ fn reply_blocked(alive: &Server, turn: u32) {
 
 #[test]
 fn clients_killed_while_reply_blocked() {
-    Server::new(DISCONNECT).outlives("client, REPLY-blocked", reply_blocked);
+    Lasting::new(DISCONNECT).outlives("client, REPLY-blocked", reply_blocked);
 }
 
 #[test]
 fn clients_killed_while_reply_blocked_on_an_unblock_channel() {
-    Server::new(WITH_UNBLOCK).outlives("client, REPLY-blocked, UNBLOCK", reply_blocked);
+    Lasting::new(WITH_UNBLOCK).outlives("client, REPLY-blocked, UNBLOCK", reply_blocked);
 }
 
 #[test]
 fn clients_killed_while_their_server_is_receive_blocked() {
-    Server::new(DISCONNECT).outlives("client, server RECEIVE-blocked", |alive, turn| {
+    Lasting::new(DISCONNECT).outlives("client, server RECEIVE-blocked", |alive, turn| {
         let victim = alive.victim(1);
         let receiver = alive.server.begin("receive ch").receives();
         kill(&alive.world, &victim, turn);
@@ -156,7 +152,7 @@ fn clients_killed_while_their_server_is_receive_blocked() {
 
 #[test]
 fn clients_killed_at_work() {
-    Server::new(DISCONNECT).outlives("client, at work", |alive, turn| {
+    Lasting::new(DISCONNECT).outlives("client, at work", |alive, turn| {
         // The channel of the load: its server echoes, and detaches the dead.
         let victim = alive.victim(2);
         let _load = victim.begin("check c").tid();
@@ -165,6 +161,17 @@ fn clients_killed_at_work() {
         until("the server has noticed", || {
             alive.server.ask(&format!("client-info work {scoid}")) == "error EINVAL"
         });
+    });
+}
+
+#[test]
+fn clients_killed_while_attaching() {
+    Lasting::new(DISCONNECT).outlives("client, attaching", |alive, turn| {
+        let victim = alive.world.peer();
+        let _attaching = victim
+            .begin(&format!("reattach {} 2", alive.server.pid()))
+            .tid();
+        kill(&alive.world, &victim, turn);
     });
 }
 
@@ -213,15 +220,12 @@ impl Clients {
         die(self, 2);
         self.world.end_orphans();
         let survivors = [&self.client, &self.worker];
-        let before = survivors.map(possessions);
+        let before = possessions(&survivors);
         repeat(what, |turn| {
             die(self, turn);
             self.world.end_orphans();
         });
-        let world = &self.world;
-        until("nothing of the dead is left", || {
-            survivors.map(possessions) == before && world.sockets() == 0 && !world.has_names()
-        });
+        nothing_left(&self.world, &survivors, &before, 0);
     }
 }
 

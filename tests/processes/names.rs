@@ -1,7 +1,7 @@
 //! `kill -9` of whoever serves the names: nothing is lost, and nobody notices but by the time it takes.
 
 use crate::kills::repeat;
-use resmgr_tests::observe::{descriptors, until};
+use resmgr_tests::observe::{descriptors, settles, until};
 use resmgr_tests::{Peer, World};
 
 /// Descriptors that come and go with a conversation.
@@ -59,11 +59,8 @@ fn namespaced_killed_while_idle() {
         server.ask("name-detach t");
     });
     // Counted while some may just be made anew: a leak would be one for each death, or more.
-    until("descriptors are as before", || {
-        count()
-            .iter()
-            .zip(before)
-            .all(|(now, before)| *now <= before + SLACK)
+    settles("descriptors", &before.map(|count| count + SLACK), || {
+        count().to_vec()
     });
 }
 

@@ -26,7 +26,7 @@ fn a_stopped_client_does_not_stop_its_server() {
         .begin(&format!("send c fill:100000 room=100000 {BLOCKING}"))
         .sends();
     stopped.begin("pulse c 1 1").end();
-    stopped.signal(signal::STOP);
+    stopped.stop();
     assert_eq!(server.ask("receive ch room=100"), "message fill:100");
     assert_eq!(server.ask("read m 0 100000"), "100000 fill:100000");
     assert_eq!(server.ask("reply m 0 fill:100000"), "ok");
@@ -43,7 +43,7 @@ fn a_client_that_is_killed_while_stopped_is_gone() {
     let server = world.peer();
     server.ask("channel ch flags=8");
     let stopped = attached(&world, &server);
-    stopped.signal(signal::STOP);
+    stopped.stop();
     world.kill(&stopped);
     assert!(server.ask("receive ch").starts_with("pulse -33 0 "));
 }
@@ -53,7 +53,7 @@ fn a_stopped_server_delays_only_its_own_clients() {
     let world = World::new();
     let (stopped, running) = (echo(&world), echo(&world));
     let client = attached(&world, &stopped);
-    stopped.signal(signal::STOP);
+    stopped.stop();
     let call = client.begin("send c hello room=5").sends();
     let attach = client.begin(&format!("attach late {} 2", stopped.pid()));
     client.ask(&format!("attach d {} 1", running.pid()));

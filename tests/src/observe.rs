@@ -25,6 +25,20 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until no count is above its limit, which no event tells.
+pub fn settles(what: &str, limits: &[usize], counts: impl Fn() -> Vec<usize>) {
+    let deadline = Instant::now() + LIMIT;
+    while counts()
+        .iter()
+        .zip(limits)
+        .any(|(count, limit)| count > limit)
+    {
+        let late = Instant::now() >= deadline;
+        assert!(!late, "{what}: {:?}, and not {limits:?}", counts());
+        std::thread::yield_now();
+    }
+}
+
 /// Whether a thread sleeps on a word that processes share: it waits for an answer. (The locks of this
 /// program use the private form of the call.)
 pub fn waits_for_answer(pid: u32, tid: u32) -> bool {
@@ -62,6 +76,14 @@ pub fn link_descriptors(pid: u32) -> usize {
 pub fn link_mappings(pid: u32) -> usize {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
     maps.matches("memfd:resmgr").count()
+}
+
+/// Whether every thread of a process is stopped.
+pub fn all_stopped(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let mut states = threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")));
+    // The state comes behind the name's bracket.
+    states.all(|stat| stat.is_ok_and(|stat| stat.contains(") T ")))
 }
 
 /// Context switches of all threads of a process, of either kind.

@@ -43,9 +43,8 @@ impl Role {
 pub fn field(said: &str, name: &str) -> String {
     let mut words = said.split(' ').filter_map(|word| word.split_once('='));
     let found = words.find(|(known, _)| *known == name);
-    found
-        .map(|(_, value)| value.to_owned())
-        .unwrap_or_else(|| panic!("no {name} in {said:?}"))
+    let (_, value) = found.unwrap_or_else(|| panic!("no {name} in {said:?}"));
+    value.to_owned()
 }
 
 /// A server with the channel `ch`, and a client with the connection `c` to it.

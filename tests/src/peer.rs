@@ -1,6 +1,7 @@
 //! [`Peer`]: a process of a world that does what it is told.
 
 use crate::daemon::programs;
+use crate::observe::{all_stopped, until};
 use crate::{LIMIT, Pending, namespaced};
 use resmgr_sys::epoll::{Ready, poll_one};
 use resmgr_sys::pidfd::PidFd;
@@ -99,6 +100,12 @@ impl Peer {
     /// Sends a signal to the process.
     pub fn signal(&self, signal: i32) {
         self.0.pidfd.signal(signal).unwrap();
+    }
+
+    /// Stops it, and waits until each of its threads has stopped.
+    pub fn stop(&self) {
+        self.signal(signal::STOP);
+        until("it has stopped", || all_stopped(self.pid()));
     }
 
     /// Kills it and waits until it is dead.

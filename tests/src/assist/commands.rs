@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 /// What a reply buffer holds before anybody writes to it.
 const UNTOUCHED: u8 = b'.';
 /// How long a forked child lives on, if nobody ends it before.
-const ORPHAN: Duration = Duration::from_secs(120);
+const ORPHAN: Duration = Duration::from_mins(2);
 
 /// Runs one command.
 pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
@@ -77,6 +77,10 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         "echo" => load::echo(&things.channels.get(name)),
         "check" => load::check(&things.connections.get(name), &things.stop),
         "seek" => load::seek(name, &things.stop),
+        "reattach" => {
+            let chid = ChannelId::from_raw(words.number(2));
+            load::reattach(words.number(1), chid, &things.stop)
+        }
         "stop" => {
             things.stop.store(true, Ordering::Relaxed);
             "ok".into()

@@ -1,7 +1,7 @@
 //! Commands that go on until they are stopped: a server that echoes, a client that checks, a seeker of names.
 
 use super::fill;
-use resmgr::ipc::{Channel, Connection, Message, PulseCode, Received};
+use resmgr::ipc::{Channel, ChannelId, Connection, Message, PulseCode, Received};
 use resmgr_sys::Errno;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,6 +20,8 @@ pub(crate) fn echo(channel: &Channel) -> String {
                     let _ = channel.detach_client(scoid);
                 }
             }
+            // After a stop, for example.
+            Err(Errno::INTR) => {}
             Err(errno) => return format!("echoed {answered} until {errno:?}"),
         }
     }
@@ -67,6 +69,19 @@ pub(crate) fn seek(name: &str, stop: &AtomicBool) -> String {
     while !stop.load(Ordering::Relaxed) {
         match resmgr::name_open(name) {
             Ok(connection) => resmgr::name_close(connection),
+            Err(errno) => return format!("{errno:?} after {done}"),
+        }
+        done += 1;
+    }
+    format!("did {done}")
+}
+
+/// Attaches and detaches, until it is told to stop.
+pub(crate) fn reattach(pid: u32, chid: ChannelId, stop: &AtomicBool) -> String {
+    let mut done = 0u64;
+    while !stop.load(Ordering::Relaxed) {
+        match Connection::attach(pid, chid) {
+            Ok(connection) => connection.detach(),
             Err(errno) => return format!("{errno:?} after {done}"),
         }
         done += 1;

@@ -2,7 +2,6 @@
 
 use super::layout::{self, LEN, MAGIC, VERSION, packet};
 use crate::{LIMIT, World};
-use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{EventFd, Ready, poll_one};
 use resmgr_sys::memory::{Access, Region};
 use resmgr_sys::socket;
@@ -35,7 +34,7 @@ impl RawClient {
         let socket = Self::stranger(world, pid);
         socket::send(socket.as_fd(), &packet(&[MAGIC, VERSION, chid]), &[]).unwrap();
         let mut bytes = [0; 64];
-        let welcome = socket::receive_until(socket.as_fd(), &mut bytes, soon()).unwrap();
+        let welcome = socket::receive_until(socket.as_fd(), &mut bytes, Some(soon())).unwrap();
         assert_eq!(bytes[..12], packet(&[MAGIC, VERSION, 0]), "not welcome");
         let fds = welcome.fds;
         Self {
@@ -75,7 +74,7 @@ impl RawClient {
 
     /// Whether it is closed now.
     pub fn is_closed_now(&self) -> bool {
-        closed_until(&self.socket, Some(Instant::now()))
+        closed_until(&self.socket, Instant::now())
     }
 }
 
@@ -84,10 +83,10 @@ pub fn is_closed(socket: &OwnedFd) -> bool {
     closed_until(socket, soon())
 }
 
-fn closed_until(socket: &OwnedFd, deadline: Deadline) -> bool {
-    poll_one(socket.as_fd(), Ready::PEER_CLOSED, deadline).unwrap()
+fn closed_until(socket: &OwnedFd, deadline: Instant) -> bool {
+    poll_one(socket.as_fd(), Ready::PEER_CLOSED, Some(deadline)).unwrap()
 }
 
-fn soon() -> Deadline {
-    Some(Instant::now() + LIMIT)
+fn soon() -> Instant {
+    Instant::now() + LIMIT
 }

@@ -7,7 +7,8 @@ pub const CELLS: u32 = 128;
 /// Ring entries.
 pub const RING: u32 = 4096;
 /// Bytes of bulk memory.
-pub const BULK: u64 = 64 << 20;
+pub const BULK: u64 = BULK_LEN as u64;
+const BULK_LEN: usize = 64 << 20;
 /// Client's part: the first pulse cell.
 pub const CELLS_AT: usize = 16384;
 /// Both parts: the first slot.
@@ -17,7 +18,7 @@ pub const SLOT: usize = 1024;
 /// Both parts: the bulk memory.
 pub const BULK_AT: usize = SLOTS_AT + SLOTS as usize * SLOT;
 /// Bytes of either part.
-pub const LEN: usize = BULK_AT + BULK as usize;
+pub const LEN: usize = BULK_AT + BULK_LEN;
 /// In a slot: the header's fields.
 pub const FIELDS: usize = 8;
 /// In a slot: small data.
@@ -40,8 +41,11 @@ pub const NONSENSE: u32 = 3;
 
 /// How the packets begin.
 pub const MAGIC: u32 = u32::from_ne_bytes(*b"RSM1");
+/// Pages of either part.
+const PAGES: u32 = 5 + 256 + 16_384;
+const _: () = assert!(PAGES as usize * 4096 == LEN);
 /// The layout's version.
-pub const VERSION: u32 = 1 ^ (SLOTS << 4) ^ (CELLS << 8) ^ RING ^ (((LEN >> 12) as u32) << 5);
+pub const VERSION: u32 = 1 ^ (SLOTS << 4) ^ (CELLS << 8) ^ RING ^ (PAGES << 5);
 
 /// Words as a packet.
 pub fn packet(words: &[u32]) -> Vec<u8> {

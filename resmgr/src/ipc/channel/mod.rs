@@ -143,10 +143,16 @@ impl Shared {
     fn drop_client(&self, link: &Arc<ServerLink>, keep_id: bool) {
         let mut state = self.lock();
         state.drain(link);
+        self.remove(&mut state, link, keep_id);
+    }
+
+    /// Cuts a link off and forgets it, before anybody else can: the background thread, which is told of the
+    /// cut, waits for the lock and then finds nothing to report.
+    fn remove(&self, state: &mut State, link: &Arc<ServerLink>, keep_id: bool) {
         link.cut();
         let _ = self.each_set(|set| set.remove(&link.bell));
         state.remove_client(link, keep_id);
-        self.call_receiver(&state);
+        self.call_receiver(state);
     }
 
     /// Puts a pulse of this process into the queue.
@@ -334,12 +340,11 @@ impl Channel {
             }
             Some(Client::Live(link)) => {
                 let link = Arc::clone(link);
-                drop(state);
                 link.memory.gate().close();
-                // The caller is through with this client: no pulse. It leaves the table before its socket
-                // ends, or the background thread would find it there and send one.
-                self.shared().drop_client(&link, false);
                 link.dismiss_taken();
+                // The caller is through with this client: its id is free, and no pulse is needed.
+                self.shared().remove(&mut state, &link, false);
+                drop(state);
                 process::current().server_link_gone(&link);
                 process::current().far_end_gone(self.id(), &link);
                 Ok(())
