@@ -28,7 +28,6 @@ macro_rules! spinning {
         mod other_process_spinning {
             $(
                 #[test]
-                #[ignore = "a receiver that never sleeps sees neither new clients nor its deadline"]
                 fn $rule() {
                     super::$rule(resmgr_tests::Place::Other, "wait=spin");
                 }

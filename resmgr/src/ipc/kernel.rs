@@ -33,11 +33,8 @@ pub(super) enum Source {
         channel: Weak<Shared>,
         process: PidFd,
     },
-    /// A server that we are a client of, and its process.
-    Server {
-        link: Arc<ClientLink>,
-        process: PidFd,
-    },
+    /// A server that we are a client of.
+    Server(Arc<ClientLink>),
     /// The namespace.
     Session {
         session: &'static Session,
@@ -58,12 +55,10 @@ impl Source {
                 .into_iter()
                 .chain([process.as_fd()])
                 .collect(),
-            Self::Server { link, process } => link
-                .socket()
-                .map(AsFd::as_fd)
-                .into_iter()
-                .chain([process.as_fd()])
-                .collect(),
+            Self::Server(link) => {
+                let remote = link.remote();
+                remote.map_or(vec![], |far| vec![far.socket.as_fd(), far.process.as_fd()])
+            }
         }
     }
 
@@ -204,7 +199,7 @@ impl Kernel {
                     channel.client_gone(link);
                 }
             }
-            Source::Server { link, .. } => {
+            Source::Server(link) => {
                 self.forget(event.token);
                 process::current().server_gone(link);
             }

@@ -178,7 +178,7 @@ impl Process {
         };
         let place = Arc::clone(lock(&self.links).entry((pid, target.chid)).or_default());
         let mut link = lock(&place);
-        if let Some(link) = link.as_ref().filter(|link| link.state() == LinkState::Open) {
+        if let Some(link) = link.as_ref().filter(|link| link.is_usable()) {
             let coid = new_id(link)?;
             lock(&link.coids).push(coid);
             return Ok((Arc::clone(link), coid));
@@ -200,12 +200,8 @@ impl Process {
         if pid == std::process::id() {
             return self.make_local_link(chid);
         }
-        let (link, process) = rendezvous::connect(pid, chid)?;
-        let link = Arc::new(link);
-        self.kernel()?.watch(Source::Server {
-            link: Arc::clone(&link),
-            process,
-        })?;
+        let link = Arc::new(rendezvous::connect(pid, chid)?);
+        self.kernel()?.watch(Source::Server(Arc::clone(&link)))?;
         Ok(link)
     }
 
@@ -293,11 +289,11 @@ impl Process {
         let was_open = ended.state() == LinkState::Open;
         ended.end(LinkState::Detached);
         if let Some(kernel) = &*lock(&self.kernel) {
-            let is_it = |source: &Source| matches!(source, Source::Server { link, .. } if Arc::ptr_eq(link, ended));
+            let is_it = |source: &Source| matches!(source, Source::Server(link) if Arc::ptr_eq(link, ended));
             kernel.forget_where(is_it);
         }
         if was_open
-            && ended.socket().is_none()
+            && ended.remote().is_none()
             && let Some(channel) = self.channel(ended.far.chid)
         {
             channel.local_client_gone(ended.far.scoid);

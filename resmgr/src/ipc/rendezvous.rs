@@ -6,7 +6,7 @@
 
 use super::channel::Shared;
 use super::handshake::{self, Hello, Welcome};
-use super::link::{ClientLink, Far, LinkMemory, Offer, ServerLink};
+use super::link::{ClientLink, Far, LinkMemory, Offer, Remote, ServerLink};
 use super::{ChannelFlags, ChannelId, Credentials, process};
 use resmgr_namespace::RuntimeDir;
 use resmgr_sys::epoll::EventFd;
@@ -129,7 +129,7 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
 /// - `ETIMEDOUT`: it does not answer.
 /// - `EPROTONOSUPPORT`: it was built with another layout.
 /// - `EPROTO`: it is no server of this kind.
-pub(super) fn connect(pid: u32, chid: ChannelId) -> Result<(ClientLink, PidFd)> {
+pub(super) fn connect(pid: u32, chid: ChannelId) -> Result<ClientLink> {
     let socket = reach(pid)?;
     // Whoever listens must be the process that was asked for.
     if socket::peer_credentials(socket.as_fd())?.pid != pid {
@@ -150,9 +150,12 @@ pub(super) fn connect(pid: u32, chid: ChannelId) -> Result<(ClientLink, PidFd)> 
         scoid: welcome.scoid,
         unblock,
     };
-    Ok((
-        ClientLink::new(far, memory, EventFd::from_received(bell)?, Some(socket)),
-        process,
+    let bell = EventFd::from_received(bell)?;
+    Ok(ClientLink::new(
+        far,
+        memory,
+        bell,
+        Some(Remote { socket, process }),
     ))
 }
 

@@ -20,6 +20,8 @@ const YIELDING: Duration = Duration::from_micros(15);
 /// A probe looks longer: when both sides sleep, what it waits for includes the peer's waking up, and a
 /// probe that gives up before that would find sleeping best for ever.
 const PROBING: Duration = Duration::from_micros(50);
+/// How long those who never sleep look before they attend to deadlines and bells.
+const ROUND: Duration = Duration::from_micros(20);
 /// Looks between two readings of the clock.
 const LOOKS: u32 = 16;
 const FULL_SCORE: u32 = 8;
@@ -75,8 +77,8 @@ impl Habit {
 pub(crate) enum Plan {
     /// Sleep at once.
     Sleep,
-    /// Look for ever.
-    Forever,
+    /// Look for one round, learn nothing, and come back for another.
+    Round,
     /// Look in each way for this long.
     Look {
         tight: Option<Duration>,
@@ -104,7 +106,7 @@ impl Spin {
     pub(crate) fn plan(&self, waiting: Waiting) -> Plan {
         match waiting {
             Waiting::Block => Plan::Sleep,
-            Waiting::Spin => Plan::Forever,
+            Waiting::Spin => Plan::Round,
             Waiting::Adaptive => {
                 let tight = if *CPUS > 1 {
                     self.tight.budget(TIGHT, TIGHT)
@@ -124,12 +126,7 @@ impl Spin {
     pub(crate) fn follow(&self, plan: Plan, mut ready: impl FnMut() -> bool) -> bool {
         match plan {
             Plan::Sleep => ready(),
-            Plan::Forever => {
-                while !ready() {
-                    std::hint::spin_loop();
-                }
-                true
-            }
+            Plan::Round => look_tightly(ROUND, &mut ready),
             Plan::Look { tight, yielding } => ready() || self.look(tight, yielding, ready),
         }
     }
@@ -219,7 +216,8 @@ mod tests {
             looks += 1;
             looks == 3
         };
-        assert!(spin.follow(Plan::Forever, &mut third));
+        assert!(spin.follow(Plan::Round, &mut third));
+        assert!(!spin.follow(Plan::Round, || false));
         assert!(!spin.follow(Plan::Sleep, || false));
         assert!(!spin.follow(spin.plan(Waiting::Adaptive), || false));
     }

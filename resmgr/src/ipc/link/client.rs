@@ -8,10 +8,11 @@ use super::staging::Staged;
 use crate::ipc::cancel::CancelToken;
 use crate::ipc::protocol::{Caller, Entry, EntryKind, Withdrawal};
 use crate::ipc::wait::Spin;
-use crate::ipc::{ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions};
-use resmgr_sys::clock::Deadline;
+use crate::ipc::{ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting};
+use resmgr_sys::clock::{self, Deadline};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{self, PrivateFd};
+use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result, futex, sched, socket};
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
@@ -38,13 +39,21 @@ pub(crate) struct Far {
     pub(crate) unblock: bool,
 }
 
+/// A server in another process.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    pub(crate) socket: PrivateFd,
+    pub(crate) process: PidFd,
+}
+
 /// This process on one channel.
 #[derive(Debug)]
 pub(crate) struct ClientLink {
     pub(crate) far: Far,
     pub(super) memory: LinkMemory,
     bell: EventFd,
-    socket: Option<PrivateFd>,
+    /// The way to a server in another process, and that process; none for one in this process.
+    remote: Option<Remote>,
     generation: u32,
     tail: AtomicU32,
     slots: FreeSlots,
@@ -69,17 +78,12 @@ enum Wake {
 }
 
 impl ClientLink {
-    pub(crate) fn new(
-        far: Far,
-        memory: LinkMemory,
-        bell: EventFd,
-        socket: Option<PrivateFd>,
-    ) -> Self {
+    pub(crate) fn new(far: Far, memory: LinkMemory, bell: EventFd, remote: Option<Remote>) -> Self {
         Self {
             far,
             memory,
             bell,
-            socket,
+            remote,
             generation: fork::generation(),
             tail: AtomicU32::new(0),
             slots: FreeSlots::new(),
@@ -93,8 +97,19 @@ impl ClientLink {
         }
     }
 
-    pub(crate) fn socket(&self) -> Option<&PrivateFd> {
-        self.socket.as_ref()
+    pub(crate) fn remote(&self) -> Option<&Remote> {
+        self.remote.as_ref()
+    }
+
+    /// Whether a new connection may share the link. The background thread may not have come to the server's
+    /// death yet, and whoever attaches after it must not be told that all is well.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.state() == LinkState::Open
+            && !self.memory.gate().is_closed()
+            && self
+                .remote
+                .as_ref()
+                .is_none_or(|remote| remote.process.is_alive())
     }
 
     /// A descriptor whose number can stand for a connection.
@@ -117,8 +132,8 @@ impl ClientLink {
         let _ = self
             .state
             .compare_exchange(0, value, Ordering::AcqRel, Ordering::Acquire);
-        if let Some(socket) = &self.socket {
-            socket::shutdown(socket.as_fd());
+        if let Some(remote) = &self.remote {
+            socket::shutdown(remote.socket.as_fd());
         }
         for slot in self.slots.claimed() {
             self.kick(slot);
@@ -231,6 +246,12 @@ impl ClientLink {
         loop {
             if self.spin.follow(self.spin.plan(options.waiting), ready) {
                 break;
+            }
+            if options.waiting == Waiting::Spin {
+                if clock::remaining(deadline).is_some_and(|left| left.is_zero()) {
+                    return Err(SendError::TimedOut);
+                }
+                continue;
             }
             let Some(value) = caller.prepare_sleep(number) else {
                 break;

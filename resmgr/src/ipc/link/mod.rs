@@ -15,7 +15,7 @@ mod server;
 mod slots;
 mod staging;
 
-pub(crate) use client::{ClientLink, Far, LinkState};
+pub(crate) use client::{ClientLink, Far, LinkState, Remote};
 pub(crate) use layout::{
     AnswerFields, BULK_AT, CELLS, IN_SLOT, INLINE, LEN, PulseFields, RING, RequestFields, SLOTS,
     checked_place, slot_data,
