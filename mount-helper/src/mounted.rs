@@ -117,11 +117,11 @@ impl Mounted {
         const TABLE: u64 = 1;
         const ASKED: u64 = 2;
         let set = Epoll::new()?;
-        set.add(self.over.as_fd(), OVER, Ready::IN)?;
+        set.add(&self.over.as_fd(), OVER, Ready::IN)?;
         // The table of mounts says by an "error" that it has changed.
-        set.add(self.table.as_fd(), TABLE, Ready::empty())?;
+        set.add(&self.table.as_fd(), TABLE, Ready::empty())?;
         if let Some(asked) = asked {
-            set.add(asked.as_fd(), ASKED, Ready::IN)?;
+            set.add(&asked.as_fd(), ASKED, Ready::IN)?;
         }
         let mut events: Vec<Event> = Vec::new();
         loop {
@@ -131,7 +131,7 @@ impl Mounted {
             // polled for that: each request would wake us.)
             let listed = self.place.is_listed();
             if !listed && !place::is_connected(self.device.as_fd()) {
-                set.remove(self.table.as_fd())?;
+                set.remove(&self.table.as_fd())?;
                 set.wait(Some(Instant::now() + GRACE), &mut events)?;
                 return Ok(End::Gone);
             }

@@ -147,7 +147,7 @@ impl Server {
     /// Serves until `stop` becomes readable, or until nobody needs it.
     pub fn run(&mut self, stop: Option<BorrowedFd<'_>>) -> Result<Ended> {
         if let Some(stop) = stop {
-            self.epoll.add(stop, STOP, Ready::IN)?;
+            self.epoll.add(&stop, STOP, Ready::IN)?;
         }
         self.idle_since = Instant::now();
         let mut events = Vec::new();

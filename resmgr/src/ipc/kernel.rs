@@ -131,7 +131,7 @@ impl Kernel {
             u64::from(made) << 32 | key as u64
         };
         for fd in source.descriptors() {
-            if let Err(errno) = self.epoll.add(fd, token, source.interest()) {
+            if let Err(errno) = self.epoll.add(&fd, token, source.interest()) {
                 self.forget(token);
                 return Err(errno);
             }
@@ -153,7 +153,7 @@ impl Kernel {
         };
         for fd in source.descriptors() {
             // Not there if `watch` stopped half-way.
-            let _ = self.epoll.remove(fd);
+            let _ = self.epoll.remove(&fd);
         }
         self.feed_listener();
         Some(source)
@@ -218,7 +218,7 @@ impl Kernel {
                 Err(errno) => {
                     // Without a descriptor to spare the listener would stay ready for ever.
                     tracing::warn!(%errno, "no client can be taken in now");
-                    let _ = self.epoll.modify(listener.as_fd(), token, Ready::empty());
+                    let _ = self.epoll.modify(&listener.as_fd(), token, Ready::empty());
                     self.lock().starved = Some(Arc::clone(source));
                     return;
                 }
@@ -238,7 +238,7 @@ impl Kernel {
             .find(|(_, (_, source))| Arc::ptr_eq(source, &starved));
         if let (Source::Listener(fd), Some((key, (made, _)))) = (&*starved, found) {
             let token = u64::from(*made) << 32 | key as u64;
-            let _ = self.epoll.modify(fd.as_fd(), token, Ready::IN);
+            let _ = self.epoll.modify(&fd.as_fd(), token, Ready::IN);
         }
     }
 

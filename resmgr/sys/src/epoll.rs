@@ -49,17 +49,17 @@ impl Epoll {
 
     /// Puts `fd` into the set. It leaves the set by [`remove`](Self::remove), or when the last
     /// descriptor of the same open file is closed.
-    pub fn add(&self, fd: impl AsFd, token: u64, interest: Ready) -> Result<()> {
+    pub fn add(&self, fd: &impl AsFd, token: u64, interest: Ready) -> Result<()> {
         self.control(libc::EPOLL_CTL_ADD, fd.as_fd(), token, interest)
     }
 
     /// Changes what is waited for.
-    pub fn modify(&self, fd: impl AsFd, token: u64, interest: Ready) -> Result<()> {
+    pub fn modify(&self, fd: &impl AsFd, token: u64, interest: Ready) -> Result<()> {
         self.control(libc::EPOLL_CTL_MOD, fd.as_fd(), token, interest)
     }
 
     /// Takes `fd` out of the set.
-    pub fn remove(&self, fd: impl AsFd) -> Result<()> {
+    pub fn remove(&self, fd: &impl AsFd) -> Result<()> {
         self.control(libc::EPOLL_CTL_DEL, fd.as_fd(), 0, Ready::empty())
     }
 

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::state::State;
-use crate::ipc::link::{Breach, ServerLink};
+use crate::ipc::link::ServerLink;
 use crate::ipc::message::Message;
 use crate::ipc::queue::{Call, Item, PendingPulse};
 use crate::ipc::wait::Plan;
@@ -53,13 +53,8 @@ impl Shared {
         match link.take(call.slot, call.number) {
             Ok(true) => {}
             Ok(false) => return Ok(None),
-            Err(Breach(what)) => {
-                tracing::warn!(
-                    pid = link.peer.pid,
-                    what,
-                    "client broke the protocol; link closed"
-                );
-                link.cut();
+            Err(breach) => {
+                link.breached(breach);
                 return Ok(None);
             }
         }

@@ -96,6 +96,16 @@ impl ServerLink {
         }
     }
 
+    /// Cuts off a client that broke the rules, and says so.
+    pub(crate) fn breached(&self, Breach(what): Breach) {
+        tracing::warn!(
+            pid = self.peer.pid,
+            what,
+            "client broke the protocol; link closed"
+        );
+        self.cut();
+    }
+
     pub(crate) fn socket(&self) -> Option<&PrivateFd> {
         self.socket.as_ref()
     }
