@@ -25,7 +25,7 @@ use crate::report::{Against, End, Row};
 use client::{AtRandom, Sequential, Way};
 use mounted::Mounted;
 use resmgr::ipc::Waiting;
-use resmgr_sys::{mounts, process};
+use resmgr_sys::{mount, process};
 use std::path::Path;
 
 /// The length of the file: larger than any cache near a processor.
@@ -46,7 +46,7 @@ pub(crate) fn cases(bench: &mut Bench) -> Result<(), Failure> {
     let Some(cpu) = bench.place(Placement::OneCore)? else {
         return Ok(());
     };
-    mounts::make_private().doing("leave the system's mount namespace")?;
+    mount::make_private().doing("leave the system's mount namespace")?;
     let bare = Mounted::start(cpu)?;
     read(bench, cpu, &bare.file())?;
     dd(bench, "fuse/dd/read", Way::Read, &bare.file())?;

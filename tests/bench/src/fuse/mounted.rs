@@ -3,7 +3,7 @@
 use crate::arguments::{Errand, Role};
 use crate::failure::{Doing, Failure};
 use crate::server::Server;
-use resmgr_sys::mounts;
+use resmgr_sys::mount;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -46,6 +46,6 @@ impl Drop for Mounted {
         // detaching cannot wait for an answer.
         drop(self.server.take());
         // An error means that nothing is mounted.
-        let _unmounted = mounts::detach(self.directory.path());
+        let _unmounted = mount::unmount(self.directory.path(), true);
     }
 }
