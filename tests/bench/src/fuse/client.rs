@@ -1,6 +1,6 @@
 //! What a program does with a file of the mount.
 
-use super::FILE;
+use crate::device::LEN;
 use crate::failure::{Doing, Failure};
 use crate::measure::{Subject, Summary};
 use std::fs::File;
@@ -20,7 +20,7 @@ pub(super) struct AtRandom {
 }
 
 impl AtRandom {
-    /// Opens a file of [`FILE`] bytes in somebody's mount.
+    /// Opens a file of [`LEN`](crate::device::LEN) bytes in somebody's mount.
     pub(super) fn open(name: &'static str, file: &Path) -> Result<Self, Failure> {
         Ok(Self {
             name,
@@ -38,7 +38,7 @@ impl Subject for AtRandom {
 
     fn call(&mut self) -> Result<(), Failure> {
         // A prime number of blocks onwards: every block comes once before the first comes again.
-        self.at = (self.at + 1_021 * BLOCK) % FILE;
+        self.at = (self.at + 1_021 * BLOCK) % LEN;
         let done = self.file.read_exact_at(&mut self.buffer, self.at as u64);
         done.doing("read from the mount")
     }
@@ -64,7 +64,7 @@ pub(super) struct Sequential {
 }
 
 impl Sequential {
-    /// Opens a file of [`FILE`] bytes in somebody's mount.
+    /// Opens a file of [`LEN`](crate::device::LEN) bytes in somebody's mount.
     pub(super) fn open(name: &'static str, file: &Path, way: Way) -> Result<Self, Failure> {
         let mut options = File::options();
         let options = match way {
@@ -92,7 +92,7 @@ impl Subject for Sequential {
 
     fn call(&mut self) -> Result<(), Failure> {
         let at = self.at as u64;
-        self.at = (self.at + MEBIBYTE) % FILE;
+        self.at = (self.at + MEBIBYTE) % LEN;
         match self.way {
             Way::Read => self.file.read_exact_at(&mut self.buffer, at),
             Way::Write => self.file.write_all_at(&self.buffer, at),
