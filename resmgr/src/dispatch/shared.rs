@@ -7,6 +7,7 @@ use crate::resource::{At, Node, Ocb, check_open, lock};
 use crate::wire::{Connect, ConnectKind, Dup, OpenFlags, Request};
 use crate::{Errno, Result};
 use std::collections::HashMap;
+use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -101,7 +102,7 @@ impl Shared {
         let answer = self.answer(&message, received, scratch);
         tracing::trace!(pid = info.pid, coid = %info.coid, ?answer, "answered");
         let sent = match answer {
-            Ok(status) => message.reply(status, &scratch.output),
+            Ok(status) => message.reply_vectored(status, &scratch.output.parts().map(IoSlice::new)),
             Err(errno) => message.error(errno),
         };
         if let Err(errno) = sent {
