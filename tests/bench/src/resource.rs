@@ -3,8 +3,10 @@
 //! ([`ipc`](crate::ipc), adaptive) in the same run.
 //!
 //! - `resource/read/4096`: a read at an offset. The aim is the round trip and 300 ns.
-//! - `resource/open-close`: a name that is known, through the namespace and back. The aim is four round trips.
-//! - `resource/stat`: by path, which is one message beside the namespace's.
+//! - `resource/open-close`: a name that is known, while this process has another file of the same server open,
+//!   through the namespace and back. The aim is four round trips.
+//! - `resource/stat`: by path, which is one message beside the namespace's; a file is open here, too.
+//! - `resource/first-open`: open and close of the only file, which makes a link to the server and ends it.
 //!
 //! The aims become ends with the issue that completes the framework.
 
@@ -41,8 +43,9 @@ pub(crate) fn cases(bench: &mut Bench) -> Result<(), Failure> {
     for placement in [Placement::OneCore, Placement::TwoCores] {
         let case = |what: &str| format!("resource/{what}/{}", placement.name());
         one(bench, placement, case("read/4096"), Read::open)?;
-        one(bench, placement, case("open-close"), || Ok(OpenClose))?;
-        one(bench, placement, case("stat"), || Ok(Stat))?;
+        one(bench, placement, case("open-close"), OpenClose::beside)?;
+        one(bench, placement, case("stat"), Stat::beside)?;
+        one(bench, placement, case("first-open"), || Ok(OpenClose(None)))?;
     }
     Ok(())
 }
@@ -84,9 +87,8 @@ struct Read {
 
 impl Read {
     fn open() -> Result<Self, Failure> {
-        let file = client::open(Served::path(), OpenFlags::READ).doing("open the file")?;
         Ok(Self {
-            file,
+            file: open()?,
             buffer: vec![0; BLOCK],
             at: 0,
         })
@@ -110,8 +112,19 @@ impl Subject for Read {
     }
 }
 
+fn open() -> Result<File, Failure> {
+    client::open(Served::path(), OpenFlags::READ).doing("open the file")
+}
+
+/// Opens and closes, maybe beside a file that stays open.
 #[derive(Debug)]
-struct OpenClose;
+struct OpenClose(#[expect(dead_code, reason = "only held")] Option<File>);
+
+impl OpenClose {
+    fn beside() -> Result<Self, Failure> {
+        open().map(Some).map(Self)
+    }
+}
 
 impl Subject for OpenClose {
     fn name(&self) -> &'static str {
@@ -119,13 +132,18 @@ impl Subject for OpenClose {
     }
 
     fn call(&mut self) -> Result<(), Failure> {
-        let file = client::open(Served::path(), OpenFlags::READ).doing("open the file")?;
-        file.close().doing("close the file")
+        open()?.close().doing("close the file")
     }
 }
 
 #[derive(Debug)]
-struct Stat;
+struct Stat(#[expect(dead_code, reason = "only held")] File);
+
+impl Stat {
+    fn beside() -> Result<Self, Failure> {
+        open().map(Self)
+    }
+}
 
 impl Subject for Stat {
     fn name(&self) -> &'static str {
