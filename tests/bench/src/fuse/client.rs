@@ -5,7 +5,7 @@ use crate::failure::{Doing, Failure};
 use crate::measure::{Subject, Summary};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const BLOCK: usize = 4 << 10;
 const MEBIBYTE: usize = 1 << 20;
@@ -41,6 +41,39 @@ impl Subject for AtRandom {
         self.at = (self.at + 1_021 * BLOCK) % LEN;
         let done = self.file.read_exact_at(&mut self.buffer, self.at as u64);
         done.doing("read from the mount")
+    }
+}
+
+/// Opens and closes.
+#[derive(Debug)]
+pub(super) struct OpenClose(pub(super) &'static str, pub(super) PathBuf);
+
+impl Subject for OpenClose {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn call(&mut self) -> Result<(), Failure> {
+        File::open(&self.1)
+            .map(drop)
+            .doing("open the file in the mount")
+    }
+}
+
+/// stat(2).
+#[derive(Debug)]
+pub(super) struct Stat(pub(super) &'static str, pub(super) PathBuf);
+
+impl Subject for Stat {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn call(&mut self) -> Result<(), Failure> {
+        match self.1.metadata().doing("stat the file in the mount")?.len() {
+            len if len == LEN as u64 => Ok(()),
+            len => Err(Failure::new(format!("the file has {len} bytes"))),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! Direct I/O and no cached attributes, so that every read and write is one message to the server.
 //!
 //! - `fuse/read/4096`: a read of 4 KiB.
+//! - `fuse/open-close`, `fuse/stat`: of a file that nobody has open. A close goes on after it has returned.
 //! - `fuse/dd/read`, `fuse/dd/write`: 1 MiB after the other, as `dd bs=1M` does; the time for each.
 //!
 //! The mounts live in a mount namespace of this process: they go with it, however it ends.
@@ -23,7 +24,7 @@ use crate::measure::Subject;
 use crate::placement::Placement;
 use crate::report::{Against, End, Row};
 use crate::resource::{as_roundtrip, roundtrip};
-use client::{AtRandom, Sequential, Way};
+use client::{AtRandom, OpenClose, Sequential, Stat, Way};
 use mounted::Mounted;
 use resmgr_sys::{mount, process};
 use std::path::{Path, PathBuf};
@@ -57,7 +58,13 @@ pub(crate) fn cases(bench: &mut Bench) -> Result<(), Failure> {
     let files = [(OURS, ours.file()), (BARE, bare.file())];
     read(bench, cpu, &files)?;
     dd(bench, "fuse/dd/read", Way::Read, &files)?;
-    dd(bench, "fuse/dd/write", Way::Write, &files)
+    dd(bench, "fuse/dd/write", Way::Write, &files)?;
+    beside(bench, "fuse/open-close", None, &files, |name, file| {
+        Ok(OpenClose(name, file))
+    })?;
+    beside(bench, "fuse/stat", None, &files, |name, file| {
+        Ok(Stat(name, file))
+    })
 }
 
 /// A read of 4 KiB: the bridge may add two of our own 4 KiB round trips, which take their turns beside it.
@@ -89,18 +96,27 @@ fn read(bench: &mut Bench, cpu: usize, files: &Files) -> Result<(), Failure> {
 
 /// 1 MiB after the other: at least half of fuser's throughput is at most twice its time.
 fn dd(bench: &mut Bench, case: &str, way: Way, files: &Files) -> Result<(), Failure> {
+    let open = |name, file: PathBuf| Sequential::open(name, &file, way);
+    beside(bench, case, Some(End::Times(2.0)), files, open)
+}
+
+/// The same in both mounts.
+fn beside<S: Subject + 'static>(
+    bench: &mut Bench,
+    case: &str,
+    end: Option<End>,
+    files: &Files,
+    subject: impl Fn(&'static str, PathBuf) -> Result<S, Failure>,
+) -> Result<(), Failure> {
     if !bench.wants(case) {
         return Ok(());
     }
     let mut subjects: Vec<Box<dyn Subject>> = Vec::new();
     for (name, file) in files {
-        subjects.push(Box::new(Sequential::open(name, file, way)?));
+        subjects.push(Box::new(subject(name, file.clone())?));
     }
     let mut series = bench.measure(case, &mut subjects)?;
-    let bare = series.pop().map(|reference| Against {
-        reference,
-        end: Some(End::Times(2.0)),
-    });
+    let bare = series.pop().map(|reference| Against { reference, end });
     bench.report(Row {
         case: case.to_owned(),
         ours: series.pop(),
