@@ -10,6 +10,7 @@
 use crate::call::{Call, Pending, Refuse};
 use crate::closing::Closing;
 use crate::handle::Handles;
+use crate::lines::{Lines, Server};
 use crate::names::Names;
 use crate::node::Nodes;
 use crate::options::Options;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) closing: Closing,
     pub(crate) pool: Pool,
     pub(crate) traffic: Traffic,
+    lines: Lines,
     /// Who made the last calls that do not belong to an open file.
     pub(crate) process: Process,
     watch: Watch,
@@ -81,6 +83,7 @@ impl Bridge {
             closing: Closing::default(),
             pool: Pool::new(options.workers),
             traffic: Traffic::new(options.per_server),
+            lines: Lines::default(),
             process: Process::default(),
             watch: Watch::start()?,
             scratches: Mutex::default(),
@@ -166,17 +169,18 @@ impl<'a, R: Refuse> Desk<'a, R> {
         if let Err(errno) = outcome {
             self.release();
             self.call.refuse(errno);
+            self.shared.lines.sweep();
         }
     }
 
-    /// Counts the call with the server that it turned out to go to.
+    /// Counts the call with the server that it turned out to go to, and keeps the way there.
     ///
     /// # Errors
     /// - `EAGAIN`: too many wait there.
-    pub(crate) fn enter(&mut self, key: Key) -> Result<()> {
-        let passage = self.shared.traffic.enter(key).ok_or(Errno::AGAIN)?;
+    pub(crate) fn enter(&mut self, server: Server) -> Result<()> {
+        let passage = self.shared.traffic.enter(server.key).ok_or(Errno::AGAIN)?;
         self.passages[1] = Some(passage);
-        Ok(())
+        self.shared.lines.keep(server)
     }
 
     /// Whose call it is, for the client.

@@ -61,7 +61,7 @@ pub(crate) fn read(
 
 fn list(desk: &mut Desk<'_, ReplyDirectory>, path: &Path) -> Result<Vec<ListEntry>> {
     match desk.shared.names.find(path) {
-        Ok(found) => desk.enter(found.key)?,
+        Ok(found) => desk.enter(found.server)?,
         // The root of a mount whose source nobody has registered yet.
         Err(Errno::NOENT) => return Ok(Vec::new()),
         Err(errno) => return Err(errno),

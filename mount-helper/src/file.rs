@@ -54,7 +54,7 @@ fn take_back<R: Refuse>(desk: &Desk<'_, R>, handle: u64) {
 /// open(2).
 pub(crate) fn open(desk: &mut Desk<'_, ReplyOpen>, number: u64, flags: i32) -> Result<()> {
     let node = desk.shared.nodes.get(number)?;
-    desk.enter(node.key)?;
+    desk.enter(node.server)?;
     let handle = open_path(desk, &node.path, number, open_flags(flags), 0)?;
     if !desk.answer(|reply| reply.opened(FileHandle(handle), FLAGS)) {
         take_back(desk, handle);
@@ -72,10 +72,10 @@ pub(crate) fn create(
 ) -> Result<()> {
     let flags = open_flags(flags) | OpenFlags::CREATE;
     let number = desk.shared.nodes.number(path);
-    let key = desk.shared.names.find(path)?.key;
-    desk.enter(key)?;
+    let server = desk.shared.names.find(path)?.server;
+    desk.enter(server)?;
     let handle = open_path(desk, path, number, flags, mode & 0o7777)?;
-    let number = match desk.shared.nodes.refer(path, Kind::File, key) {
+    let number = match desk.shared.nodes.refer(path, Kind::File, server) {
         Ok(number) => number,
         Err(errno) => {
             take_back(desk, handle);

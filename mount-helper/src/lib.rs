@@ -30,6 +30,7 @@ mod directory;
 mod file;
 mod filesystem;
 mod handle;
+mod lines;
 mod lookup;
 mod mounted;
 mod mountinfo;

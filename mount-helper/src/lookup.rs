@@ -16,11 +16,11 @@ pub(crate) fn lookup(desk: &mut Desk<'_, ReplyEntry>, path: &Path) -> Result<()>
     let (kind, stat) = if let Some(kind) = found.kind {
         (kind, None)
     } else {
-        desk.enter(found.key)?;
+        desk.enter(found.server)?;
         let stat = desk.caller(&desk.shared.process).stat(path)?;
         (kind_of(&stat), Some(stat))
     };
-    let number = desk.shared.nodes.refer(path, kind, found.key)?;
+    let number = desk.shared.nodes.refer(path, kind, found.server)?;
     let attr = stat.map_or_else(|| unasked(number, kind), |stat| words(number, kind, &stat));
     if !desk.answer(|reply| reply.entry(&TTL, &attr, Generation(0))) {
         // The kernel has not heard of the reference, so it will never take it back.
@@ -31,7 +31,7 @@ pub(crate) fn lookup(desk: &mut Desk<'_, ReplyEntry>, path: &Path) -> Result<()>
 
 /// What a node is, from its server, under that server's bound.
 fn stat<R: Refuse>(desk: &mut Desk<'_, R>, node: &Node) -> Result<Stat> {
-    desk.enter(node.key)?;
+    desk.enter(node.server)?;
     desk.caller(&desk.shared.process).stat(&node.path)
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn set_attributes(
     match size {
         None => {}
         Some(0) => {
-            desk.enter(node.key)?;
+            desk.enter(node.server)?;
             let caller = desk.caller(&desk.shared.process);
             drop(caller.open(&node.path, OpenFlags::WRITE | OpenFlags::TRUNCATE, 0)?);
         }

@@ -8,9 +8,10 @@
 //!
 //! The namespaces are the user's own and the system's, in this order, as everywhere in resmgr.
 
+use crate::lines::Server;
 use crate::node::Kind;
 use crate::place::MountError;
-use crate::traffic::Key;
+use resmgr::ipc::ChannelId;
 use resmgr_namespace::{
     AttachFlags, Entry, FileType, Pathname, RuntimeDir, Session, StartError, registration::NameKind,
 };
@@ -28,8 +29,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Found {
     /// What it is; `None`: only its server knows, and whether it is there at all.
     pub(crate) kind: Option<Kind>,
-    /// With whom a request about it is counted.
-    pub(crate) key: Key,
+    /// Whose it is, as far as the namespace knows.
+    pub(crate) server: Server,
 }
 
 #[derive(Debug)]
@@ -90,7 +91,7 @@ impl Names {
         let mut answer = Err(Errno::NOENT);
         for session in self.0.iter().filter_map(Source::session) {
             match find_in(&session, &path) {
-                Ok(found) if found.key != Key::Names => return Ok(found),
+                Ok(found) if found.server != Server::NAMES => return Ok(found),
                 // A parent of names: another namespace may have a server there.
                 Ok(found) => answer = answer.or(Ok(found)),
                 Err(Errno::NOENT) => {}
@@ -143,7 +144,7 @@ fn known(entries: &[Entry], whole: usize) -> Option<Found> {
     });
     Some(Found {
         kind,
-        key: Key::Process(first.pid),
+        server: Server::new(first.pid, ChannelId::from_raw(first.chid.cast_unsigned())),
     })
 }
 
@@ -154,7 +155,7 @@ fn parent(session: &Session, path: &Pathname) -> Result<Found> {
     if here.contains(NameKind::PARENT) {
         Ok(Found {
             kind: Some(Kind::Directory),
-            key: Key::Names,
+            server: Server::NAMES,
         })
     } else {
         Err(Errno::NOENT)
@@ -164,8 +165,9 @@ fn parent(session: &Session, path: &Pathname) -> Result<Found> {
 #[cfg(test)]
 mod tests {
     use super::{Found, known};
+    use crate::lines::Server;
     use crate::node::Kind;
-    use crate::traffic::Key;
+    use resmgr::ipc::ChannelId;
     use resmgr_namespace::{AttachFlags, Entry, FileType};
 
     fn entry(pid: u32, prefix_len: u16, flags: AttachFlags) -> Entry {
@@ -186,7 +188,7 @@ mod tests {
         let found = |kind, pid| {
             Some(Found {
                 kind,
-                key: Key::Process(pid),
+                server: Server::new(pid, ChannelId::from_raw(1)),
             })
         };
         assert_eq!(known(&[entry(7, 5, plain)], 5), found(Some(Kind::File), 7));

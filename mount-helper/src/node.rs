@@ -8,7 +8,7 @@
 //! holds references, which it counts as we do: one for each answered lookup, taken back by forget. So
 //! the table is as large as the kernel's own, and never larger than [`MOST`].
 
-use crate::traffic::Key;
+use crate::lines::Server;
 use resmgr_sys::{Errno, Result};
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
@@ -35,9 +35,8 @@ pub(crate) struct Node {
     /// In the namespace, absolute.
     pub(crate) path: Arc<Path>,
     pub(crate) kind: Kind,
-    /// With whom requests about it were counted when it was last looked up, which for the kernel is just
-    /// before each of them.
-    pub(crate) key: Key,
+    /// Whose it was when it was last looked up, which for the kernel is just before each request about it.
+    pub(crate) server: Server,
     references: u64,
 }
 
@@ -53,7 +52,7 @@ impl Nodes {
         let root = Node {
             path: source.into(),
             kind: Kind::Directory,
-            key: Key::Names,
+            server: Server::NAMES,
             references: 1,
         };
         Self {
@@ -92,7 +91,7 @@ impl Nodes {
     ///
     /// # Errors
     /// - `ENFILE`: too many at one time.
-    pub(crate) fn refer(&self, path: &Path, kind: Kind, key: Key) -> Result<u64> {
+    pub(crate) fn refer(&self, path: &Path, kind: Kind, server: Server) -> Result<u64> {
         let mut nodes = self.write();
         let number = place(&nodes, path);
         let room = nodes.len() < MOST;
@@ -101,13 +100,13 @@ impl Nodes {
                 let node = known.get_mut();
                 node.references = node.references.saturating_add(1);
                 node.kind = kind;
-                node.key = key;
+                node.server = server;
             }
             Entry::Vacant(free) if room => {
                 free.insert(Node {
                     path: path.into(),
                     kind,
-                    key,
+                    server,
                     references: 1,
                 });
             }
@@ -156,7 +155,8 @@ fn place(nodes: &HashMap<u64, Node>, path: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Kind, Nodes, ROOT};
-    use crate::traffic::Key;
+    use crate::lines::Server;
+    use resmgr::ipc::ChannelId;
     use resmgr_sys::Errno;
     use std::ffi::OsStr;
     use std::path::Path;
@@ -164,23 +164,18 @@ mod tests {
     #[test]
     fn a_number_lives_as_long_as_its_references() {
         let nodes = Nodes::new(Path::new("/dev"));
+        let server = Server::new(7, ChannelId::from_raw(1));
         let path = nodes.child(ROOT, OsStr::new("a")).unwrap();
         assert_eq!(path, Path::new("/dev/a"));
         let expected = nodes.number(&path);
-        let number = nodes.refer(&path, Kind::File, Key::Process(7)).unwrap();
+        let number = nodes.refer(&path, Kind::File, server).unwrap();
         assert_eq!(number, expected);
-        assert_eq!(
-            nodes.refer(&path, Kind::File, Key::Process(7)).unwrap(),
-            number
-        );
+        assert_eq!(nodes.refer(&path, Kind::File, server).unwrap(), number);
         nodes.forget(number, 1);
         assert_eq!(*nodes.get(number).unwrap().path, *path);
         nodes.forget(number, 5);
         assert_eq!(nodes.get(number).unwrap_err(), Errno::STALE);
-        assert_eq!(
-            nodes.refer(&path, Kind::File, Key::Process(7)).unwrap(),
-            number
-        );
+        assert_eq!(nodes.refer(&path, Kind::File, server).unwrap(), number);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::place::Place;
 use crate::ipc::Message;
-use crate::resource::{Answer, At, Call, Ocb, check_mode, check_seek, check_span, lock};
+use crate::resource::{Answer, At, Call, Ocb, Output, check_mode, check_seek, check_span, lock};
 use crate::wire::{
     DevctlHeader, DevctlReply, IO_HEADER, OpenFlags, Request, Stat, TRANSFER_MAX, Transfer,
     bytes::put,
@@ -18,8 +18,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     /// What goes back.
-    pub(super) output: Vec<u8>,
-    /// Data that came behind the receive buffer.
+    pub(super) output: Output,
+    /// Data of a message that is longer than the receive buffer; only grows.
     input: Vec<u8>,
 }
 
@@ -51,10 +51,14 @@ impl Incoming<'_> {
         if let Some(data) = inline.get(..len) {
             return Ok(data);
         }
-        more.clear();
-        more.extend_from_slice(inline);
-        more.resize(len, 0);
-        let rest = more.get_mut(inline.len()..).ok_or(Errno::BADMSG)?;
+        if more.len() < len {
+            more.resize(len, 0);
+        }
+        let more = more.get_mut(..len).ok_or(Errno::BADMSG)?;
+        let (begun, rest) = more
+            .split_at_mut_checked(inline.len())
+            .ok_or(Errno::BADMSG)?;
+        begun.copy_from_slice(inline);
         let got = self
             .message
             .read(rest, self.start + header + inline.len())?;
@@ -170,7 +174,7 @@ fn write(
 
 fn stat(ocb: &Ocb, scratch: &mut Scratch) -> Result<i64> {
     let attr = guarded(|| Ok(ocb.node.serve.attr()))?;
-    ocb.node.stat(&attr).encode(&mut scratch.output);
+    ocb.node.stat(&attr).encode(&mut scratch.output.head);
     Ok(0)
 }
 
@@ -181,7 +185,7 @@ fn seek(ocb: &Ocb, to: SeekFrom, scratch: &mut Scratch) -> Result<i64> {
     };
     let mut position = lock(&ocb.position);
     *position = check_seek(to, *position, size)?;
-    put!(&mut scratch.output; *position);
+    put!(&mut scratch.output.head; *position);
     Ok(0)
 }
 
@@ -215,7 +219,7 @@ fn devctl(
         room,
     };
     let Answer::Now(status) = guarded(|| ocb.node.serve.devctl(&mut call, header))?;
-    debug_assert!(DevctlReply::decode(&scratch.output).is_ok());
+    debug_assert!(DevctlReply::decode(&scratch.output.head).is_ok());
     Ok(status)
 }
 

@@ -4,14 +4,17 @@ use super::bindings::Bindings;
 use super::io::{self, Incoming, Scratch, guarded};
 use crate::ipc::{Channel, Message, Pulse, PulseCode, Received};
 use crate::resource::{At, Node, Ocb, check_open, lock};
-use crate::wire::{Connect, ConnectKind, Dup, OpenFlags, Request};
+use crate::wire::{Connect, ConnectKind, Dup, OpenFlags, Request, TRANSFER_MAX};
 use crate::{Errno, Result};
 use std::collections::HashMap;
+use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Bytes of a message that are received at once; the rest of a longer write is fetched.
-const RECEIVE: usize = 64 * 1024;
+/// Bytes of a message that are received at once: the longest write there is and its header, so that no byte
+/// of it is copied twice. What lies behind (in a combine) is fetched. Pages that no message has reached
+/// cost nothing.
+const RECEIVE: usize = TRANSFER_MAX + 4096;
 /// The pulse that wakes a worker so that it sees the stop flag. Its code may be sent by clients, too: it
 /// says nothing by itself.
 const WAKE: i8 = PulseCode::MAX_AVAILABLE;
@@ -101,7 +104,7 @@ impl Shared {
         let answer = self.answer(&message, received, scratch);
         tracing::trace!(pid = info.pid, coid = %info.coid, ?answer, "answered");
         let sent = match answer {
-            Ok(status) => message.reply(status, &scratch.output),
+            Ok(status) => message.reply_vectored(status, &scratch.output.parts().map(IoSlice::new)),
             Err(errno) => message.error(errno),
         };
         if let Err(errno) = sent {

@@ -41,8 +41,8 @@ impl At {
         let start = usize::try_from(self.offset).unwrap_or(usize::MAX);
         let rest = source.get(start..).unwrap_or(&[]);
         let len = rest.len().min(buffer.len());
-        for (to, from) in buffer.iter_mut().zip(rest) {
-            *to = *from;
+        if let (Some(to), Some(from)) = (buffer.get_mut(..len), rest.get(..len)) {
+            to.copy_from_slice(from);
         }
         Ok(len)
     }

@@ -22,6 +22,8 @@ pub trait Device: Send + Sync + 'static {
 
     /// Fills `buffer` from `at.offset` on; returns the count, 0 at the end. [`At::copy`] does it for bytes
     /// in memory. A count greater than the buffer is answered with `EIO`.
+    ///
+    /// The buffer comes with bytes of earlier calls in it; only the first count bytes go to the client.
     #[doc(alias = "_IO_READ")]
     fn read(&self, at: &At, buffer: &mut [u8]) -> Result<usize> {
         Err(Errno::NOSYS)

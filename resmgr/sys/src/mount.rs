@@ -1,4 +1,4 @@
-//! Mounting file systems, for a process that may (root, or root of its own user namespace).
+//! Mounting and unmounting, for a process that may (root, or root of its own user namespace).
 
 use crate::{Errno, Result, check};
 use std::ffi::CString;
@@ -53,15 +53,31 @@ pub fn mount(
 }
 
 /// Takes the topmost mount off `target`, without following a symbolic link there. A `lazy` one leaves
-/// the tree at once and ends
-/// when its last open file is closed.
+/// the tree at once and ends when its last open file is closed.
 ///
 /// # Errors
 /// - `EBUSY`: it is in use, and `lazy` was not asked for.
+/// - `EINVAL`: nothing is mounted there.
 #[doc(alias = "umount2(2)")]
 pub fn unmount(target: &Path, lazy: bool) -> Result<()> {
     let target = text(target.as_os_str().as_bytes())?;
     let flags = libc::UMOUNT_NOFOLLOW | if lazy { libc::MNT_DETACH } else { 0 };
     // SAFETY: a string with its terminator, which lives until the call returns.
     check(unsafe { libc::umount2(target.as_ptr(), flags) }).map(drop)
+}
+
+/// Gives the calling thread, and what it starts from now on, a copy of the system's mounts: what they
+/// mount nobody else sees, and it goes with the last of them. For programs that must leave nothing behind.
+///
+/// # Errors
+/// - `EPERM`: not root.
+#[doc(alias = "unshare(2)")]
+pub fn make_private() -> Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
+    let nothing = std::ptr::null();
+    let flags = libc::MS_REC | libc::MS_PRIVATE;
+    // SAFETY: the path is a C string; changing how mounts propagate takes no other argument.
+    check(unsafe { libc::mount(nothing, c"/".as_ptr(), nothing, flags, std::ptr::null()) })
+        .map(drop)
 }

@@ -16,6 +16,9 @@ pub(crate) struct Arguments {
     /// Three short rounds: shows that everything runs, not what it costs
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Options for `mount.resmgr` in the cases of `fuse/`, such as `transfer=1m`
+    #[arg(long, value_name = "OPTIONS", default_value = "")]
+    pub(crate) mount_options: String,
     /// What cargo passes to every benchmark; means nothing here.
     #[arg(long, hide = true)]
     bench: bool,
@@ -38,6 +41,9 @@ pub(crate) struct Errand {
     /// Where to mount.
     #[arg(long, hide = true, default_value = "/")]
     pub(crate) at: PathBuf,
+    /// What to mount with.
+    #[arg(long, hide = true, default_value = "")]
+    pub(crate) options: String,
     /// The process without which this one has no purpose.
     #[arg(long, hide = true, default_value_t = 0)]
     pub(crate) parent: u32,
@@ -60,8 +66,12 @@ pub(crate) enum Role {
     Seqpacket,
     /// A namespace.
     Names,
+    /// A file in memory behind a manager.
+    Device,
     /// A file in memory, mounted by fuser alone.
     Fuse,
+    /// The program `mount.resmgr`.
+    Mount,
 }
 
 impl Errand {
@@ -72,12 +82,13 @@ impl Errand {
             cpu,
             size: 0,
             at: PathBuf::from("/"),
+            options: String::new(),
             parent: std::process::id(),
         }
     }
 
     /// The options that tell it to a new process.
-    pub(crate) fn options(&self) -> Vec<String> {
+    pub(crate) fn told(&self) -> Vec<String> {
         let role = self.serve.and_then(|role| role.to_possible_value());
         let role = role.map_or_else(String::new, |value| value.get_name().to_owned());
         vec![
@@ -85,6 +96,7 @@ impl Errand {
             format!("--cpu={}", self.cpu),
             format!("--size={}", self.size),
             format!("--at={}", self.at.display()),
+            format!("--options={}", self.options),
             format!("--parent={}", self.parent),
         ]
     }
@@ -102,7 +114,7 @@ mod tests {
             at: "/tmp/somewhere".into(),
             ..Errand::new(Role::YieldingSpin, 3)
         };
-        let words = std::iter::once("bench".to_owned()).chain(told.options());
+        let words = std::iter::once("bench".to_owned()).chain(told.told());
         let heard = Arguments::try_parse_from(words).unwrap().errand;
         assert_eq!(heard.serve, told.serve);
         assert_eq!(

@@ -1,6 +1,7 @@
 //! A run: what is wanted, and what has come out so far.
 
 use crate::arguments::Arguments;
+use crate::device::Served;
 use crate::failure::{Doing, Failure};
 use crate::measure::{Plan, Series, Subject, interleaved};
 use crate::placement::{self, Placement};
@@ -16,6 +17,8 @@ pub(crate) struct Bench {
     plan: Plan,
     cpus: Vec<usize>,
     watchdog: Watchdog,
+    mount_options: String,
+    device: Option<Served>,
     rows: Vec<Row>,
     skipped: Vec<String>,
 }
@@ -35,6 +38,8 @@ impl Bench {
             },
             cpus: placement::allowed(),
             watchdog: Watchdog::start(),
+            mount_options: arguments.mount_options,
+            device: None,
             rows: Vec::new(),
             skipped: Vec::new(),
         }
@@ -55,6 +60,29 @@ impl Bench {
         };
         sched::pin_to(client).doing(format_args!("stay on processor {client}"))?;
         Ok(Some(server))
+    }
+
+    /// Has the file of [`device`](crate::device) served from now on, on the servers' processor.
+    pub(crate) fn serve_device(&mut self) -> Result<(), Failure> {
+        if self.device.is_none()
+            && let Some((_, cpu)) = Placement::OneCore.cpus(&self.cpus)
+        {
+            self.device = Some(Served::start(cpu)?);
+        }
+        Ok(())
+    }
+
+    /// What `mount.resmgr` is to be given.
+    pub(crate) fn mount_options(&self) -> &str {
+        &self.mount_options
+    }
+
+    /// Does what may take longer than anything that is measured.
+    pub(crate) fn unwatched<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.watchdog.rest();
+        let done = work();
+        self.watchdog.begin("the next case".to_owned());
+        done
     }
 
     /// Lets the subjects of a group take turns.

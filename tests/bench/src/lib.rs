@@ -26,6 +26,7 @@
 mod apart;
 mod arguments;
 mod bench;
+mod device;
 mod failure;
 mod fuse;
 mod ipc;

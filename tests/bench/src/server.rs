@@ -2,9 +2,9 @@
 
 use crate::arguments::{Errand, Role};
 use crate::failure::{Doing, Failure};
-use crate::{fuse, ipc, names};
+use crate::{device, fuse, ipc, names};
 use resmgr_sys::sched;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -21,7 +21,7 @@ impl Server {
     pub(crate) fn start(errand: &Errand, needs: Option<OwnedFd>) -> Result<Self, Failure> {
         let program = std::env::current_exe().doing("find this program")?;
         let mut child = Command::new(program)
-            .args(errand.options())
+            .args(errand.told())
             .stdin(needs.map_or_else(Stdio::null, Stdio::from))
             .stdout(Stdio::piped())
             .spawn()
@@ -46,6 +46,15 @@ impl Server {
         // It has said above why.
         Err(Failure::new("a server ended before it was ready"))
     }
+
+    /// All that it prints, until it says no more.
+    pub(crate) fn last_word(&mut self) -> Result<String, Failure> {
+        let mut text = String::new();
+        self.said
+            .read_to_string(&mut text)
+            .doing("hear from a server")?;
+        Ok(text)
+    }
 }
 
 impl Drop for Server {
@@ -60,7 +69,8 @@ impl Drop for Server {
 pub(crate) fn serve(role: Role, errand: &Errand) -> Result<(), Failure> {
     sched::pin_to(errand.cpu).doing(format_args!("stay on processor {}", errand.cpu))?;
     match role {
-        Role::Fuse => fuse::serve(errand),
+        Role::Device => device::serve(),
+        Role::Fuse | Role::Mount => fuse::serve(role, errand),
         Role::Names => names::serve(errand),
         role => ipc::serve(role, errand),
     }

@@ -1,5 +1,6 @@
 //! The reference: one file in memory, served by fuser with as little between as can be.
 
+use crate::device::NAME;
 use crate::failure::{Doing, Failure};
 use crate::server::say_ready;
 use fuser::{
@@ -11,9 +12,6 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, UNIX_EPOCH};
-
-/// The file's name.
-pub(super) const NAME: &str = "data";
 
 const FILE: INodeNo = INodeNo(2);
 

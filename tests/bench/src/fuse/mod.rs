@@ -1,38 +1,42 @@
-//! `fuse/…`: what a mount costs, beside the crate fuser alone with a file in memory.
+//! `fuse/…`: what a mount costs: a file in memory behind a manager, shown by `mount.resmgr`, beside the same
+//! file served by the crate fuser alone.
 //!
-//! Both sides stay on one processor: where the server's thread runs decides more than anything it does.
+//! Everybody stays on one processor, the reader, the mount, the manager and the reference: where a
+//! server's thread runs decides more than anything it does.
 //! Direct I/O and no cached attributes, so that every read and write is one message to the server.
 //!
 //! - `fuse/read/4096`: a read of 4 KiB.
+//! - `fuse/open-close`, `fuse/stat`: of a file that nobody has open. A close goes on after it has returned.
 //! - `fuse/dd/read`, `fuse/dd/write`: 1 MiB after the other, as `dd bs=1M` does; the time for each.
-//!
-//! Ours joins as the first subject of each list (the same types, on a file in `mount.resmgr`'s mount of a
-//! `Manager` that serves [`FILE`] bytes of memory); its ends are in place.
 //!
 //! The mounts live in a mount namespace of this process: they go with it, however it ends.
 
 mod client;
 mod memory;
 mod mounted;
+mod program;
 
-use crate::arguments::Errand;
+use crate::arguments::{Errand, Role};
 use crate::bench::Bench;
+use crate::device::LEN;
 use crate::failure::{Doing, Failure};
-use crate::ipc::Ours;
-use crate::measure::{Series, Subject};
+use crate::measure::Subject;
 use crate::placement::Placement;
 use crate::report::{Against, End, Row};
-use client::{AtRandom, Sequential, Way};
+use crate::resource::{as_roundtrip, roundtrip};
+use client::{AtRandom, OpenClose, Sequential, Stat, Way};
 use mounted::Mounted;
-use resmgr::ipc::Waiting;
-use resmgr_sys::{mounts, process};
-use std::path::Path;
+use resmgr_sys::{mount, process};
+use std::path::{Path, PathBuf};
 
-/// The length of the file: larger than any cache near a processor.
-const FILE: usize = 64 << 20;
+/// What tables call ours.
+const OURS: &str = "ours";
 
 /// What tables call fuser alone.
 const BARE: &str = "bare-fuser";
+
+/// The same file in both mounts, ours first.
+type Files = [(&'static str, PathBuf); 2];
 
 /// Measures what was asked for.
 pub(crate) fn cases(bench: &mut Bench) -> Result<(), Failure> {
@@ -46,28 +50,36 @@ pub(crate) fn cases(bench: &mut Bench) -> Result<(), Failure> {
     let Some(cpu) = bench.place(Placement::OneCore)? else {
         return Ok(());
     };
-    mounts::make_private().doing("leave the system's mount namespace")?;
-    let bare = Mounted::start(cpu)?;
-    read(bench, cpu, &bare.file())?;
-    dd(bench, "fuse/dd/read", Way::Read, &bare.file())?;
-    dd(bench, "fuse/dd/write", Way::Write, &bare.file())
+    mount::make_private().doing("leave the system's mount namespace")?;
+    bench.unwatched(program::build)?;
+    bench.serve_device()?;
+    let ours = Mounted::ours(cpu, bench.mount_options())?;
+    let bare = Mounted::bare(cpu)?;
+    let files = [(OURS, ours.file()), (BARE, bare.file())];
+    read(bench, cpu, &files)?;
+    dd(bench, "fuse/dd/read", Way::Read, &files)?;
+    dd(bench, "fuse/dd/write", Way::Write, &files)?;
+    beside(bench, "fuse/open-close", None, &files, |name, file| {
+        Ok(OpenClose(name, file))
+    })?;
+    beside(bench, "fuse/stat", None, &files, |name, file| {
+        Ok(Stat(name, file))
+    })
 }
 
 /// A read of 4 KiB: the bridge may add two of our own 4 KiB round trips, which take their turns beside it.
-fn read(bench: &mut Bench, cpu: usize, bare: &Path) -> Result<(), Failure> {
+fn read(bench: &mut Bench, cpu: usize, files: &Files) -> Result<(), Failure> {
     let case = "fuse/read/4096";
     if !bench.wants(case) {
         return Ok(());
     }
-    let mut subjects: Vec<Box<dyn Subject>> = vec![
-        Box::new(AtRandom::open(BARE, bare)?),
-        Box::new(Ours::start(Waiting::Adaptive, cpu, 4 << 10)?),
-    ];
+    let mut subjects: Vec<Box<dyn Subject>> = Vec::new();
+    for (name, file) in files {
+        subjects.push(Box::new(AtRandom::open(name, file)?));
+    }
+    subjects.push(roundtrip(cpu)?);
     let mut series = bench.measure(case, &mut subjects)?;
-    let trip = series.pop().map(|trip| Series {
-        name: "our-roundtrip",
-        ..trip
-    });
+    let trip = series.pop().map(as_roundtrip);
     let end = trip.as_ref().map(|trip| End::Plus(2.0 * trip.median()));
     let bare = series.pop().map(|reference| Against { reference, end });
     let trip = trip.map(|reference| Against {
@@ -83,16 +95,28 @@ fn read(bench: &mut Bench, cpu: usize, bare: &Path) -> Result<(), Failure> {
 }
 
 /// 1 MiB after the other: at least half of fuser's throughput is at most twice its time.
-fn dd(bench: &mut Bench, case: &str, way: Way, bare: &Path) -> Result<(), Failure> {
+fn dd(bench: &mut Bench, case: &str, way: Way, files: &Files) -> Result<(), Failure> {
+    let open = |name, file: PathBuf| Sequential::open(name, &file, way);
+    beside(bench, case, Some(End::Times(2.0)), files, open)
+}
+
+/// The same in both mounts.
+fn beside<S: Subject + 'static>(
+    bench: &mut Bench,
+    case: &str,
+    end: Option<End>,
+    files: &Files,
+    subject: impl Fn(&'static str, PathBuf) -> Result<S, Failure>,
+) -> Result<(), Failure> {
     if !bench.wants(case) {
         return Ok(());
     }
-    let mut subjects: Vec<Box<dyn Subject>> = vec![Box::new(Sequential::open(BARE, bare, way)?)];
+    let mut subjects: Vec<Box<dyn Subject>> = Vec::new();
+    for (name, file) in files {
+        subjects.push(Box::new(subject(name, file.clone())?));
+    }
     let mut series = bench.measure(case, &mut subjects)?;
-    let bare = series.pop().map(|reference| Against {
-        reference,
-        end: Some(End::Times(2.0)),
-    });
+    let bare = series.pop().map(|reference| Against { reference, end });
     bench.report(Row {
         case: case.to_owned(),
         ours: series.pop(),
@@ -101,7 +125,10 @@ fn dd(bench: &mut Bench, case: &str, way: Way, bare: &Path) -> Result<(), Failur
     Ok(())
 }
 
-/// The server's side of the reference.
-pub(crate) fn serve(errand: &Errand) -> Result<(), Failure> {
-    memory::serve(&errand.at, FILE)
+/// The server's side of both.
+pub(crate) fn serve(role: Role, errand: &Errand) -> Result<(), Failure> {
+    match role {
+        Role::Mount => program::exec(errand),
+        _ => memory::serve(&errand.at, LEN),
+    }
 }

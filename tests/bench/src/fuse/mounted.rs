@@ -1,10 +1,12 @@
-//! A mount of the reference, for as long as the value lives.
+//! A mount, for as long as the value lives.
 
+use super::program;
 use crate::arguments::{Errand, Role};
+use crate::device::NAME;
 use crate::failure::{Doing, Failure};
 use crate::server::Server;
-use resmgr_sys::mounts;
-use std::path::PathBuf;
+use resmgr_sys::mount;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A directory with a server mounted on it.
@@ -17,26 +19,36 @@ pub(super) struct Mounted {
 
 impl Mounted {
     /// Mounts the reference, served on `cpu`.
-    pub(super) fn start(cpu: usize) -> Result<Self, Failure> {
+    pub(super) fn bare(cpu: usize) -> Result<Self, Failure> {
+        Self::start(|at| {
+            let errand = Errand {
+                at: at.into(),
+                ..Errand::new(Role::Fuse, cpu)
+            };
+            let mut server = Server::start(&errand, None)?;
+            server.ready()?;
+            Ok(server)
+        })
+    }
+
+    /// Mounts the directory of the [`device`](crate::device) by `mount.resmgr` on `cpu`.
+    pub(super) fn ours(cpu: usize, options: &str) -> Result<Self, Failure> {
+        Self::start(|at| program::start(cpu, at, options))
+    }
+
+    fn start(server: impl FnOnce(&Path) -> Result<Server, Failure>) -> Result<Self, Failure> {
         let directory = TempDir::new().doing("make a directory to mount on")?;
-        let errand = Errand {
-            at: directory.path().into(),
-            ..Errand::new(Role::Fuse, cpu)
-        };
-        let server = Server::start(&errand, None)?;
         let mut mounted = Self {
-            server: Some(server),
+            server: None,
             directory,
         };
-        if let Some(server) = &mut mounted.server {
-            server.ready()?;
-        }
+        mounted.server = Some(server(mounted.directory.path())?);
         Ok(mounted)
     }
 
     /// The one file in it.
     pub(super) fn file(&self) -> PathBuf {
-        self.directory.path().join(super::memory::NAME)
+        self.directory.path().join(NAME)
     }
 }
 
@@ -46,6 +58,6 @@ impl Drop for Mounted {
         // detaching cannot wait for an answer.
         drop(self.server.take());
         // An error means that nothing is mounted.
-        let _unmounted = mounts::detach(self.directory.path());
+        let _unmounted = mount::unmount(self.directory.path(), true);
     }
 }

@@ -44,7 +44,9 @@ pub(crate) fn serve(role: Role, errand: &Errand) -> Result<(), Failure> {
         Role::YieldingSpin => shared::serve::<YieldingSpin>(errand.size),
         Role::Futex => shared::serve::<Futex>(errand.size),
         Role::Seqpacket => seqpacket::serve(errand.size),
-        Role::Fuse | Role::Names => Err(Failure::new("this is no way to send a message")),
+        Role::Device | Role::Fuse | Role::Mount | Role::Names => {
+            Err(Failure::new("this is no way to send a message"))
+        }
     }
 }
 
