@@ -155,8 +155,9 @@ impl Region {
     /// When `offset` is not a multiple of 4 inside the region: a constant of the layout is wrong.
     #[inline]
     pub fn word(&self, offset: usize) -> &AtomicU32 {
-        assert!(offset.is_multiple_of(4) && offset < self.len && self.len - offset >= 4);
-        // SAFETY: inside the mapping (checked), which lives as long as `self`.
+        assert!(offset.is_multiple_of(4) && offset < self.len);
+        // SAFETY: inside the mapping (an aligned word that begins below the length ends in the same page, and
+        // mappings are whole pages), which lives as long as `self`.
         let at = unsafe { self.base.as_ptr().add(offset) };
         // SAFETY: aligned (checked; mappings are page-aligned); atomics are what both processes use here.
         unsafe { AtomicU32::from_ptr(at.cast()) }
@@ -168,8 +169,9 @@ impl Region {
     /// When `offset` is not a multiple of 8 inside the region.
     #[inline]
     pub fn word64(&self, offset: usize) -> &AtomicU64 {
-        assert!(offset.is_multiple_of(8) && offset < self.len && self.len - offset >= 8);
-        // SAFETY: inside the mapping (checked), which lives as long as `self`.
+        assert!(offset.is_multiple_of(8) && offset < self.len);
+        // SAFETY: inside the mapping (an aligned word that begins below the length ends in the same page, and
+        // mappings are whole pages), which lives as long as `self`.
         let at = unsafe { self.base.as_ptr().add(offset) };
         // SAFETY: aligned (checked); atomics are what both processes use here.
         unsafe { AtomicU64::from_ptr(at.cast()) }

@@ -69,12 +69,15 @@ impl Phases {
         &chunk[usize::from(slot) % 64]
     }
 
-    /// Idle to held by the server itself (queued); false when it is not idle.
+    /// Idle to held by the server itself (queued); false when it is not idle. Only whoever has the channel's
+    /// lock does this, and nobody else leaves idle, so looking first is as good as a compare-and-exchange.
     pub(super) fn hold(&self, slot: u16) -> bool {
-        let held = self
-            .of(slot)
-            .compare_exchange(IDLE, HELD, Ordering::AcqRel, Ordering::Acquire);
-        held.is_ok()
+        let phase = self.of(slot);
+        let idle = phase.load(Ordering::Acquire) == IDLE;
+        if idle {
+            phase.store(HELD, Ordering::Relaxed);
+        }
+        idle
     }
 
     /// Held to taken by a receiver.
