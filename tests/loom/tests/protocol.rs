@@ -75,6 +75,37 @@ fn a_call_is_answered_whoever_sleeps_when() {
     });
 }
 
+/// The server sees a call in its slot before it sees the ring entry: each call is taken once, its entry
+/// comes once, and what the slot held when it was seen is complete.
+#[test]
+fn a_call_is_seen_before_its_entry_or_with_it() {
+    model(|| {
+        let link = Arc::new(Link::new(1));
+        let server = thread::spawn({
+            let link = Arc::clone(&link);
+            move || {
+                let seen = match peek(&link, 0) {
+                    None => link.answerer().announced_early(0),
+                    Some(_) => None,
+                };
+                let early = seen.is_some();
+                assert_eq!(receive(&link, 0), CALL);
+                let number = seen.or_else(|| link.answerer().announced()).unwrap();
+                assert_eq!(number, NUMBER);
+                assert_eq!(link.answerer().announced_early(number), None);
+                assert_eq!(link.answerer().take(number), Taken::Live);
+                link.answer(number);
+                early
+            }
+        });
+        link.caller().submit(NUMBER);
+        push(&link, CALL);
+        link.wait(NUMBER, || false);
+        assert!(link.caller().is_answered(NUMBER));
+        server.join().unwrap();
+    });
+}
+
 /// Two threads of a client publish at the same time: both entries arrive, each once.
 #[test]
 fn two_senders_share_the_ring() {

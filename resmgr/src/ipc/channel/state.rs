@@ -122,14 +122,19 @@ impl State {
     /// The ordinary case, one client that speaks and nothing queued, goes past the queue.
     #[inline]
     pub(super) fn next(&mut self) -> Option<Item> {
-        if let [link] = self.watched.as_slice()
-            && self.queue.is_empty()
-        {
-            if !link.has_news() {
+        for _ in 0..ServerLink::MOST_ARRIVALS {
+            let [link] = self.watched.as_slice() else {
+                break;
+            };
+            if !self.queue.is_empty() {
+                break;
+            }
+            if link.is_gone() || !link.has_news() {
                 return None;
             }
             let link = Arc::clone(link);
             match link.next_arrival() {
+                Ok(Some(Arrival::Nothing)) => {}
                 Ok(Some(Arrival::Call {
                     slot,
                     number,

@@ -9,7 +9,7 @@ use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::{Errno, futex, socket};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// The client broke the rules of the link: it is closed, and nobody else notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub(crate) struct ServerLink {
     head: AtomicU32,
     pulses_seen: AtomicU32,
     pulses_taken: AtomicU32,
+    /// Slot and number of the call that came last.
+    latest: AtomicU64,
     /// How many unblock requests may still come: a well-behaved client makes at most one for each call.
     unblocks_due: AtomicU32,
     phases: Phases,
@@ -76,6 +78,7 @@ impl ServerLink {
             head: AtomicU32::new(0),
             pulses_seen: AtomicU32::new(0),
             pulses_taken: AtomicU32::new(0),
+            latest: AtomicU64::new(0),
             unblocks_due: AtomicU32::new(0),
             phases: Phases::new(),
             gone: AtomicBool::new(false),
@@ -116,7 +119,25 @@ impl ServerLink {
         !matches!(
             self.memory.ring().peek(self.head.load(Ordering::Relaxed)),
             Ok(None)
-        )
+        ) || self.early_call().is_some()
+    }
+
+    /// A call in the slot that spoke last, whose ring entry has not come yet. Only while the ring is empty, so
+    /// no other announcement is overtaken.
+    #[inline]
+    fn early_call(&self) -> Option<(u16, u32)> {
+        let (slot, last) = self.latest();
+        self.memory
+            .answerer(slot)
+            .announced_early(last)
+            .map(|number| (slot, number))
+    }
+
+    #[inline]
+    fn latest(&self) -> (u16, u32) {
+        let latest = self.latest.load(Ordering::Relaxed);
+        let number = u32::try_from(latest & u64::from(u32::MAX)).unwrap_or(0);
+        (u16::try_from(latest >> 32).unwrap_or(0), number)
     }
 
     /// The next announcement of the client. The caller holds the channel's lock.
@@ -125,18 +146,13 @@ impl ServerLink {
         let head = self.head.load(Ordering::Relaxed);
         let entry = match self.memory.ring().peek(head) {
             Ok(Some(entry)) => entry,
-            Ok(None) => return Ok(None),
+            Ok(None) => return self.next_early(),
             Err(()) => return Err(Breach("a ring entry of no kind")),
         };
         self.head.store(head.wrapping_add(1), Ordering::Relaxed);
-        if entry.kind == EntryKind::Call && entry.index < SLOTS {
-            // The client's processor has both lines; between the first look at them and the second stands
-            // at least one fence, so without this they would come one after the other.
-            let slot = layout::slot(entry.index);
-            self.memory.client.prefetch(slot);
-            self.memory.client.prefetch(slot + layout::DATA);
-        }
         match entry.kind {
+            EntryKind::Call if entry.index >= SLOTS => Err(Breach("a call in no slot")),
+            EntryKind::Call if self.phases.was_early(entry.index) => Ok(Arrival::Nothing),
             EntryKind::Call => self.announced_call(entry.index),
             EntryKind::Pulse => self.announced_pulse(u32::from(entry.index)),
             EntryKind::Unblock => self.announced_unblock(entry.index),
@@ -145,15 +161,27 @@ impl ServerLink {
     }
 
     #[inline]
+    fn next_early(&self) -> Result<Option<Arrival>, Breach> {
+        let Some((slot, number)) = self.early_call() else {
+            return Ok(None);
+        };
+        self.memory.client.prefetch(layout::slot_data(slot));
+        self.phases.note_early(slot);
+        self.arrived(slot, number).map(Some)
+    }
+
     fn announced_call(&self, slot: u16) -> Result<Arrival, Breach> {
-        if slot >= SLOTS {
-            return Err(Breach("a call in no slot"));
-        }
-        let number = self
-            .memory
-            .answerer(slot)
-            .announced()
-            .ok_or(Breach("a slot without a call"))?;
+        // The client's processor has both lines; between the first look at them and the second stands at
+        // least one fence, so without this they would come one after the other.
+        self.memory.client.prefetch(layout::slot(slot));
+        self.memory.client.prefetch(layout::slot_data(slot));
+        let number = self.memory.answerer(slot).announced();
+        self.arrived(slot, number.ok_or(Breach("a slot without a call"))?)
+    }
+
+    /// Copies what goes with a call, and checks the copy.
+    #[inline]
+    fn arrived(&self, slot: u16, number: u32) -> Result<Arrival, Breach> {
         let mut bytes = [0; RequestFields::BYTES];
         let read = self
             .memory
@@ -171,6 +199,8 @@ impl ServerLink {
         let due = self.unblocks_due.load(Ordering::Relaxed);
         self.unblocks_due
             .store(due.saturating_add(1), Ordering::Relaxed);
+        self.latest
+            .store(u64::from(slot) << 32 | u64::from(number), Ordering::Relaxed);
         Ok(Arrival::Call {
             slot,
             number,

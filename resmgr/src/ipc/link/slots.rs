@@ -56,17 +56,45 @@ const UNBLOCKED: u32 = 3;
 /// Server: what it knows itself of the call in each slot, so that a client cannot announce a call twice
 /// or have one answered twice.
 #[derive(Debug)]
-pub(super) struct Phases([OnceLock<Box<[AtomicU32]>>; WORDS]);
+pub(super) struct Phases([OnceLock<Box<[Phase]>>; WORDS]);
+
+#[derive(Debug, Default)]
+struct Phase {
+    /// State, and the number of the call while a receiver has it.
+    word: AtomicU32,
+    /// Calls that were seen before their ring entries, which are still to come. Under the channel's lock.
+    early: AtomicU32,
+}
 
 impl Phases {
     pub(super) fn new() -> Self {
         Self([const { OnceLock::new() }; WORDS])
     }
 
-    fn of(&self, slot: u16) -> &AtomicU32 {
+    fn at(&self, slot: u16) -> &Phase {
         let chunk = self.0[usize::from(slot) / 64]
-            .get_or_init(|| (0..64).map(|_| AtomicU32::new(IDLE)).collect());
+            .get_or_init(|| std::iter::repeat_with(Phase::default).take(64).collect());
         &chunk[usize::from(slot) % 64]
+    }
+
+    fn of(&self, slot: u16) -> &AtomicU32 {
+        &self.at(slot).word
+    }
+
+    /// A call was seen before its ring entry.
+    pub(super) fn note_early(&self, slot: u16) {
+        let early = &self.at(slot).early;
+        early.store(early.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// Whether a ring entry is that of a call which was seen before it.
+    pub(super) fn was_early(&self, slot: u16) -> bool {
+        let early = &self.at(slot).early;
+        let count = early.load(Ordering::Relaxed);
+        if count > 0 {
+            early.store(count - 1, Ordering::Relaxed);
+        }
+        count > 0
     }
 
     /// Idle to held by the server itself (queued); false when it is not idle. Only whoever has the channel's
@@ -159,5 +187,15 @@ mod tests {
         assert!(!phases.claim(3, 9));
         phases.release(3);
         assert!(phases.hold(3));
+    }
+
+    #[test]
+    fn an_entry_is_ignored_once_for_each_early_call() {
+        let phases = Phases::new();
+        assert!(!phases.was_early(5));
+        phases.note_early(5);
+        phases.note_early(5);
+        assert!(phases.was_early(5) && phases.was_early(5));
+        assert!(!phases.was_early(5));
     }
 }

@@ -159,6 +159,17 @@ impl<W: Word> Answerer<'_, W> {
         (word & 3 != IDLE && number != 0).then_some(number)
     }
 
+    /// The number of the call that the slot holds, if it is another than `last` and its client waits: seen
+    /// here before its ring entry, which the client writes next. The fields are complete (they were written
+    /// before this word), so a server that looks here saves fetching one more line from the client's
+    /// processor. It must then ignore the entry when it comes.
+    #[inline]
+    pub fn announced_early(&self, last: u32) -> Option<u32> {
+        let word = self.request.load(Ordering::Acquire);
+        let number = word >> NUMBER_SHIFT;
+        (word & 3 == SENT && number != last && number != 0).then_some(number)
+    }
+
     /// Makes the call the receiver's.
     #[inline]
     pub fn take(&self, number: u32) -> Taken {
