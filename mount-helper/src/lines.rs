@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn one_connection_is_kept_while_its_channel_lives() {
         let lines = Lines::default();
-        let channel = Channel::create(ChannelFlags::empty()).unwrap();
+        let channel = Channel::create(ChannelFlags::PRIVATE).unwrap();
         let server = Server::new(std::process::id(), channel.id());
         lines.keep(server).unwrap();
         lines.keep(server).unwrap();
