@@ -41,7 +41,8 @@ fn address(path: &Path) -> Result<(libc::sockaddr_un, libc::socklen_t)> {
     }
     address.sun_family = libc::sa_family_t::try_from(libc::AF_UNIX).map_err(|_| Errno::INVAL)?;
     for (to, from) in address.sun_path.iter_mut().zip(bytes) {
-        *to = from.cast_signed();
+        // A char of C is signed on some machines and not on others.
+        *to = libc::c_char::from_ne_bytes([*from]);
     }
     let len =
         libc::socklen_t::try_from(size_of::<libc::sockaddr_un>()).map_err(|_| Errno::INVAL)?;
