@@ -5,5 +5,6 @@ mod hostile_clients;
 mod hostile_servers;
 mod idle;
 mod kills;
+mod load;
 mod names;
 mod stopped;

@@ -75,7 +75,13 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
             "ok".into()
         }
         "echo" => load::echo(&things.channels.get(name)),
-        "check" => load::check(&things.connections.get(name), &things.stop),
+        "check" => load::check(&things.connections.get(name), || {
+            !things.stop.load(Ordering::Relaxed)
+        }),
+        "check-times" => {
+            let mut rounds = 0..words.number::<u64>(2);
+            load::check(&things.connections.get(name), || rounds.next().is_some())
+        }
         "seek" => load::seek(name, &things.stop),
         "reattach" => {
             let chid = ChannelId::from_raw(words.number(2));

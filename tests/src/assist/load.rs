@@ -44,12 +44,12 @@ fn answer(message: Message, head: &[u8]) -> bool {
     }
 }
 
-/// Sends messages of several lengths and compares the answers, until it is told to stop.
-pub(crate) fn check(connection: &Connection, stop: &AtomicBool) -> String {
+/// Sends messages of several lengths and compares the answers, for as long as `go_on` says.
+pub(crate) fn check(connection: &Connection, mut go_on: impl FnMut() -> bool) -> String {
     let messages = SIZES.map(fill);
     let mut reply = vec![0; SIZES[3]];
     let mut done = 0u64;
-    while !stop.load(Ordering::Relaxed) {
+    while go_on() {
         for message in &messages {
             let room = &mut reply[..message.len()];
             room.fill(0);
