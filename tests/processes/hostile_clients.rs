@@ -119,6 +119,22 @@ fn every_breach_closes_the_link() {
     victim.goes_on();
 }
 
+/// The server takes a call from its slot before its entry comes. Two entries may be missing at a time.
+#[test]
+fn calls_that_are_never_announced_close_the_link() {
+    let victim = Victim::new();
+    let client = victim.attach(1);
+    for number in [1, 2] {
+        client.fill(0, number, &request(0, IN_SLOT, 0));
+        client.ring();
+        assert!(client.is_answered(0, number), "call {number}");
+    }
+    client.fill(0, 3, &request(0, IN_SLOT, 0));
+    client.ring();
+    assert!(client.is_closed());
+    victim.goes_on();
+}
+
 #[test]
 fn more_pulses_than_there_is_room_for_close_the_link() {
     let victim = Victim::new();

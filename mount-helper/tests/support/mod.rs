@@ -169,6 +169,13 @@ impl House {
         self.point().join(name)
     }
 
+    /// The file of the server's that always answers does so, read by a program.
+    pub(crate) fn says_hello(&self) {
+        let hello = self.file("dev/hello");
+        let text = shell(&format!("cat {}", hello.display())).text();
+        assert_eq!(text, "Hello, world!\n");
+    }
+
     /// A command that lives in this house's namespace.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);

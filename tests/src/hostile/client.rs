@@ -67,6 +67,19 @@ impl RawClient {
         self.bell.ring();
     }
 
+    /// Waits until the server has answered a call.
+    pub fn is_answered(&self, slot: u32, number: u32) -> bool {
+        let answer = self.theirs.word(layout::slot(slot));
+        let deadline = soon();
+        while answer.load(Ordering::SeqCst) != number << 2 | 1 {
+            if Instant::now() > deadline {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+        true
+    }
+
     /// Waits until the server has closed the link.
     pub fn is_closed(&self) -> bool {
         is_closed(&self.socket)

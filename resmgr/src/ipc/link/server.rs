@@ -166,7 +166,9 @@ impl ServerLink {
             return Ok(None);
         };
         self.memory.client.prefetch(layout::slot_data(slot));
-        self.phases.note_early(slot);
+        if !self.phases.note_early(slot) {
+            return Err(Breach("calls that are never announced"));
+        }
         self.arrived(slot, number).map(Some)
     }
 

@@ -81,10 +81,14 @@ impl Phases {
         &self.at(slot).word
     }
 
-    /// A call was seen before its ring entry.
-    pub(super) fn note_early(&self, slot: u16) {
+    /// A call was seen before its ring entry. False: more entries are missing than a client can owe, which
+    /// publishes each before it waits for the answer. (Two: one that was not visible yet when the ring was
+    /// looked at, and the one that comes next.)
+    pub(super) fn note_early(&self, slot: u16) -> bool {
         let early = &self.at(slot).early;
-        early.store(early.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let count = early.load(Ordering::Relaxed) + 1;
+        early.store(count, Ordering::Relaxed);
+        count <= 2
     }
 
     /// Whether a ring entry is that of a call which was seen before it.
@@ -193,9 +197,9 @@ mod tests {
     fn an_entry_is_ignored_once_for_each_early_call() {
         let phases = Phases::new();
         assert!(!phases.was_early(5));
-        phases.note_early(5);
-        phases.note_early(5);
+        assert!(phases.note_early(5) && phases.note_early(5));
         assert!(phases.was_early(5) && phases.was_early(5));
         assert!(!phases.was_early(5));
+        assert!(phases.note_early(5) && phases.note_early(5) && !phases.note_early(5));
     }
 }
