@@ -129,6 +129,35 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     Ok((own(fds[0]), own(fds[1])))
 }
 
+/// Two connected byte streams, to wake somebody by: see [`nudge`].
+pub fn nudge_pair() -> Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [0; 2];
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    // SAFETY: the array has room for two descriptors.
+    check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
+    Ok((own(fds[0]), own(fds[1])))
+}
+
+/// Makes the other end readable. Never waits: if there is no room, it is readable already.
+pub fn nudge(socket: BorrowedFd<'_>) {
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    // SAFETY: one byte of a static is sent on a borrowed descriptor.
+    unsafe { libc::send(socket.as_raw_fd(), b"!".as_ptr().cast(), 1, flags) };
+}
+
+/// Takes all that has come to a nudged end.
+pub fn drain(socket: BorrowedFd<'_>) {
+    let mut bytes = [0u8; 1024];
+    loop {
+        let (place, room) = (bytes.as_mut_ptr().cast(), bytes.len());
+        // SAFETY: at most `room` bytes go to this stack.
+        let got = unsafe { libc::recv(socket.as_raw_fd(), place, room, libc::MSG_DONTWAIT) };
+        if usize::try_from(got).ok() != Some(room) {
+            return;
+        }
+    }
+}
+
 /// Makes every later call on it return `EAGAIN` instead of waiting.
 pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: the descriptor is borrowed; F_GETFL takes no argument.
