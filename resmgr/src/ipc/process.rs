@@ -211,10 +211,9 @@ impl Process {
         let memory = LinkMemory::local()?;
         let bell = EventFd::new()?;
         let far_bell = bell.try_clone()?;
-        let ours = memory.clone();
         let peer = ClientLink::credentials_of_self();
         let server =
-            channel.add_client(|scoid| ServerLink::new(scoid, peer, ours, far_bell, None))?;
+            channel.add_client(|scoid| ServerLink::new(scoid, peer, memory, far_bell, None))?;
         let unblock = channel.flags.contains(ChannelFlags::UNBLOCK);
         let far = Far {
             pid: peer.pid,
@@ -222,7 +221,7 @@ impl Process {
             scoid: server.scoid,
             unblock,
         };
-        Ok(Arc::new(ClientLink::new(far, memory, bell, None)))
+        Ok(Arc::new(ClientLink::to_local(far, bell, server)))
     }
 
     /// A number for a connection, in the space that was asked for.

@@ -217,6 +217,8 @@ impl AsFd for HeldSignals {
     }
 }
 
+/// SIGWINCH
+pub const WINCH: i32 = libc::SIGWINCH;
 /// SIGUSR1
 pub const USR1: i32 = libc::SIGUSR1;
 

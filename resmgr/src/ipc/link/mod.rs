@@ -10,12 +10,14 @@ mod arena;
 mod client;
 mod control;
 mod inbox;
+mod lanes;
 mod layout;
 mod memory;
 mod reply;
 mod server;
 mod slots;
 mod staging;
+mod watch;
 
 pub(crate) use client::{ClientLink, Far, LinkState, Remote};
 pub(crate) use control::{BATCH, Read};

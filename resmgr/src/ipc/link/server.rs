@@ -4,7 +4,7 @@ use super::inbox::ServerInbox;
 use super::layout::{self, AnswerFields, CELLS, PulseFields, RequestFields, SLOTS};
 use super::slots::Phases;
 use super::{LinkMemory, ReplyArea};
-use crate::ipc::protocol::{EntryKind, Taken};
+use crate::ipc::protocol::{EntryKind, Sleeper, Taken};
 use crate::ipc::{ConnectRights, Credentials, Rcvid, Scoid, janitor};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
@@ -350,8 +350,10 @@ impl ServerLink {
         self.memory.answer(slot).set(fields.encode());
         self.phases.release(slot);
         let answerer = self.memory.answerer(slot);
-        if answerer.publish(number) {
-            futex::wake(answerer.answer, u32::MAX);
+        match answerer.publish(number) {
+            Sleeper::None => {}
+            Sleeper::OnWord => drop(futex::wake(answerer.answer, u32::MAX)),
+            Sleeper::AtSocket(number) => self.wake_at_socket(number),
         }
     }
 
