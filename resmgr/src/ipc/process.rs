@@ -220,6 +220,7 @@ impl Process {
             chid,
             scoid: server.scoid,
             unblock,
+            direct: false,
         };
         Ok(Arc::new(ClientLink::to_local(far, bell, server)))
     }
