@@ -3,7 +3,7 @@
 //! | packet | fields |
 //! |---|---|
 //! | hello | magic, layout version, channel |
-//! | welcome | magic, layout version, error number or 0, scoid, channel flags (the highest bit: the server reads in the client's memory); with three descriptors: the client's part, the server's part, the bell |
+//! | welcome | magic, layout version, error number or 0, scoid, channel flags (the highest bits: the server reads in the client's memory; how many descriptors a message may bring); with three descriptors: the client's part, the server's part, the bell |
 
 use super::link::{CELLS, LEN, RING, SLOTS};
 use super::{ChannelFlags, ChannelId, Scoid};
@@ -48,15 +48,19 @@ pub(super) struct Welcome {
     pub(super) flags: ChannelFlags,
     /// Long messages may be read in the client's memory.
     pub(super) direct: bool,
+    /// How many descriptors a message may bring.
+    pub(super) descriptors: u8,
 }
 
 /// Beside the channel's flags in their word.
 const DIRECT: u32 = 1 << 31;
+const DESCRIPTORS: u32 = 28;
 
 impl Welcome {
     pub(super) fn encode(self) -> [u8; 20] {
         let direct = if self.direct { DIRECT } else { 0 };
-        words([MAGIC, VERSION, 0, self.scoid.0, self.flags.bits() | direct])
+        let extra = direct | u32::from(self.descriptors & 7) << DESCRIPTORS;
+        words([MAGIC, VERSION, 0, self.scoid.0, self.flags.bits() | extra])
     }
 
     /// The packet of a server that does not.
@@ -80,6 +84,7 @@ impl Welcome {
             scoid: Scoid(scoid),
             flags: ChannelFlags::from_bits_truncate(flags),
             direct: flags & DIRECT != 0,
+            descriptors: (flags >> DESCRIPTORS & 7) as u8,
         })
     }
 }
@@ -132,6 +137,7 @@ mod tests {
             scoid: Scoid(5),
             flags: ChannelFlags::UNBLOCK,
             direct: true,
+            descriptors: 4,
         };
         assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
         assert_eq!(

@@ -5,7 +5,7 @@
 //! changes hands. It starts at the first need, blocks every signal, and sleeps unless something happens.
 
 use super::channel::Shared;
-use super::link::{BATCH, ClientLink, Read, ServerLink};
+use super::link::{BATCH, ClientLink, Read, ServerLink, WakePoint};
 use super::rendezvous::{self, Admitted};
 use super::{janitor, process};
 use resmgr_namespace::Session;
@@ -35,6 +35,11 @@ pub(super) enum Source {
     },
     /// A server that we are a client of.
     Server(Arc<ClientLink>),
+    /// Calls to a server that no thread waits for.
+    Begun {
+        link: Weak<ClientLink>,
+        point: Arc<WakePoint>,
+    },
     /// The namespace.
     Session {
         session: &'static Session,
@@ -49,6 +54,7 @@ impl Source {
             Self::Listener(fd) | Self::Stranger(fd) | Self::Session { watched: fd, .. } => {
                 vec![fd.as_fd()]
             }
+            Self::Begun { point, .. } => vec![point.as_fd()],
             Self::Client { link, process, .. } => link
                 .socket()
                 .map(AsFd::as_fd)
@@ -215,6 +221,14 @@ impl Kernel {
                 }
                 self.forget(event.token);
                 process::current().server_gone(link);
+            }
+            Source::Begun { link, point } => {
+                // First: what comes after this wakes the thread again.
+                point.drain();
+                match link.upgrade() {
+                    Some(link) => link.wake_begun(),
+                    None => drop(self.forget(event.token)),
+                }
             }
             Source::Session { session, .. } => {
                 self.forget(event.token);

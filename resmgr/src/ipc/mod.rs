@@ -39,6 +39,7 @@ mod caller;
 mod cancel;
 mod channel;
 mod connection;
+mod descriptors;
 mod error;
 mod flags;
 mod handshake;
@@ -48,6 +49,7 @@ mod janitor;
 mod kernel;
 mod link;
 mod message;
+mod pending;
 mod process;
 #[doc(hidden)] // public for the model checker's tests
 pub mod protocol;
@@ -61,12 +63,16 @@ mod wait;
 
 pub use borrow::{BorrowedReply, BorrowedRequest};
 pub use cancel::CancelToken;
+#[cfg(feature = "tokio")]
+pub use channel::AsyncChannel;
 pub use channel::{Channel, ChannelOptions, Received, Waiting};
 pub use connection::{Connection, IdSpace, Reply, SendOptions, Target};
+pub use descriptors::TakenDescriptors;
 pub use error::SendError;
 pub use flags::{ChannelFlags, ConnectFlags, ConnectRights};
 pub use ids::{ChannelId, Coid, Rcvid, Scoid};
 pub use info::{ClientInfo, Credentials, MessageInfo, ServerInfo};
 pub use message::Message;
+pub use pending::{Answer, PendingCall, SendFuture};
 pub use pulse::{Pulse, PulseCode};
 pub use shared::{SharedBytes, SharedBytesMut};

@@ -84,6 +84,7 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
         scoid: link.scoid,
         flags: channel.flags,
         direct: channel.direct,
+        descriptors: channel.descriptors,
     }
     .encode();
     let fds = [
@@ -117,6 +118,7 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     let link = channel.add_client(|scoid| {
         let mut link = ServerLink::new(scoid, peer, memory, bell, Some(socket));
         link.direct = direct;
+        link.accepts = channel.descriptors;
         link
     })?;
     Ok((
@@ -158,6 +160,7 @@ pub(super) fn connect(pid: u32, chid: ChannelId) -> Result<ClientLink> {
         scoid: welcome.scoid,
         unblock,
         direct: welcome.direct,
+        descriptors: welcome.descriptors,
     };
     let bell = EventFd::from_received(bell)?;
     Ok(ClientLink::new(
