@@ -42,6 +42,7 @@ mod connections;
 mod death;
 mod destruction;
 mod flags;
+mod limits;
 mod local;
 mod messages;
 mod names;

@@ -3,8 +3,11 @@
 mod receive;
 mod state;
 
-use super::link::ServerLink;
-use super::{ChannelFlags, ChannelId, ClientInfo, ConnectRights, Message, Pulse, PulseCode, Scoid};
+use super::link::{Layout, ServerLink};
+use super::{
+    ChannelFlags, ChannelId, ChannelLimits, ClientInfo, ConnectRights, Credentials, Message, Pulse,
+    PulseCode, Scoid,
+};
 use super::{process, wait::Spin};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, EventFd, Ready};
@@ -38,6 +41,8 @@ pub struct ChannelOptions {
     /// ([`SendOptions::direct`](super::SendOptions::direct)), with process_vm_readv. Then a page of such a client
     /// that answers late, or never, holds up the thread that receives or reads the message.
     pub direct: bool,
+    /// How much its clients may take.
+    pub limits: ChannelLimits,
 }
 
 /// What a receive returns.
@@ -61,6 +66,9 @@ pub(crate) struct Shared {
     pub(crate) flags: ChannelFlags,
     pub(crate) rights: ConnectRights,
     pub(crate) direct: bool,
+    limits: ChannelLimits,
+    /// What a link has within those bounds.
+    pub(crate) layout: Layout,
     waiting: Waiting,
     spin: Spin,
     /// The clients' bells and the channel's own. Receivers wait here; the last to come is woken first.
@@ -82,6 +90,8 @@ impl Shared {
             flags: options.flags,
             rights: options.rights,
             direct: options.direct,
+            limits: options.limits,
+            layout: options.limits.layout()?,
             waiting: options.waiting,
             spin: Spin::new(),
             bells,
@@ -125,12 +135,36 @@ impl Shared {
         if state.destroyed {
             return Err(Errno::SRCH);
         }
+        if state.clients.len() >= self.limits.clients as usize {
+            return Err(Errno::NFILE);
+        }
         let link = state.add_client(|scoid| Arc::new(make(scoid)))?;
         if let Err(errno) = self.add_bell(&link) {
             state.remove_client(&link, false);
             return Err(errno);
         }
         Ok(link)
+    }
+
+    /// Whether a process of this user may still come.
+    ///
+    /// # Errors
+    /// - `EUSERS`: as many of them as one user may have are clients. Root and the server's own user may have as
+    ///   many as there is room for: both can do worse to this process.
+    pub(crate) fn check_share(&self, peer: &Credentials) -> Result<()> {
+        if ConnectRights::Owner.permit(peer) {
+            return Ok(());
+        }
+        let state = self.lock();
+        let has = |(_, client): (usize, &Client)| match client {
+            Client::Live(link) => link.peer.uid == peer.uid,
+            Client::Gone(gone) => gone.uid == peer.uid,
+        };
+        let theirs = state.clients.iter().filter(|client| has(*client)).count();
+        if theirs >= self.limits.clients_per_user as usize {
+            return Err(Errno::USERS);
+        }
+        Ok(())
     }
 
     /// A client process has gone, or its link was closed. The pulses that it sent before stay in the queue.
@@ -258,6 +292,10 @@ impl Channel {
     }
 
     /// Makes a channel with every choice.
+    ///
+    /// # Errors
+    /// - those of [`create`](Self::create);
+    /// - `EINVAL`: a bound that cannot be.
     pub fn with_options(options: ChannelOptions) -> Result<Self> {
         if !ChannelFlags::all().contains(options.flags) {
             return Err(Errno::NOTSUP);

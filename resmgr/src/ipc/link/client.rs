@@ -2,7 +2,7 @@
 
 use super::LinkMemory;
 use super::arena::{Arena, Block};
-use super::layout::{self, BULK, CELLS, PulseFields, RequestFields};
+use super::layout::{self, CELLS, PulseFields, RequestFields};
 use super::slots::FreeSlots;
 use super::staging::Staged;
 use crate::ipc::cancel::CancelToken;
@@ -91,6 +91,7 @@ enum Wake {
 
 impl ClientLink {
     pub(crate) fn new(far: Far, memory: LinkMemory, bell: EventFd, remote: Option<Remote>) -> Self {
+        let layout = memory.layout;
         Self {
             far,
             memory,
@@ -98,10 +99,10 @@ impl ClientLink {
             remote,
             generation: fork::generation(),
             tail: AtomicU32::new(0),
-            slots: FreeSlots::new(),
+            slots: FreeSlots::new(layout.calls),
             given_up: Mutex::default(),
             given_up_count: AtomicUsize::new(0),
-            arena: Mutex::new(Arena::new(BULK)),
+            arena: Mutex::new(Arena::new(layout.bulk)),
             pulses: Mutex::default(),
             state: AtomicU8::new(0),
             direct: AtomicBool::new(true),
@@ -148,7 +149,7 @@ impl ClientLink {
         if let Some(remote) = &self.remote {
             socket::shutdown(remote.socket.as_fd());
         }
-        for slot in self.slots.claimed() {
+        for slot in self.slots.claimed(self.memory.layout.calls) {
             self.kick(slot);
         }
     }
@@ -353,7 +354,8 @@ impl ClientLink {
         }
         let slot = self.slots.claim().ok_or(SendError::Unsent(Errno::AGAIN))?;
         // The server was the last to read these three lines. Asked for now, they come together.
-        let ring = layout::ring(self.tail.load(Ordering::Relaxed) % layout::RING);
+        let layout = &self.memory.layout;
+        let ring = layout.ring_word(self.tail.load(Ordering::Relaxed) % layout.ring);
         self.memory.client.prefetch_for_write(ring);
         self.memory.client.prefetch_for_write(layout::slot(slot));
         self.memory
@@ -404,7 +406,7 @@ impl ClientLink {
     /// - `EMSGSIZE`: longer than the link's memory altogether.
     /// - `ENOMEM`: other messages under way leave no room.
     pub(super) fn take_block(&self, len: usize) -> Result<Block> {
-        if len > BULK {
+        if len > self.memory.layout.bulk {
             return Err(Errno::MSGSIZE);
         }
         self.arena().take(len).ok_or(Errno::NOMEM)
@@ -429,7 +431,7 @@ impl ClientLink {
         let cell = *sent % CELLS;
         self.memory
             .client
-            .write(layout::cell(cell), &fields.encode())?;
+            .write(self.memory.layout.cell(cell), &fields.encode())?;
         *sent = sent.wrapping_add(1);
         // Under the lock: the server expects the cells in turn.
         self.announce(EntryKind::Pulse, u16::try_from(cell).unwrap_or(0));

@@ -19,8 +19,8 @@ mod staging;
 
 pub(crate) use client::{ClientLink, Far, LinkState, Remote};
 pub(crate) use layout::{
-    AnswerFields, BULK_AT, CELLS, DIRECT, IN_SLOT, INLINE, LEN, PulseFields, RING, RequestFields,
-    SLOTS, slot_data,
+    AnswerFields, DIRECT, IN_SLOT, INLINE, Layout, MOST_BULK, MOST_CALLS, PulseFields,
+    RequestFields, slot_data,
 };
 pub(crate) use lend::Lent;
 pub(crate) use memory::{LinkMemory, Offer};
