@@ -25,23 +25,29 @@
 
 mod apart;
 mod arguments;
+mod attach;
 mod bench;
+mod bulk;
+mod crowd;
 mod device;
 mod failure;
 mod fuse;
+mod idle;
 mod ipc;
 mod json;
 mod machine;
 mod measure;
 mod names;
 mod placement;
+mod pulse;
 mod report;
 mod resource;
 mod server;
 mod table;
+mod wait;
 mod watchdog;
 
-use arguments::Arguments;
+use arguments::{Arguments, Role};
 use bench::Bench;
 use clap::Parser;
 use failure::Failure;
@@ -64,7 +70,8 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
     if parent == 0 && !apart::is_apart() {
         return apart::run();
     }
-    if parent == 0 || apart::die_with(parent)? {
+    let outlives = errand.serve == Some(Role::Sweep);
+    if parent == 0 || outlives || apart::die_with(parent)? {
         match errand.serve {
             Some(role) => server::serve(role, errand)?,
             None => measure_all(arguments)?,
@@ -82,6 +89,12 @@ fn measure_all(arguments: Arguments) -> Result<(), Failure> {
         print!("{}", machine::header());
     }
     ipc::cases(&mut bench)?;
+    wait::cases(&mut bench)?;
+    crowd::cases(&mut bench)?;
+    bulk::cases(&mut bench)?;
+    pulse::cases(&mut bench)?;
+    idle::cases(&mut bench)?;
+    attach::cases(&mut bench)?;
     names::cases(&mut bench)?;
     resource::cases(&mut bench)?;
     fuse::cases(&mut bench)?;
