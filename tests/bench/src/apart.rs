@@ -77,6 +77,8 @@ pub(crate) fn sweep(directory: &Path) -> Result<(), Failure> {
     // Whatever ends it.
     let _end = std::io::stdin().read(&mut [0]);
     for _ in 0..TRIES {
+        #[cfg(feature = "peers")]
+        crate::peers::sweep(directory);
         let removed = std::fs::remove_dir_all(directory);
         std::thread::sleep(PAUSE / 5);
         match removed {

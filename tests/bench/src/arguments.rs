@@ -127,6 +127,39 @@ pub(crate) enum Kind {
     Spin,
     /// A packet socket by name.
     Seqpacket,
+    /// iceoryx2, waiting for events.
+    #[cfg(feature = "peers")]
+    Iceoryx,
+    /// iceoryx2, polling.
+    #[cfg(feature = "peers")]
+    IceoryxBusy,
+    /// iceoryx2, polling, with requests that are made and read where they lie.
+    #[cfg(feature = "peers")]
+    IceoryxLoaned,
+    /// ipc-channel.
+    #[cfg(feature = "peers")]
+    IpcChannel,
+    /// zbus without a bus.
+    #[cfg(feature = "peers")]
+    Zbus,
+    /// tonic over a Unix socket.
+    #[cfg(feature = "peers")]
+    Tonic,
+    /// ZeroMQ over a Unix socket.
+    #[cfg(feature = "peers")]
+    Zeromq,
+}
+
+impl Kind {
+    /// Whether its server never sleeps, and has to be stopped between its turns.
+    pub(crate) fn spins(self) -> bool {
+        match self {
+            Self::Spin => true,
+            #[cfg(feature = "peers")]
+            Self::IceoryxBusy | Self::IceoryxLoaned => true,
+            _ => false,
+        }
+    }
 }
 
 /// Which server to be.
@@ -176,6 +209,9 @@ pub(crate) enum Role {
     IdleClients,
     /// One client process of many channels.
     Holder,
+    /// A server of somebody else's.
+    #[cfg(feature = "peers")]
+    Peer,
     /// A loop without an end.
     Hog,
     /// Removes the run's directory when the run has ended.

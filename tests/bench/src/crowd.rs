@@ -252,13 +252,6 @@ impl Subject for Crowd {
     }
 }
 
-impl Kind {
-    /// Whether its server never sleeps.
-    fn spins(self) -> bool {
-        self == Self::Spin
-    }
-}
-
 /// A client's side: calls in every odd phase until it is killed.
 pub(crate) fn serve(errand: &Errand) -> Result<(), Failure> {
     let kind = errand
@@ -296,6 +289,8 @@ fn connect(kind: Kind, address: &str, work: Work) -> Result<Box<dyn Subject>, Fa
         Kind::Block => Box::new(Ours::connect(address, Waiting::Block, work)?),
         Kind::Spin => Box::new(Ours::connect(address, Waiting::Spin, work)?),
         Kind::Seqpacket => Box::new(Seqpacket::connect(address, work)?),
+        #[cfg(feature = "peers")]
+        peer => crate::peers::connect(peer, address, work)?,
     })
 }
 

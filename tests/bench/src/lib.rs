@@ -38,6 +38,8 @@ mod json;
 mod machine;
 mod measure;
 mod names;
+#[cfg(feature = "peers")]
+mod peers;
 mod placement;
 mod pulse;
 mod report;
@@ -95,6 +97,8 @@ fn measure_all(arguments: Arguments) -> Result<(), Failure> {
     pulse::cases(&mut bench)?;
     idle::cases(&mut bench)?;
     attach::cases(&mut bench)?;
+    #[cfg(feature = "peers")]
+    peers::cases(&mut bench)?;
     names::cases(&mut bench)?;
     resource::cases(&mut bench)?;
     fuse::cases(&mut bench)?;

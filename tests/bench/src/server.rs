@@ -104,6 +104,8 @@ pub(crate) fn serve(role: Role, errand: &Errand) -> Result<(), Failure> {
         Role::IdleClients => idle::serve_clients(errand),
         Role::Holder => idle::hold(&errand.address),
         Role::Listen => attach::serve(&errand.at),
+        #[cfg(feature = "peers")]
+        Role::Peer => crate::peers::serve(errand),
         Role::Hog => {
             wait::hog();
             Ok(())
