@@ -1,8 +1,9 @@
 //! What programs that measure need of the system: references that use its raw calls, and a hand on their
 //! own processes.
 
-use crate::{Errno, Result, check, check_long};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use crate::{Errno, Result, check, check_long, own, socket};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 /// Lets the calling thread run on these processors only.
 ///
@@ -59,6 +60,35 @@ pub fn wait_until_stopped(child: u32) -> Result<()> {
     let what = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT;
     // SAFETY: the structure lives on this stack.
     check(unsafe { libc::waitid(libc::P_PID, child, &raw mut info, what) }).map(drop)
+}
+
+/// A packet socket that listens at `path`, and waits in [`accept`].
+pub fn listen(path: &Path) -> Result<OwnedFd> {
+    let listener = socket::new_socket()?;
+    let (address, len) = socket::address(path)?;
+    // SAFETY: the address lives on this stack and has `len` bytes.
+    check(unsafe { libc::bind(listener.as_raw_fd(), (&raw const address).cast(), len) })?;
+    // SAFETY: no pointers.
+    check(unsafe { libc::listen(listener.as_raw_fd(), 128) })?;
+    Ok(listener)
+}
+
+/// The next connection of a socket from [`listen`], with no call more than that takes.
+pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let nobody = std::ptr::null_mut();
+    let no_len = std::ptr::null_mut();
+    // SAFETY: no address is asked for.
+    let fd = unsafe { libc::accept4(listener.as_raw_fd(), nobody, no_len, libc::SOCK_CLOEXEC) };
+    check(fd).map(own)
+}
+
+/// A packet socket connected to `path`, with no call more than that takes.
+pub fn connect(path: &Path) -> Result<OwnedFd> {
+    let client = socket::new_socket()?;
+    let (address, len) = socket::address(path)?;
+    // SAFETY: the address lives on this stack and has `len` bytes.
+    check(unsafe { libc::connect(client.as_raw_fd(), (&raw const address).cast(), len) })?;
+    Ok(client)
 }
 
 /// Gives a socket buffers of `bytes`, beyond the system's limit where this process may.

@@ -201,6 +201,8 @@ pub(crate) enum Role {
     Stream,
     /// A stream socket by name that answers one byte.
     Listen,
+    /// The same with packets.
+    ListenPackets,
     /// An event counter that says when it was rung.
     Rung,
     /// One of several clients that call at the same time.

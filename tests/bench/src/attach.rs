@@ -1,8 +1,8 @@
 //! `attach/…`: how long it takes to become a client.
 //!
 //! - `attach/first/PLACEMENT`: the only connection of a process to a channel, which makes a link, beside a
-//!   stream socket that connects, is accepted and has one byte answered. Detaching and closing are not
-//!   measured, but what they leave the server to do is under way meanwhile.
+//!   packet socket that connects, is accepted and has one byte answered, and a stream socket that does.
+//!   Detaching and closing are not measured, but what they leave the server to do is under way meanwhile.
 //! - `attach/first-call/PLACEMENT`: the same and a message of 64 B, which touches the link's memory first.
 //! - `attach/second`: one more connection to a channel that this process is a client of already.
 
@@ -15,10 +15,14 @@ use crate::placement::{Placement, Seat};
 use crate::report::{Against, End, Row, Unit};
 use crate::server::{Server, say_ready};
 use resmgr::ipc::{ChannelId, Connection};
+use resmgr_sys::measure;
+use std::ffi::OsStr;
 use std::io::{Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use tempfile::TempDir;
+use std::os::fd::AsFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
+use std::path::Path;
 
 /// What is asked for.
 const FIRST: End = End::Times(3.5);
@@ -49,16 +53,19 @@ fn first(
     let Some(cpu) = bench.place(placement)? else {
         return Ok(());
     };
-    let directory = TempDir::new().doing("make a directory for a socket")?;
     let ours = Attach {
         calls,
         ..Attach::start(cpu)?
     };
-    let bare = Connect::start(cpu, directory.path().join("socket"))?;
-    let mut subjects: Vec<Box<dyn Subject>> = vec![Box::new(ours), Box::new(bare)];
+    let packets = Connect::<UnixDatagram>::start(cpu)?;
+    let stream = Connect::<UnixStream>::start(cpu)?;
+    let mut subjects: Vec<Box<dyn Subject>> =
+        vec![Box::new(ours), Box::new(packets), Box::new(stream)];
     let mut series = bench.measure(case, &mut subjects)?;
-    let bare = series.pop().map(|bare| Against::new(bare, end));
-    bench.report(Row::new(case, series.pop(), bare.into_iter().collect()));
+    let stream = series.pop().map(|stream| Against::new(stream, None));
+    let packets = series.pop().map(|packets| Against::new(packets, end));
+    let against = packets.into_iter().chain(stream).collect();
+    bench.report(Row::new(case, series.pop(), against));
     Ok(())
 }
 
@@ -144,33 +151,72 @@ impl Subject for Attach {
     }
 }
 
+/// A kind of socket. Names are abstract: no directory is looked through.
+trait Socket: Sized {
+    const NAME: &'static str;
+    const ROLE: Role;
+
+    fn connect(name: &str) -> std::io::Result<Self>;
+
+    /// Has one byte answered.
+    fn byte(&mut self) -> std::io::Result<()>;
+}
+
+impl Socket for UnixDatagram {
+    const NAME: &'static str = "connect-and-byte";
+    const ROLE: Role = Role::ListenPackets;
+
+    fn connect(name: &str) -> std::io::Result<Self> {
+        // The kernel knows what kind of socket it is; this type only lends `send` and `recv`.
+        Ok(measure::connect(Path::new(OsStr::from_bytes(&abstract_path(name))))?.into())
+    }
+
+    fn byte(&mut self) -> std::io::Result<()> {
+        self.send(&[1])?;
+        self.recv(&mut [0]).map(drop)
+    }
+}
+
+impl Socket for UnixStream {
+    const NAME: &'static str = "stream";
+    const ROLE: Role = Role::Listen;
+
+    fn connect(name: &str) -> std::io::Result<Self> {
+        Self::connect_addr(&SocketAddr::from_abstract_name(name)?)
+    }
+
+    fn byte(&mut self) -> std::io::Result<()> {
+        self.write_all(&[1])?;
+        self.read_exact(&mut [0])
+    }
+}
+
+fn abstract_path(name: &str) -> Vec<u8> {
+    format!("\0{name}").into_bytes()
+}
+
 /// Connects, and closes unmeasured.
 #[derive(Debug)]
-struct Connect {
-    path: PathBuf,
-    current: Option<UnixStream>,
+struct Connect<S> {
+    name: String,
+    current: Option<S>,
     _server: Server,
 }
 
-impl Connect {
-    fn start(cpu: Seat, path: PathBuf) -> Result<Self, Failure> {
-        let errand = Errand {
-            at: path.clone(),
-            ..Errand::new(Role::Listen, cpu)
-        };
-        let mut server = Server::start(&errand, None)?;
-        server.ready()?;
+impl<S: Socket> Connect<S> {
+    fn start(cpu: Seat) -> Result<Self, Failure> {
+        let mut server = Server::start(&Errand::new(S::ROLE, cpu), None)?;
         Ok(Self {
-            path,
+            name: server.ready()?,
             current: None,
             _server: server,
         })
     }
 }
 
-impl Subject for Connect {
+impl<S: Socket> Subject for Connect<S> {
     fn name(&self) -> &'static str {
-        "connect-and-byte"
+        S::NAME
     }
 
     fn settles(&self) -> bool {
@@ -187,26 +233,45 @@ impl Subject for Connect {
     }
 
     fn call(&mut self) -> Result<(), Failure> {
-        let mut socket = UnixStream::connect(&self.path).doing("connect")?;
-        let mut byte = [1];
-        let answered = socket.write_all(&byte);
-        answered
-            .and_then(|()| socket.read_exact(&mut byte))
-            .doing("have a byte answered")?;
+        let mut socket = S::connect(&self.name).doing("connect")?;
+        socket.byte().doing("have a byte answered")?;
         self.current = Some(socket);
         Ok(())
     }
 }
 
-/// The server's side of [`Connect`]: one connection after the other, each until it is closed.
-pub(crate) fn serve(path: &Path) -> Result<(), Failure> {
-    let listener = UnixListener::bind(path).doing("listen")?;
-    say_ready("ready")?;
+/// A name that no other run has.
+fn own_name() -> String {
+    format!("resmgr-bench-{}", std::process::id())
+}
+
+/// The server's side with packets: one connection after the other, each until it is closed.
+pub(crate) fn serve_packets() -> Result<(), Failure> {
+    let name = own_name();
+    let listener = measure::listen(Path::new(OsStr::from_bytes(&abstract_path(&name))));
+    let listener = listener.doing("listen")?;
+    say_ready(&name)?;
+    loop {
+        let socket = measure::accept(listener.as_fd()).doing("accept a client")?;
+        let socket = UnixDatagram::from(socket);
+        while socket.recv(&mut [0]).is_ok_and(|count| count > 0) {
+            if socket.send(&[1]).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+/// The server's side with streams.
+pub(crate) fn serve() -> Result<(), Failure> {
+    let name = own_name();
+    let address = SocketAddr::from_abstract_name(&name).doing("name a socket")?;
+    let listener = UnixListener::bind_addr(&address).doing("listen")?;
+    say_ready(&name)?;
     loop {
         let (mut socket, _) = listener.accept().doing("accept a client")?;
-        let mut byte = [0];
-        while socket.read(&mut byte).is_ok_and(|count| count > 0) {
-            if socket.write_all(&byte).is_err() {
+        while socket.read(&mut [0]).is_ok_and(|count| count > 0) {
+            if socket.write_all(&[1]).is_err() {
                 break;
             }
         }

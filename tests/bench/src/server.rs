@@ -103,7 +103,8 @@ pub(crate) fn serve(role: Role, errand: &Errand) -> Result<(), Failure> {
         Role::Channels => idle::serve_channels(errand.count),
         Role::IdleClients => idle::serve_clients(errand),
         Role::Holder => idle::hold(&errand.address),
-        Role::Listen => attach::serve(&errand.at),
+        Role::Listen => attach::serve(),
+        Role::ListenPackets => attach::serve_packets(),
         #[cfg(feature = "peers")]
         Role::Peer => crate::peers::serve(errand),
         Role::Hog => {

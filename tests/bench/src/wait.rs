@@ -69,7 +69,7 @@ fn one(bench: &mut Bench, scenario: &Scenario, hogs: usize, case: String) -> Res
     let hogs = hogs.collect::<Result<Vec<_>, _>>()?;
     // Beside hogs a turn must hold several of their time slices.
     let longer = if hogs.is_empty() { 1.5 } else { 3.0 };
-    let plan = bench.stretched(0.6, longer);
+    let plan = bench.stretched(1.0, longer);
     let mut series = bench.measure_by(&case, plan, &mut subjects)?;
     drop(hogs);
     let references = series.split_off(1);

@@ -47,7 +47,11 @@ fn prefix(directory: &FilePath) -> String {
 /// Removes the files of that name.
 pub(super) fn sweep(directory: &FilePath) {
     let prefix = prefix(directory);
-    for file in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+    for file in std::fs::read_dir("/dev/shm")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         if file.file_name().to_string_lossy().starts_with(&prefix) {
             // Gone already is gone.
             let _removed = std::fs::remove_file(file.path());
@@ -61,8 +65,7 @@ fn node() -> Result<Node<Kind>, Failure> {
     let root = directory.join("iceoryx2");
     let root = root.to_string_lossy();
     let mut config = Config::default();
-    config.global.prefix =
-        FileName::new(prefix(&directory).as_bytes()).doing("name its files")?;
+    config.global.prefix = FileName::new(prefix(&directory).as_bytes()).doing("name its files")?;
     let root = Path::new(root.as_bytes()).doing("place its files")?;
     config.global.set_root_path(&root);
     let node = NodeBuilder::new().config(&config).create::<Kind>();

@@ -5,7 +5,9 @@ use crate::failure::{Doing, Failure};
 use crate::ipc::{Payload, answer};
 use crate::measure::Subject;
 use crate::server::say_ready;
-use ipc_channel::ipc::{IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender, bytes_channel};
+use ipc_channel::ipc::{
+    IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender, bytes_channel,
+};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::thread;

@@ -84,7 +84,13 @@ fn latency(
     let mut subjects: Vec<Box<dyn Subject>> =
         vec![Box::new(Ours::start(waiting, cpu, work)?.named("ours"))];
     for (kind, name) in peers {
-        subjects.push(Box::new(Peer::start(*kind, name, directory.path(), cpu, work)?));
+        subjects.push(Box::new(Peer::start(
+            *kind,
+            name,
+            directory.path(),
+            cpu,
+            work,
+        )?));
     }
     finish(bench, case, bench.stretched(0.6, 1.0), &mut subjects)
 }
