@@ -171,6 +171,10 @@ pub(crate) enum Role {
     Block,
     /// A channel of ours whose receiver never sleeps.
     Awake,
+    /// As `Adaptive`, reading long messages in the client's own memory.
+    Direct,
+    /// As `Adaptive`, reading messages where they lie.
+    Lent,
     /// As `Adaptive`, with the UNBLOCK flag.
     AdaptiveUnblock,
     /// As `Block`, with the UNBLOCK flag.

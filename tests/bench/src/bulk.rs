@@ -4,14 +4,16 @@
 //!   memory that both sides have touched before, and a stream socket with the system's buffers and with
 //!   buffers of 4 MiB.
 //! - `bulk/borrowed/1m/PLACEMENT`: a request that is made where it lies and read there once, beside one write
-//!   and one read of as much shared memory.
+//!   and one read of as much shared memory, and with the feature `peers` beside iceoryx2 doing the same.
 //! - `bulk/process-vm/1m/PLACEMENT`: between two sides that trust each other with their memory, beside
 //!   process_vm_readv alone.
 
 use crate::arguments::Work;
 use crate::bench::Bench;
 use crate::failure::Failure;
-use crate::ipc::{InPlace, Ours, PIECE, ReadProcess, Shared, Spin, Stream, YieldingSpin, floor};
+use crate::ipc::{
+    InPlace, Lent, Ours, PIECE, ReadProcess, Shared, Spin, Stream, YieldingSpin, floor,
+};
 use crate::measure::{Series, Subject};
 use crate::placement::{Placement, Seat};
 use crate::report::{Against, End, Row};
@@ -44,10 +46,8 @@ pub(crate) fn cases(bench: &mut Bench) -> Result<(), Failure> {
             )?;
             one(bench, placement, case("reply"), Work::reply(size), stream)?;
         }
-        let case = format!("bulk/borrowed/1m/{}", placement.name());
-        special(bench, placement, case, borrowed, in_place)?;
-        let case = format!("bulk/process-vm/1m/{}", placement.name());
-        special(bench, placement, case, opted_in, read_process)?;
+        borrowed(bench, placement)?;
+        opted_in(bench, placement)?;
     }
     Ok(())
 }
@@ -99,15 +99,45 @@ fn as_copies(series: Series) -> Series {
     }
 }
 
-type Start = fn(Placement, Seat, Work) -> Result<Option<Box<dyn Subject>>, Failure>;
+/// A request that both sides touch once, and what does the same elsewhere.
+fn borrowed(bench: &mut Bench, placement: Placement) -> Result<(), Failure> {
+    let case = format!("bulk/borrowed/1m/{}", placement.name());
+    special(bench, placement, case, |cpu, work| {
+        let in_place: Box<dyn Subject> = match placement {
+            Placement::OneCore => Box::new(Shared::<YieldingSpin, InPlace>::start(cpu, work)?),
+            _ => Box::new(Shared::<Spin, InPlace>::start(cpu, work)?),
+        };
+        #[cfg_attr(not(feature = "peers"), expect(unused_mut))]
+        let mut all = vec![
+            Box::new(Lent::start(cpu, work)?) as Box<dyn Subject>,
+            in_place,
+        ];
+        #[cfg(feature = "peers")]
+        all.push(Box::new(crate::peers::Peer::loaning(cpu, work)?));
+        Ok(all)
+    })
+}
 
-/// A way of ours that avoids a copy, beside its reference.
+/// A request that the server takes out of the client's own memory.
+fn opted_in(bench: &mut Bench, placement: Placement) -> Result<(), Failure> {
+    let case = format!("bulk/process-vm/1m/{}", placement.name());
+    special(bench, placement, case, |cpu, work| {
+        let bare: Box<dyn Subject> = match placement {
+            Placement::OneCore => Box::new(Shared::<YieldingSpin, ReadProcess>::start(cpu, work)?),
+            _ => Box::new(Shared::<Spin, ReadProcess>::start(cpu, work)?),
+        };
+        let ours = Ours::direct(cpu, work)?;
+        Ok(vec![Box::new(ours), bare])
+    })
+}
+
+/// A way of ours that avoids a copy, beside its references: as near to the first as to any copies, and ahead
+/// of the others.
 fn special(
     bench: &mut Bench,
     placement: Placement,
     case: String,
-    ours: Start,
-    reference: Start,
+    subjects: impl FnOnce(Seat, Work) -> Result<Vec<Box<dyn Subject>>, Failure>,
 ) -> Result<(), Failure> {
     if !bench.wants(&case) {
         return Ok(());
@@ -115,47 +145,14 @@ fn special(
     let Some(cpu) = bench.place(placement)? else {
         return Ok(());
     };
-    let work = Work::request(MEBIBYTE);
-    let mut subjects: Vec<Box<dyn Subject>> = Vec::new();
-    subjects.extend(reference(placement, cpu, work)?);
-    subjects.extend(ours(placement, cpu, work)?);
+    let mut subjects = subjects(cpu, Work::request(MEBIBYTE))?;
     let mut series = bench.measure(&case, &mut subjects)?.into_iter();
-    let reference = series
-        .next()
-        .map(|series| Against::new(series, Some(COPIES)));
     let ours = series.next();
-    bench.report(Row::new(case, ours, reference.into_iter().collect()));
+    let ends = [COPIES]
+        .into_iter()
+        .chain(std::iter::repeat(End::Times(1.0)));
+    let against = series.zip(ends);
+    let against = against.map(|(series, end)| Against::new(series, Some(end)));
+    bench.report(Row::new(case, ours, against.collect()));
     Ok(())
-}
-
-/// Not there yet.
-fn borrowed(_: Placement, _: Seat, _: Work) -> Result<Option<Box<dyn Subject>>, Failure> {
-    Ok(None)
-}
-
-/// Not there yet.
-fn opted_in(_: Placement, _: Seat, _: Work) -> Result<Option<Box<dyn Subject>>, Failure> {
-    Ok(None)
-}
-
-fn in_place(
-    placement: Placement,
-    cpu: Seat,
-    work: Work,
-) -> Result<Option<Box<dyn Subject>>, Failure> {
-    Ok(Some(match placement {
-        Placement::OneCore => Box::new(Shared::<YieldingSpin, InPlace>::start(cpu, work)?),
-        _ => Box::new(Shared::<Spin, InPlace>::start(cpu, work)?),
-    }))
-}
-
-fn read_process(
-    placement: Placement,
-    cpu: Seat,
-    work: Work,
-) -> Result<Option<Box<dyn Subject>>, Failure> {
-    Ok(Some(match placement {
-        Placement::OneCore => Box::new(Shared::<YieldingSpin, ReadProcess>::start(cpu, work)?),
-        _ => Box::new(Shared::<Spin, ReadProcess>::start(cpu, work)?),
-    }))
 }

@@ -10,6 +10,7 @@
 mod carry;
 mod fixed;
 mod handover;
+mod lent;
 mod ours;
 mod payload;
 mod seqpacket;
@@ -25,6 +26,7 @@ use crate::report::{Against, End, Row};
 pub(crate) use carry::{Copied, InPlace, PIECE, ReadProcess};
 pub(crate) use fixed::{Fixed, Look, POLICIES};
 pub(crate) use handover::{Futex, Spin, YieldingSpin};
+pub(crate) use lent::Lent;
 pub(crate) use ours::{Ours, address, attach, channel, parse, receive};
 pub(crate) use seqpacket::Seqpacket;
 pub(crate) use shared::Shared;
@@ -57,6 +59,8 @@ pub(crate) fn serve(role: Role, errand: &Errand) -> Result<(), Failure> {
         Role::Adaptive => ours::serve(Waiting::Adaptive, plain, work),
         Role::Block => ours::serve(Waiting::Block, plain, work),
         Role::Awake => ours::serve(Waiting::Spin, plain, work),
+        Role::Direct => ours::serve_direct(work),
+        Role::Lent => lent::serve(work),
         Role::AdaptiveUnblock => ours::serve(Waiting::Adaptive, unblock, work),
         Role::BlockUnblock => ours::serve(Waiting::Block, unblock, work),
         Role::Spin => shared::serve::<Spin, Copied>(work),

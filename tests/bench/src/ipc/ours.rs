@@ -18,6 +18,8 @@ pub(crate) struct Ours {
     name: &'static str,
     connection: Connection,
     waiting: Waiting,
+    /// The server may read long requests in this process's memory.
+    direct: bool,
     payload: Payload,
     server: Option<Server>,
 }
@@ -40,6 +42,15 @@ impl Ours {
             _ => Role::BlockUnblock,
         };
         Self::with_role(role, waiting, cpu, work)
+    }
+
+    /// The same with two sides that trust each other with their memory.
+    pub(crate) fn direct(cpu: Seat, work: Work) -> Result<Self, Failure> {
+        let ours = Self::with_role(Role::Direct, Waiting::Adaptive, cpu, work)?;
+        Ok(Self {
+            direct: true,
+            ..ours
+        })
     }
 
     fn with_role(role: Role, waiting: Waiting, cpu: Seat, work: Work) -> Result<Self, Failure> {
@@ -67,6 +78,7 @@ impl Ours {
             },
             connection: attach(address)?,
             waiting,
+            direct: false,
             payload: Payload::new(work),
             server: None,
         })
@@ -107,6 +119,7 @@ impl Subject for Ours {
         payload.stamp();
         let options = SendOptions {
             waiting: self.waiting,
+            direct: self.direct,
             ..SendOptions::default()
         };
         let request = [IoSlice::new(&payload.request)];
@@ -156,14 +169,27 @@ pub(crate) fn receive(channel: &Channel, buffer: &mut [u8]) -> SysResult<Receive
     }
 }
 
+/// The server's side of two that trust each other.
+pub(crate) fn serve_direct(work: Work) -> Result<(), Failure> {
+    let options = ChannelOptions {
+        direct: true,
+        ..ChannelOptions::default()
+    };
+    let channel = Channel::with_options(options).doing("create a channel")?;
+    answer_all(&channel, work)
+}
+
 /// The server's side: answers until it is killed.
 pub(crate) fn serve(waiting: Waiting, flags: ChannelFlags, work: Work) -> Result<(), Failure> {
-    let channel = channel(waiting, flags)?;
+    answer_all(&channel(waiting, flags)?, work)
+}
+
+fn answer_all(channel: &Channel, work: Work) -> Result<(), Failure> {
     let mut request = vec![0; work.request];
     let mut reply = vec![0; work.reply];
-    say_ready(&address(&channel))?;
+    say_ready(&address(channel))?;
     loop {
-        if let Received::Message(message) = receive(&channel, &mut request).doing("receive")? {
+        if let Received::Message(message) = receive(channel, &mut request).doing("receive")? {
             answer(work.service(), &request, &mut reply);
             // A client that has gone meanwhile is no failure of this side: its run has ended.
             let _gone = message.reply(0, &reply);

@@ -159,6 +159,18 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// iceoryx2 with requests that are made and read where they lie.
+    pub(crate) fn loaning(cpu: Seat, work: Work) -> Result<Self, Failure> {
+        let directory = std::env::temp_dir();
+        Self::start(
+            Kind::IceoryxLoaned,
+            "iceoryx2-loaned",
+            &directory,
+            cpu,
+            work,
+        )
+    }
+
     /// Starts a server on `cpu` and connects to it.
     pub(crate) fn start(
         kind: Kind,
