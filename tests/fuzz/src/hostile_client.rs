@@ -66,6 +66,7 @@ impl Play {
             0..=5 => self.hostile.step(step % 16, script),
             6 => self.honest.call(script),
             7 => {
+                assert!(self.destroyed || !self.honest.link.is_cut());
                 self.honest.collect();
             }
             8 | 9 => self.receive(script.below(2048)),
@@ -197,6 +198,7 @@ impl Play {
         if self.destroyed {
             return;
         }
+        assert!(!self.honest.link.is_cut(), "an honest client was cut off");
         self.honest.link.ring();
         // All that two links can have announced.
         for _ in 0..2 * RING {
@@ -372,7 +374,6 @@ impl Honest {
 
     /// Looks at what was answered; true when nothing is under way any more.
     fn collect(&mut self) -> bool {
-        assert!(!self.link.is_cut(), "an honest client was cut off");
         let server = &self.link.server;
         for (slot, (number, busy)) in self.calls.iter_mut().enumerate() {
             let (slot, at) = (slot as u32, layout::slot(slot as u32));

@@ -1,7 +1,7 @@
 //! Messages to a resource manager, one after the other, on two connections.
 
 use crate::Script;
-use resmgr::ipc::{Connection, SendError};
+use resmgr::ipc::{Connection, Reply, SendError};
 use resmgr::resource::{At, Attr, Devctl, Device};
 use resmgr::wire::{self, Connect, MessageType, OpenFlags, Transfer};
 use resmgr::{Errno, Result, fuzzing};
@@ -72,7 +72,7 @@ pub fn manager(data: &[u8]) {
             _ => {
                 let room = script.below(reply.len());
                 let message = script.bytes(1024);
-                match hostile.send(message, &mut reply[..room]) {
+                match send(&hostile, message, &mut reply[..room]) {
                     Ok(_) | Err(SendError::Refused(_)) => {}
                     Err(other) => panic!("{other:?}"),
                 }
@@ -91,7 +91,17 @@ fn open(connection: &Connection) -> Result<(), SendError> {
     };
     let mut message = Vec::new();
     connect.encode(&mut message).unwrap();
-    connection.send(&message, &mut [0; 64]).map(drop)
+    send(connection, &message, &mut [0; 64]).map(drop)
+}
+
+/// The fuzzer has a timer, whose signal takes a message back that nobody has yet.
+fn send(connection: &Connection, message: &[u8], room: &mut [u8]) -> Result<Reply, SendError> {
+    loop {
+        let sent = connection.send(message, room);
+        if sent != Err(SendError::Interrupted) {
+            return sent;
+        }
+    }
 }
 
 fn writes_and_reads(honest: &Connection) {
@@ -103,13 +113,13 @@ fn writes_and_reads(honest: &Connection) {
     let mut message = Vec::new();
     at.encode(MessageType::WRITE, &mut message);
     message.extend_from_slice(HONEST);
-    assert_eq!(honest.send(&message, &mut []).unwrap().status, 5);
+    assert_eq!(send(honest, &message, &mut []).unwrap().status, 5);
     message.clear();
     at.encode(MessageType::READ, &mut message);
     let mut got = [0; 5];
-    assert_eq!(honest.send(&message, &mut got).unwrap().status, 5);
+    assert_eq!(send(honest, &message, &mut got).unwrap().status, 5);
     assert_eq!(got, HONEST);
     message.clear();
     wire::encode_stat(&mut message);
-    honest.send(&message, &mut [0; 512]).unwrap();
+    send(honest, &message, &mut [0; 512]).unwrap();
 }
