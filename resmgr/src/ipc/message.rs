@@ -1,11 +1,13 @@
 //! A received message: the right, and the duty, to answer it.
 
 use super::link::{self, RequestFields, ServerLink};
+use super::queue::Call;
 use super::ranges::Ranges;
-use super::{ChannelId, Coid, MessageInfo, Rcvid};
-use link::{AnswerFields, IN_SLOT, INLINE};
+use super::{ChannelId, Coid, MessageInfo, Rcvid, SharedBytes, SharedBytesMut};
+use link::{AnswerFields, Breach, IN_SLOT, INLINE};
+use resmgr_sys::vm::Far;
 use resmgr_sys::{Errno, Result};
-use std::io::IoSlice;
+use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 
 /// A client's call, until it is answered. Dropping it unanswered answers `EIO`.
@@ -15,12 +17,19 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Message {
     link: Arc<ServerLink>,
-    slot: u16,
-    number: u32,
+    /// A private copy of what the client said of the call, checked.
+    fields: RequestFields,
     /// Where the client's message lies, in its part of the link.
     source: usize,
-    info: MessageInfo,
-    reply: ReplySoFar,
+    /// Bytes that the receive copied.
+    received: usize,
+    /// The message's pieces, if it lies in the client's own memory.
+    far: Option<Box<[Far]>>,
+    /// Boxed, because most replies are in one piece.
+    reply: Option<Box<ReplySoFar>>,
+    chid: ChannelId,
+    number: u32,
+    slot: u16,
     answered: bool,
 }
 
@@ -33,45 +42,100 @@ struct ReplySoFar {
 }
 
 impl Message {
-    pub(super) fn new(
-        link: Arc<ServerLink>,
-        (slot, number): (u16, u32),
-        fields: &RequestFields,
-        chid: ChannelId,
-    ) -> Result<Self> {
-        // Checked when the call was announced; the fields are a private copy since.
-        let source = link::checked_place(slot, fields.at, fields.len).ok_or(Errno::PROTO)?;
-        let info = MessageInfo {
-            pid: link.peer.pid,
-            tid: fields.tid,
-            chid,
-            scoid: link.scoid,
-            coid: Coid(fields.coid),
-            priority: fields.priority,
-            len: 0,
-            source_len: usize::try_from(fields.len).unwrap_or(usize::MAX),
-            reply_len: usize::try_from(fields.reply_room).unwrap_or(usize::MAX),
-            credentials: link.credentials(fields),
-        };
-        Ok(Self {
+    #[inline]
+    pub(super) fn new(call: Call, chid: ChannelId) -> Self {
+        let Call {
             link,
             slot,
             number,
+            fields,
             source,
-            info,
-            reply: ReplySoFar::default(),
+        } = call;
+        Self {
+            link,
+            fields,
+            source,
+            received: 0,
+            far: None,
+            reply: None,
+            chid,
+            number,
+            slot,
             answered: false,
-        })
+        }
     }
 
-    pub(super) fn received(&mut self, len: usize) {
-        self.info.len = len;
+    /// Copies as much of the message as there is room for: the receive itself.
+    #[inline]
+    pub(super) fn receive(&mut self, parts: &mut [IoSliceMut<'_>]) -> Result<()> {
+        for part in parts {
+            let len = self.copy(part, self.received)?;
+            self.received += len;
+            if len < part.len() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the message lies in the client's own memory.
+    #[inline]
+    pub(super) fn is_far(&self) -> bool {
+        self.fields.at == link::DIRECT
+    }
+
+    /// Finds out where a message lies that is in the client's own memory, and whether it can be read.
+    pub(super) fn find_far(&mut self) -> Result<Result<()>, Breach> {
+        let pieces = self.link.far_pieces(self.slot, self.fields.len)?;
+        let probed = self.link.read_far(&pieces, 0, &mut [0]);
+        self.far = Some(pieces);
+        Ok(probed)
+    }
+
+    /// The client has broken the rules of the link: it is cut off, and gets no answer.
+    pub(super) fn breached(mut self, breach: Breach) {
+        self.answered = true;
+        self.link.breached(breach);
+    }
+
+    /// Answers a message that cannot be read.
+    pub(super) fn send_back(mut self, errno: Errno) {
+        self.answered = true;
+        if self.link.claim_answer(self.slot, self.number).is_ok() {
+            let fields = match errno {
+                Errno::PERM | Errno::NOSYS => AnswerFields::unreadable(),
+                errno => AnswerFields::refusal(errno),
+            };
+            self.link.publish(self.slot, self.number, &fields);
+        }
     }
 
     /// Who sent what.
     #[doc(alias = "MsgInfo")]
-    pub fn info(&self) -> &MessageInfo {
-        &self.info
+    pub fn info(&self) -> MessageInfo {
+        let (fields, link) = (&self.fields, &self.link);
+        MessageInfo {
+            pid: link.peer.pid,
+            tid: fields.tid,
+            chid: self.chid,
+            scoid: link.scoid,
+            coid: Coid(fields.coid),
+            priority: fields.priority,
+            len: self.received,
+            source_len: self.source_len(),
+            reply_len: self.reply_len(),
+            credentials: link.credentials(fields),
+        }
+    }
+
+    #[inline]
+    fn source_len(&self) -> usize {
+        usize::try_from(self.fields.len).unwrap_or(usize::MAX)
+    }
+
+    #[inline]
+    fn reply_len(&self) -> usize {
+        usize::try_from(self.fields.reply_room).unwrap_or(usize::MAX)
     }
 
     /// The name that an unblock pulse carries.
@@ -94,21 +158,70 @@ impl Message {
     ///
     /// # Errors
     /// - `ESRCH`: the client waits no more.
+    /// - `EFAULT`: the message lies in the client's own memory, and is not there any more.
     #[doc(alias = "MsgRead")]
     pub fn read(&self, buffer: &mut [u8], offset: usize) -> Result<usize> {
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
-        let len = buffer
-            .len()
-            .min(self.info.source_len.saturating_sub(offset));
+        self.copy(buffer, offset)
+    }
+
+    /// The client's message where it lies, to be read without a copy.
+    ///
+    /// # Errors
+    /// - `ESRCH`: the client waits no more.
+    /// - `EOPNOTSUPP`: it is not in the link's memory (see [`SendOptions::direct`](super::SendOptions::direct)).
+    pub fn shared(&self) -> Result<SharedBytes<'_>> {
+        if !self.is_waiting() {
+            return Err(Errno::SRCH);
+        }
+        if self.far.is_some() {
+            return Err(Errno::NOTSUP);
+        }
+        let client = &self.link.memory.client;
+        Ok(SharedBytes::new(client, self.source, self.source_len()))
+    }
+
+    /// Room for `len` bytes of the reply from `offset` on, to be built where the client reads them; less where
+    /// the client has less room. They are part of the reply from now on, whatever is written there; a following
+    /// [`reply`](Self::reply) without data sends them.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn reply_in_place(&mut self, offset: usize, len: usize) -> Result<SharedBytesMut<'_>> {
+        if !self.is_waiting() {
+            return Err(Errno::SRCH);
+        }
+        let len = len.min(self.reply_len().saturating_sub(offset));
+        let at = link::BULK_AT + self.extend(offset, len)? + offset;
+        Ok(SharedBytesMut::new(&self.link.memory.server, at, len))
+    }
+
+    #[inline]
+    fn copy(&self, buffer: &mut [u8], offset: usize) -> Result<usize> {
+        let len = buffer.len().min(self.source_len().saturating_sub(offset));
+        if let Some(far) = &self.far {
+            return self.copy_far(far, &mut buffer[..len], offset);
+        }
         if len > 0 {
-            self.link
-                .memory
-                .client
-                .read(self.source + offset, &mut buffer[..len])?;
+            let client = &self.link.memory.client;
+            client.read(self.source + offset, &mut buffer[..len])?;
         }
         Ok(len)
+    }
+
+    #[cold]
+    fn copy_far(&self, far: &[Far], buffer: &mut [u8], offset: usize) -> Result<usize> {
+        if !buffer.is_empty() {
+            self.link.read_far(far, offset, buffer)?;
+        }
+        // A client that gave up meanwhile may have used its memory for something else.
+        if self.is_waiting() {
+            Ok(buffer.len())
+        } else {
+            Err(Errno::SRCH)
+        }
     }
 
     /// Copies into the client's reply from `offset` on; returns the count that had room. The client stays
@@ -123,33 +236,40 @@ impl Message {
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
-        let len = data.len().min(self.info.reply_len.saturating_sub(offset));
+        let len = data.len().min(self.reply_len().saturating_sub(offset));
         if len == 0 {
             return Ok(0);
         }
-        self.make_room(offset + len)?;
-        self.reply.ranges.add(offset, len)?;
-        self.link
-            .memory
-            .server
-            .write(link::BULK_AT + self.reply.at + offset, &data[..len])?;
+        let at = self.extend(offset, len)?;
+        let server = &self.link.memory.server;
+        server.write(link::BULK_AT + at + offset, &data[..len])?;
         Ok(len)
+    }
+
+    /// Notes that `len` bytes at `offset` of the reply are going to be written; returns where the reply lies in
+    /// the bulk part.
+    fn extend(&mut self, offset: usize, len: usize) -> Result<usize> {
+        self.make_room(offset + len)?;
+        let reply = self.reply.get_or_insert_default();
+        reply.ranges.add(offset, len)?;
+        Ok(reply.at)
     }
 
     /// Bulk memory for a reply up to `end`; grows by doubling, and keeps what is there.
     fn make_room(&mut self, end: usize) -> Result<()> {
-        if end <= self.reply.room {
+        let limit = self.reply_len();
+        let reply = self.reply.get_or_insert_default();
+        if end <= reply.room {
             return Ok(());
         }
-        let keep = self.reply.ranges.end();
+        let keep = reply.ranges.end();
         let wanted = end
             .checked_next_power_of_two()
             .unwrap_or(end)
-            .min(self.info.reply_len)
+            .min(limit)
             .max(end);
         let call = (self.slot, self.number);
-        (self.reply.at, self.reply.room) =
-            self.link.replies.piece(&self.link, call, wanted, keep)?;
+        (reply.at, reply.room) = self.link.replies.piece(&self.link, call, wanted, keep)?;
         Ok(())
     }
 
@@ -160,6 +280,7 @@ impl Message {
     /// - `ESRCH`: the client waits no more; nothing was sent.
     /// - `ENOMEM`: more reply memory is in use than the link has; the client gets this error, too.
     #[doc(alias = "MsgReply")]
+    #[inline]
     pub fn reply(self, status: i64, data: &[u8]) -> Result<()> {
         self.reply_vectored(status, &[IoSlice::new(data)])
     }
@@ -169,38 +290,50 @@ impl Message {
     pub fn reply_vectored(mut self, status: i64, parts: &[IoSlice<'_>]) -> Result<()> {
         self.answered = true;
         self.link.claim_answer(self.slot, self.number)?;
-        let staged = self.stage(status, parts);
+        let all = parts.iter().map(|part| part.len()).sum::<usize>();
+        let len = all.min(self.reply_len());
+        let staged = if self.reply.is_none() && len <= INLINE {
+            self.stage_in_slot(status, parts, len)
+        } else {
+            self.stage_in_bulk(status, parts, len)
+        };
         let fields = staged.unwrap_or_else(AnswerFields::refusal);
         self.link.publish(self.slot, self.number, &fields);
         staged.map(drop)
     }
 
-    /// Puts the reply where the client finds it.
     #[inline]
-    fn stage(&mut self, status: i64, parts: &[IoSlice<'_>]) -> Result<AnswerFields> {
-        let all = parts.iter().map(|part| part.len()).sum::<usize>();
-        let len = all.min(self.info.reply_len);
-        let in_slot = self.reply.ranges.is_empty() && len <= INLINE;
-        let (at, place) = if in_slot {
-            (IN_SLOT, link::slot_data(self.slot))
-        } else {
-            self.make_room(len)?;
-            self.reply.ranges.add(0, len)?;
-            (self.reply.at as u64, link::BULK_AT + self.reply.at)
-        };
-        self.copy_out(place, parts, len)?;
-        let end = if in_slot {
-            len
-        } else {
-            self.reply.ranges.end()
-        };
-        let ranges = self.list_ranges(in_slot)?;
+    fn stage_in_slot(
+        &self,
+        status: i64,
+        parts: &[IoSlice<'_>],
+        len: usize,
+    ) -> Result<AnswerFields> {
+        self.copy_out(link::slot_data(self.slot), parts, len)?;
         Ok(AnswerFields {
             errno: 0,
-            ranges,
+            ranges: 0,
             status,
-            len: end as u64,
-            at,
+            len: len as u64,
+            at: IN_SLOT,
+        })
+    }
+
+    #[cold]
+    fn stage_in_bulk(
+        &mut self,
+        status: i64,
+        parts: &[IoSlice<'_>],
+        len: usize,
+    ) -> Result<AnswerFields> {
+        let at = self.extend(0, len)?;
+        self.copy_out(link::BULK_AT + at, parts, len)?;
+        Ok(AnswerFields {
+            errno: 0,
+            ranges: self.list_ranges()?,
+            status,
+            len: self.reply.as_ref().map_or(0, |reply| reply.ranges.end()) as u64,
+            at: at as u64,
         })
     }
 
@@ -216,15 +349,17 @@ impl Message {
     }
 
     /// A reply with gaps needs the list of its pieces, which goes into the slot.
-    fn list_ranges(&self, in_slot: bool) -> Result<u32> {
-        if in_slot || self.reply.ranges.is_from_start() {
+    fn list_ranges(&self) -> Result<u32> {
+        let Some(reply) = self
+            .reply
+            .as_ref()
+            .filter(|reply| !reply.ranges.is_from_start())
+        else {
             return Ok(0);
-        }
-        let (list, count) = self.reply.ranges.encode();
-        self.link
-            .memory
-            .server
-            .write(link::slot_data(self.slot), &list)?;
+        };
+        let (list, count) = reply.ranges.encode();
+        let place = link::slot_data(self.slot);
+        self.link.memory.server.write(place, &list)?;
         Ok(count)
     }
 
@@ -249,7 +384,10 @@ impl Drop for Message {
     fn drop(&mut self) {
         // A handler that loses its message must not leave the client blocked for ever.
         if !self.answered && self.refuse(Errno::IO).is_ok() {
-            tracing::warn!(pid = self.info.pid, "a message was dropped unanswered: EIO");
+            tracing::warn!(
+                pid = self.link.peer.pid,
+                "a message was dropped unanswered: EIO"
+            );
         }
     }
 }

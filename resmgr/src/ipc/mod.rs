@@ -34,6 +34,7 @@
 //!   rest is as in QNX: the server gets the pulse, and the client resumes on the reply.
 //! - Connections are not inherited by children of fork, in neither id space.
 
+mod borrow;
 mod caller;
 mod cancel;
 mod channel;
@@ -55,8 +56,10 @@ mod queue;
 mod ranges;
 mod rendezvous;
 pub(crate) mod sessions;
+mod shared;
 mod wait;
 
+pub use borrow::{BorrowedReply, BorrowedRequest};
 pub use cancel::CancelToken;
 pub use channel::{Channel, ChannelOptions, Received, Waiting};
 pub use connection::{Connection, IdSpace, Reply, SendOptions, Target};
@@ -66,3 +69,4 @@ pub use ids::{ChannelId, Coid, Rcvid, Scoid};
 pub use info::{ClientInfo, Credentials, MessageInfo, ServerInfo};
 pub use message::Message;
 pub use pulse::{Pulse, PulseCode};
+pub use shared::{SharedBytes, SharedBytesMut};
