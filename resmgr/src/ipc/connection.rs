@@ -108,6 +108,10 @@ impl Connection {
         })
     }
 
+    pub(super) fn link(&self) -> &ClientLink {
+        &self.link
+    }
+
     /// Its id in this process.
     #[doc(alias = "coid")]
     pub fn id(&self) -> Coid {

@@ -40,6 +40,7 @@ mod channel;
 mod connection;
 mod error;
 mod flags;
+pub(crate) mod fuzzing;
 mod handshake;
 mod ids;
 mod info;

@@ -314,7 +314,7 @@ impl Channel {
         self.shared().chid
     }
 
-    fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &Shared {
         &self.0.0
     }
 

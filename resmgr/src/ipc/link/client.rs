@@ -52,7 +52,7 @@ pub(crate) struct Remote {
 #[derive(Debug)]
 pub(crate) struct ClientLink {
     pub(crate) far: Far,
-    pub(super) memory: LinkMemory,
+    pub(crate) memory: LinkMemory,
     bell: EventFd,
     /// The way to a server in another process, and that process; none for one in this process.
     remote: Option<Remote>,
