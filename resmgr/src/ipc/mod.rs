@@ -44,6 +44,7 @@ pub(crate) mod fuzzing;
 mod handshake;
 mod ids;
 mod info;
+mod janitor;
 mod kernel;
 pub mod limits;
 mod link;

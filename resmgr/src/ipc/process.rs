@@ -216,10 +216,9 @@ impl Process {
         let memory = LinkMemory::local(channel.layout)?;
         let bell = EventFd::new()?;
         let far_bell = bell.try_clone()?;
-        let ours = memory.clone();
         let peer = ClientLink::credentials_of_self();
         let server =
-            channel.add_client(|scoid| ServerLink::new(scoid, peer, ours, far_bell, None))?;
+            channel.add_client(|scoid| ServerLink::new(scoid, peer, memory, far_bell, None))?;
         let unblock = channel.flags.contains(ChannelFlags::UNBLOCK);
         let far = Far {
             pid: peer.pid,
@@ -228,7 +227,7 @@ impl Process {
             unblock,
             direct: false,
         };
-        Ok(Arc::new(ClientLink::new(far, memory, bell, None)))
+        Ok(Arc::new(ClientLink::to_local(far, bell, server)))
     }
 
     /// A number for a connection, in the space that was asked for.
@@ -305,6 +304,12 @@ impl Process {
         {
             channel.local_client_gone(ended.far.scoid);
         }
+    }
+
+    /// The server of a link has sent an event. What it may mean is for this process to check.
+    #[expect(clippy::unused_self)] // to be used when events are there
+    pub(super) fn event_arrived(&self, link: &Arc<ClientLink>, event: &[u8]) {
+        tracing::debug!(pid = link.far.pid, len = event.len(), "an event");
     }
 
     /// The server of a link has gone: its callers wake up, and the channels that asked for it get a pulse for

@@ -1,14 +1,20 @@
 //! The client's end of a link.
 
 use super::LinkMemory;
+use super::ServerLink;
 use super::arena::{Arena, Block};
+use super::inbox::ClientInbox;
+use super::lanes::Lanes;
 use super::layout::{self, CELLS, PulseFields, RequestFields};
 use super::slots::FreeSlots;
 use super::staging::Staged;
+use super::watch::Watch;
 use crate::ipc::cancel::CancelToken;
-use crate::ipc::protocol::{Caller, Entry, EntryKind, Withdrawal};
-use crate::ipc::wait::Spin;
-use crate::ipc::{ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting};
+use crate::ipc::protocol::{Caller, Entry, EntryKind, Sleeper, Withdrawal};
+use crate::ipc::wait::{Plan, Spin};
+use crate::ipc::{
+    ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting, janitor,
+};
 use resmgr_sys::clock::{self, Deadline};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{self, PrivateFd};
@@ -56,6 +62,12 @@ pub(crate) struct ClientLink {
     bell: EventFd,
     /// The way to a server in another process, and that process; none for one in this process.
     remote: Option<Remote>,
+    /// The server's end, if it is in this process.
+    pub(super) local: Option<Arc<ServerLink>>,
+    /// What the server has sent on the socket.
+    pub(super) inbox: ClientInbox,
+    /// Which threads the server can wake one by one.
+    pub(super) lanes: Lanes,
     generation: u32,
     tail: AtomicU32,
     slots: FreeSlots,
@@ -89,6 +101,16 @@ enum Wake {
     GiveUp(SendError),
 }
 
+/// How one wait is to be.
+struct Sleep<'w, 'a> {
+    deadline: Deadline,
+    /// The server has been asked: signals, deadline and cancellation have had their effect.
+    asked: bool,
+    /// How to look first, if that was decided already.
+    plan: Option<Plan>,
+    watch: &'w mut Option<Watch<'a>>,
+}
+
 impl ClientLink {
     pub(crate) fn new(far: Far, memory: LinkMemory, bell: EventFd, remote: Option<Remote>) -> Self {
         let layout = memory.layout;
@@ -97,6 +119,9 @@ impl ClientLink {
             memory,
             bell,
             remote,
+            local: None,
+            inbox: ClientInbox::default(),
+            lanes: Lanes::default(),
             generation: fork::generation(),
             tail: AtomicU32::new(0),
             slots: FreeSlots::new(layout.calls),
@@ -109,6 +134,13 @@ impl ClientLink {
             spin: Spin::new(),
             coids: Mutex::default(),
         }
+    }
+
+    /// To a server in this process.
+    pub(crate) fn to_local(far: Far, bell: EventFd, server: Arc<ServerLink>) -> Self {
+        let mut link = Self::new(far, server.memory.clone(), bell, None);
+        link.local = Some(server);
+        link
     }
 
     pub(crate) fn remote(&self) -> Option<&Remote> {
@@ -157,7 +189,14 @@ impl ClientLink {
     /// Wakes the thread that waits in `slot`, if there is one, so that it looks around.
     pub(crate) fn kick(&self, slot: u16) {
         let caller = self.memory.caller(slot);
-        caller.kick(|| futex::wake(caller.answer, u32::MAX), sched::yield_now);
+        let wake = |sleeper| match sleeper {
+            Sleeper::AtSocket(number) => {
+                self.lanes.nudge(number);
+                1
+            }
+            _ => futex::wake(caller.answer, u32::MAX),
+        };
+        caller.kick(wake, sched::yield_now);
     }
 
     pub(super) fn check_open(&self) -> Result<()> {
@@ -247,22 +286,38 @@ impl ClientLink {
     }
 
     fn announce_and_wait(&self, staged: &Staged<'_>, options: &SendOptions<'_>) -> Wake {
+        let plan = self.spin.plan(options.waiting);
+        // From before the announcement, so that no signal falls between it and the sleep.
+        let watch = (self.far.unblock && plan == Plan::Sleep).then(|| Watch::begin(self));
         self.announce(EntryKind::Call, staged.slot);
         if self.memory.gate().is_closed() {
             self.end(LinkState::Dead);
         }
-        self.wait(staged, options)
+        self.wait(staged, options, plan, watch.flatten())
     }
 
     /// Waits for the answer. A signal, the deadline or a cancellation ends the wait at once while no
     /// receiver has the message, or if the channel has no UNBLOCK flag; otherwise the server is asked,
     /// once, and the wait goes on until it answers.
-    fn wait(&self, staged: &Staged<'_>, options: &SendOptions<'_>) -> Wake {
+    fn wait<'a>(
+        &'a self,
+        staged: &Staged<'_>,
+        options: &SendOptions<'_>,
+        plan: Plan,
+        mut watch: Option<Watch<'a>>,
+    ) -> Wake {
         let caller = self.memory.caller(staged.slot);
+        let mut plan = Some(plan);
         let mut asked = false;
         loop {
             let deadline = if asked { None } else { options.deadline };
-            let reason = match self.wait_once(&caller, staged.number, options, deadline, asked) {
+            let sleep = Sleep {
+                deadline,
+                asked,
+                plan: plan.take(),
+                watch: &mut watch,
+            };
+            let reason = match self.wait_once(&caller, staged.number, options, sleep) {
                 Ok(wake) => return wake,
                 Err(reason) => reason,
             };
@@ -283,19 +338,21 @@ impl ClientLink {
 
     /// One look and one sleep; an error is a reason to stop waiting.
     #[inline]
-    fn wait_once(
-        &self,
+    fn wait_once<'a>(
+        &'a self,
         caller: &Caller<'_, AtomicU32>,
         number: u32,
         options: &SendOptions<'_>,
-        deadline: Deadline,
-        asked: bool,
+        mut sleep: Sleep<'_, 'a>,
     ) -> Result<Wake, SendError> {
+        let (deadline, asked) = (sleep.deadline, sleep.asked);
         let cancelled = || !asked && options.cancel.is_some_and(CancelToken::is_cancelled);
         let state = || self.state.load(Ordering::Acquire) != 0;
         let ready = || caller.is_answered(number) || state() || cancelled();
         loop {
-            if self.spin.follow(self.spin.plan(options.waiting), ready) {
+            let plan = sleep.plan.take();
+            let plan = plan.unwrap_or_else(|| self.spin.plan(options.waiting));
+            if self.spin.follow(plan, ready) {
                 break;
             }
             if options.waiting == Waiting::Spin {
@@ -304,14 +361,15 @@ impl ClientLink {
                 }
                 continue;
             }
-            let Some(value) = caller.prepare_sleep(number) else {
+            let place = self.place_to_sleep(sleep.watch);
+            let Some(value) = caller.prepare_sleep(number, place) else {
                 break;
             };
             // Whoever ends or cancels stores that first and then looks for sleepers: seen here, or woken.
-            let slept = if ready() {
-                Ok(())
-            } else {
-                futex::wait(caller.answer, value, deadline)
+            let slept = match &sleep.watch {
+                _ if ready() => Ok(()),
+                Some(watch) => watch.sleep(deadline, !asked),
+                None => futex::wait(caller.answer, value, deadline),
             };
             caller.end_sleep();
             match slept {
@@ -330,6 +388,16 @@ impl ClientLink {
             Err(errno) => Ok(Wake::Gone(errno)),
             Ok(()) => Err(SendError::Interrupted),
         }
+    }
+
+    /// Where to sleep. On an UNBLOCK channel signals are watched, if that is possible.
+    fn place_to_sleep<'a>(&'a self, watch: &mut Option<Watch<'a>>) -> Sleeper {
+        if self.far.unblock && watch.is_none() {
+            *watch = Watch::begin(self);
+        }
+        watch
+            .as_ref()
+            .map_or(Sleeper::OnWord, |watch| Sleeper::AtSocket(watch.number))
     }
 
     /// Publishes a ring entry, and rings if nobody looks.
@@ -449,6 +517,14 @@ impl ClientLink {
             pid: std::process::id(),
             uid: resmgr_sys::process::effective_uid(),
             gid: resmgr_sys::process::effective_gid(),
+        }
+    }
+}
+
+impl Drop for ClientLink {
+    fn drop(&mut self) {
+        if let Some(Remote { socket, .. }) = self.remote.take() {
+            janitor::close_socket(socket);
         }
     }
 }

@@ -8,7 +8,10 @@
 
 mod arena;
 mod client;
+mod control;
 mod direct;
+mod inbox;
+mod lanes;
 mod layout;
 mod lend;
 mod memory;
@@ -16,8 +19,10 @@ mod reply;
 mod server;
 mod slots;
 mod staging;
+mod watch;
 
 pub(crate) use client::{ClientLink, Far, LinkState, Remote};
+pub(crate) use control::{BATCH, Read};
 pub(crate) use layout::{
     AnswerFields, DIRECT, IN_SLOT, INLINE, Layout, MOST_BULK, MOST_CALLS, PulseFields,
     RequestFields, slot_data,
