@@ -43,6 +43,7 @@ mod death;
 mod descriptors;
 mod destruction;
 mod flags;
+mod limits;
 mod local;
 mod messages;
 mod names;

@@ -3,7 +3,7 @@
 use super::channel::Shared;
 use super::kernel::{Kernel, Source};
 use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink, WakePoint};
-use super::{ChannelFlags, ChannelId, Coid, IdSpace, Target, rendezvous};
+use super::{ChannelFlags, ChannelId, Coid, IdSpace, ProcessLimits, Target, rendezvous};
 use resmgr_namespace::{RuntimeDir, Session};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{PerProcess, PrivateFd};
@@ -11,11 +11,6 @@ use resmgr_sys::{Errno, Result};
 use slab::Slab;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-
-/// Channels of a process.
-const MOST_CHANNELS: usize = 4096;
-/// Side-channel connections of a process.
-const MOST_CONNECTIONS: usize = 1 << 20;
 
 static PROCESS: PerProcess<Process> = PerProcess::new();
 
@@ -30,6 +25,7 @@ type Place = Arc<Mutex<Option<Arc<ClientLink>>>>;
 
 #[derive(Debug)]
 pub(super) struct Process {
+    limits: Mutex<ProcessLimits>,
     channels: Mutex<Slab<Weak<Shared>>>,
     links: Mutex<HashMap<(u32, ChannelId), Place>>,
     side_ids: Mutex<Slab<()>>,
@@ -47,12 +43,21 @@ impl Process {
         // Each link takes a few descriptors, and the usual soft limit is low.
         let _ = resmgr_sys::process::raise_descriptor_limit();
         Self {
+            limits: Mutex::default(),
             channels: Mutex::default(),
             links: Mutex::default(),
             side_ids: Mutex::default(),
             kernel: Mutex::default(),
             listening: Mutex::default(),
         }
+    }
+
+    pub(super) fn set_limits(&self, limits: ProcessLimits) {
+        *lock(&self.limits) = limits;
+    }
+
+    fn limits(&self) -> ProcessLimits {
+        *lock(&self.limits)
     }
 
     fn kernel(&self) -> Result<Arc<Kernel>> {
@@ -85,7 +90,7 @@ impl Process {
         make: impl FnOnce(ChannelId) -> Result<Shared>,
     ) -> Result<Arc<Shared>> {
         let mut channels = lock(&self.channels);
-        if channels.len() >= MOST_CHANNELS {
+        if channels.len() >= self.limits().channels {
             return Err(Errno::AGAIN);
         }
         let entry = channels.vacant_entry();
@@ -216,7 +221,7 @@ impl Process {
     /// Client and server in one process: the same protocol over the same layout, without sockets.
     fn make_local_link(&self, chid: ChannelId) -> Result<Arc<ClientLink>> {
         let channel = self.channel(chid).ok_or(Errno::SRCH)?;
-        let memory = LinkMemory::local()?;
+        let memory = LinkMemory::local(channel.layout)?;
         let bell = EventFd::new()?;
         let far_bell = bell.try_clone()?;
         let peer = ClientLink::credentials_of_self();
@@ -241,10 +246,11 @@ impl Process {
             // Number 0 is the system's own connection in QNX.
             ids.insert(());
         }
-        if ids.len() >= MOST_CONNECTIONS {
-            return Err(Errno::AGAIN);
+        // One of them is that of the system.
+        if ids.len() > self.limits().connections {
+            return Err(Errno::MFILE);
         }
-        let number = i32::try_from(ids.insert(())).map_err(|_| Errno::AGAIN)?;
+        let number = i32::try_from(ids.insert(())).map_err(|_| Errno::MFILE)?;
         Ok(Coid(Coid::SIDE_CHANNEL | number))
     }
 

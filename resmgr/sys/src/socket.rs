@@ -24,7 +24,7 @@ pub struct Credentials {
     pub gid: u32,
 }
 
-fn new_socket() -> Result<OwnedFd> {
+pub(crate) fn new_socket() -> Result<OwnedFd> {
     // SAFETY: no pointers.
     let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) };
     check(fd).map(own)
@@ -32,7 +32,7 @@ fn new_socket() -> Result<OwnedFd> {
 
 /// A socket address. Paths end at 107 bytes: name long ones relative to a directory's descriptor, by
 /// `/proc/self/fd/N/name` (see [`path_in`]).
-fn address(path: &Path) -> Result<(libc::sockaddr_un, libc::socklen_t)> {
+pub(crate) fn address(path: &Path) -> Result<(libc::sockaddr_un, libc::socklen_t)> {
     let bytes = path.as_os_str().as_bytes();
     // SAFETY: sockaddr_un is plain data, zeros are a value of it.
     let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };

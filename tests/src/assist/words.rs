@@ -1,7 +1,7 @@
 //! A command's words, and how bytes are written in them.
 
 /// Names of arguments that are written `name=value`; anything else with a `=` is data.
-const NAMES: [&str; 16] = [
+const NAMES: &[&str] = &[
     "as",
     "room",
     "priority",
@@ -18,6 +18,10 @@ const NAMES: [&str; 16] = [
     "descriptors",
     "lend",
     "take",
+    "clients",
+    "user-clients",
+    "calls",
+    "bulk",
 ];
 /// Longer data are written as `fill:LENGTH` where they follow the pattern.
 const LONG: usize = 64;

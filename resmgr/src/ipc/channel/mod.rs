@@ -6,8 +6,11 @@ mod state;
 #[cfg(feature = "tokio")]
 mod tokio;
 
-use super::link::ServerLink;
-use super::{ChannelFlags, ChannelId, ClientInfo, ConnectRights, Message, Pulse, PulseCode, Scoid};
+use super::link::{Layout, ServerLink};
+use super::{
+    ChannelFlags, ChannelId, ChannelLimits, ClientInfo, ConnectRights, Credentials, Message, Pulse,
+    PulseCode, Scoid,
+};
 use super::{process, wait::Spin};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, EventFd, Ready};
@@ -46,6 +49,8 @@ pub struct ChannelOptions {
     /// How many descriptors a message may bring ([`Message::descriptors`]), 4 at the most. A channel that asks for
     /// none never has one of a client's in its process.
     pub descriptors: u8,
+    /// How much its clients may take.
+    pub limits: ChannelLimits,
 }
 
 /// What a receive returns.
@@ -71,6 +76,9 @@ pub(crate) struct Shared {
     pub(crate) direct: bool,
     /// How many descriptors a message may bring.
     pub(crate) descriptors: u8,
+    limits: ChannelLimits,
+    /// What a link has within those bounds.
+    pub(crate) layout: Layout,
     waiting: Waiting,
     spin: Spin,
     /// The clients' bells and the channel's own. Receivers wait here; the last to come is woken first.
@@ -95,6 +103,8 @@ impl Shared {
             rights: options.rights,
             direct: options.direct,
             descriptors: options.descriptors,
+            limits: options.limits,
+            layout: options.limits.layout()?,
             waiting: options.waiting,
             spin: Spin::new(),
             bells,
@@ -146,12 +156,36 @@ impl Shared {
         if state.destroyed {
             return Err(Errno::SRCH);
         }
+        if state.clients.len() >= self.limits.clients as usize {
+            return Err(Errno::NFILE);
+        }
         let link = state.add_client(|scoid| Arc::new(make(scoid)))?;
         if let Err(errno) = self.add_bell(&link) {
             state.remove_client(&link, false);
             return Err(errno);
         }
         Ok(link)
+    }
+
+    /// Whether a process of this user may still come.
+    ///
+    /// # Errors
+    /// - `EUSERS`: as many of them as one user may have are clients. Root and the server's own user may have as
+    ///   many as there is room for: both can do worse to this process.
+    pub(crate) fn check_share(&self, peer: &Credentials) -> Result<()> {
+        if ConnectRights::Owner.permit(peer) {
+            return Ok(());
+        }
+        let state = self.lock();
+        let has = |(_, client): (usize, &Client)| match client {
+            Client::Live(link) => link.peer.uid == peer.uid,
+            Client::Gone(gone) => gone.uid == peer.uid,
+        };
+        let theirs = state.clients.iter().filter(|client| has(*client)).count();
+        if theirs >= self.limits.clients_per_user as usize {
+            return Err(Errno::USERS);
+        }
+        Ok(())
     }
 
     /// A client process has gone, or its link was closed. The pulses that it sent before stay in the queue.
@@ -282,6 +316,8 @@ impl Channel {
     ///
     /// # Errors
     /// - `EINVAL`: more than 4 descriptors with a message.
+    /// - those of [`create`](Self::create);
+    /// - `EINVAL`: a bound that cannot be.
     pub fn with_options(options: ChannelOptions) -> Result<Self> {
         if options.descriptors > super::TakenDescriptors::MOST {
             return Err(Errno::INVAL);
@@ -303,7 +339,7 @@ impl Channel {
         self.shared().chid
     }
 
-    fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &Shared {
         &self.0.0
     }
 

@@ -6,13 +6,15 @@
 //! as long as something can be received, and a try consumes what has rung *before* it looks.
 
 use super::{BELL, Channel, OWN_BELL, Received, Shared};
-use crate::ipc::link::ServerLink;
 use crate::ipc::queue::Item;
 use resmgr_sys::epoll::Epoll;
 use resmgr_sys::{Errno, Result};
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
+
+/// More than all clients' bells need: whoever rings all the time must not keep this thread.
+const MOST_ROUNDS: usize = 4096;
 
 impl Shared {
     fn poll_set(&self) -> Result<&Epoll> {
@@ -61,10 +63,10 @@ impl Shared {
         Ok(item)
     }
 
-    /// Takes note of every bell that has rung. At most as many rounds as all clients' bells need.
+    /// Takes note of every bell that has rung.
     fn consume(&self, set: &Epoll) -> Result<()> {
         let mut events = Vec::new();
-        for _ in 0..=ServerLink::MOST_ARRIVALS {
+        for _ in 0..MOST_ROUNDS {
             set.wait(Some(Instant::now()), &mut events)?;
             if events.is_empty() {
                 break;

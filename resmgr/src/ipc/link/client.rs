@@ -5,7 +5,7 @@ use super::ServerLink;
 use super::arena::{Arena, Block};
 use super::inbox::ClientInbox;
 use super::lanes::Lanes;
-use super::layout::{self, BULK, CELLS, PulseFields, RequestFields};
+use super::layout::{self, CELLS, PulseFields, RequestFields};
 use super::slots::FreeSlots;
 use super::staging::Staged;
 use super::watch::Watch;
@@ -60,7 +60,7 @@ pub(crate) struct Remote {
 #[derive(Debug)]
 pub(crate) struct ClientLink {
     pub(crate) far: Far,
-    pub(super) memory: LinkMemory,
+    pub(crate) memory: LinkMemory,
     bell: EventFd,
     /// The way to a server in another process, and that process; none for one in this process.
     remote: Option<Remote>,
@@ -118,6 +118,7 @@ struct Sleep<'w, 'a> {
 
 impl ClientLink {
     pub(crate) fn new(far: Far, memory: LinkMemory, bell: EventFd, remote: Option<Remote>) -> Self {
+        let layout = memory.layout;
         Self {
             far,
             memory,
@@ -128,10 +129,10 @@ impl ClientLink {
             lanes: Lanes::default(),
             generation: fork::generation(),
             tail: AtomicU32::new(0),
-            slots: FreeSlots::new(),
+            slots: FreeSlots::new(layout.calls),
             given_up: Mutex::default(),
             given_up_count: AtomicUsize::new(0),
-            arena: Mutex::new(Arena::new(BULK)),
+            arena: Mutex::new(Arena::new(layout.bulk)),
             pulses: Mutex::default(),
             state: AtomicU8::new(0),
             direct: AtomicBool::new(true),
@@ -191,7 +192,7 @@ impl ClientLink {
         if let Some(remote) = &self.remote {
             socket::shutdown(remote.socket.as_fd());
         }
-        for slot in self.slots.claimed() {
+        for slot in self.slots.claimed(self.memory.layout.calls) {
             self.kick(slot);
         }
     }
@@ -463,7 +464,8 @@ impl ClientLink {
         }
         let slot = self.slots.claim().ok_or(SendError::Unsent(Errno::AGAIN))?;
         // The server was the last to read these three lines. Asked for now, they come together.
-        let ring = layout::ring(self.tail.load(Ordering::Relaxed) % layout::RING);
+        let layout = &self.memory.layout;
+        let ring = layout.ring_word(self.tail.load(Ordering::Relaxed) % layout.ring);
         self.memory.client.prefetch_for_write(ring);
         self.memory.client.prefetch_for_write(layout::slot(slot));
         self.memory
@@ -516,7 +518,7 @@ impl ClientLink {
     /// - `EMSGSIZE`: longer than the link's memory altogether.
     /// - `ENOMEM`: other messages under way leave no room.
     pub(super) fn take_block(&self, len: usize) -> Result<Block> {
-        if len > BULK {
+        if len > self.memory.layout.bulk {
             return Err(Errno::MSGSIZE);
         }
         self.arena().take(len).ok_or(Errno::NOMEM)
@@ -541,7 +543,7 @@ impl ClientLink {
         let cell = *sent % CELLS;
         self.memory
             .client
-            .write(layout::cell(cell), &fields.encode())?;
+            .write(self.memory.layout.cell(cell), &fields.encode())?;
         *sent = sent.wrapping_add(1);
         // Under the lock: the server expects the cells in turn.
         self.announce(EntryKind::Pulse, u16::try_from(cell).unwrap_or(0));

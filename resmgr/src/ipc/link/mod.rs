@@ -28,8 +28,8 @@ pub(crate) use client::{ClientLink, Far, LinkState, Remote};
 pub(crate) use control::{BATCH, MOST_DESCRIPTORS, Read};
 pub(crate) use lanes::WakePoint;
 pub(crate) use layout::{
-    AnswerFields, BULK_AT, CELLS, DIRECT, IN_SLOT, INLINE, LEN, PulseFields, RING, RequestFields,
-    SLOTS, slot_data,
+    AnswerFields, DIRECT, IN_SLOT, INLINE, Layout, MOST_BULK, MOST_CALLS, PulseFields,
+    RequestFields, slot_data,
 };
 pub(crate) use lend::Lent;
 pub(crate) use memory::{LinkMemory, Offer};
