@@ -25,12 +25,19 @@
 //! - *Three descriptors on the server's side, three on the client's:* socket, bell, and the peer's process. The
 //!   socket alone does not tell of a death while a forked child of the dead has a copy of it.
 //! - *Looking before sleeping* is planned and scored in `wait`: what it costs and when it pays is told there.
+//! - *Watching signals costs a tenth of a blocked round trip:* 3.9 µs against 3.5 µs of processor time on one
+//!   core (1,000 calls of 64 bytes, medians of 100, 2026-11-22). The sleeper waits on a set of descriptors instead
+//!   of a word, and is woken by a byte in a socket: two system calls for the signal mask and one to take the byte
+//!   more, and three descriptors for each thread that has waited so.
 //!
 //! # Where it differs from QNX
 //! - A killed client cannot wait for its server: its call is dropped, and the server's reply gets `ESRCH`.
 //! - A receiver does not take the sender's priority; it decides the order of the queue only.
-//! - A signal handler of a client that is blocked on an UNBLOCK channel runs at once, not after the reply. The
-//!   rest is as in QNX: the server gets the pulse, and the client resumes on the reply.
+//! - A sender on an UNBLOCK channel holds its signals back while it sleeps, and their handlers run after the
+//!   reply, as in QNX. While it looks before it sleeps (some microseconds, see [`Waiting`]) it does not: a
+//!   handler that falls into that time runs at once, and the server is not asked. [`Waiting::Block`] has no such
+//!   time. The 65th thread of a process that waits so on one channel at a time, and one for which the system has
+//!   no descriptors left, get the pulse sent but their handler runs at once.
 //! - Connections are not inherited by children of fork, in neither id space.
 
 mod borrow;
