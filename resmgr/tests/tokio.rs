@@ -34,9 +34,9 @@ async fn tasks_of_tokio_receive() {
             Received::Pulse(pulse) => panic!("{pulse:?}"),
         }
     }
-    clients
-        .into_iter()
-        .for_each(|client| client.join().unwrap());
+    for client in clients {
+        client.join().unwrap();
+    }
     channel.destroy();
     assert_eq!(
         incoming.receive(&mut buffer).await.unwrap_err(),

@@ -28,7 +28,7 @@
 //! - *Watching signals costs a tenth of a blocked round trip:* 3.9 µs against 3.5 µs of processor time on one
 //!   core (1,000 calls of 64 bytes, medians of 100, 2026-11-22). The sleeper waits on a set of descriptors instead
 //!   of a word, and is woken by a byte in a socket: two system calls for the signal mask and one to take the byte
-//!   more, and three descriptors for each thread that has waited so.
+//!   more, and four descriptors for each thread that waits so at a time.
 //!
 //! # Where it differs from QNX
 //! - A killed client cannot wait for its server: its call is dropped, and the server's reply gets `ESRCH`.
