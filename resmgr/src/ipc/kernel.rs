@@ -6,13 +6,13 @@
 
 use super::channel::Shared;
 use super::link::{ClientLink, ServerLink};
-use super::process;
 use super::rendezvous::{self, Admitted};
+use super::{deaths, process};
 use resmgr_namespace::Session;
 use resmgr_sys::epoll::{Epoll, Event, Ready};
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::pidfd::PidFd;
-use resmgr_sys::{Errno, Result, signal, socket};
+use resmgr_sys::{Errno, Result, sched, signal, socket};
 use slab::Slab;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -35,6 +35,8 @@ pub(super) enum Source {
     },
     /// A server that we are a client of.
     Server(Arc<ClientLink>),
+    /// A thread of this process whose end somebody wants to know.
+    Thread { tid: u32, end: PidFd },
     /// The namespace.
     Session {
         session: &'static Session,
@@ -49,6 +51,7 @@ impl Source {
             Self::Listener(fd) | Self::Stranger(fd) | Self::Session { watched: fd, .. } => {
                 vec![fd.as_fd()]
             }
+            Self::Thread { end, .. } => vec![end.as_fd()],
             Self::Client { link, process, .. } => link
                 .socket()
                 .map(AsFd::as_fd)
@@ -98,14 +101,22 @@ impl Kernel {
             table: Mutex::default(),
         });
         let thread = Arc::clone(&kernel);
+        // The caller may have its sender's priority for the moment; this thread has its own for good.
+        let own = super::priority::receiver::this_thread().map(|caller| caller.own());
         std::thread::Builder::new()
             .name("resmgr".into())
-            .spawn(move || thread.run())?;
+            .spawn(move || {
+                if let Some(own) = own {
+                    let _ = sched::schedule(None, &own);
+                }
+                thread.run();
+            })?;
         Ok(kernel)
     }
 
     fn run(&self) {
         signal::block_all();
+        deaths::is_helper();
         let mut events = Vec::new();
         loop {
             match self.epoll.wait(None, &mut events) {
@@ -192,8 +203,14 @@ impl Kernel {
                 self.forget(event.token);
                 self.greet(source);
             }
-            // Nothing is ever sent after the handshake: any event is the end, or a breach.
+            // Nothing else is ever sent after the handshake: any other event is the end, or a breach.
             Source::Client { link, channel, .. } => {
+                if link.asks_for_boost() {
+                    if let Some(channel) = channel.upgrade() {
+                        channel.asked_to_boost(Some(link));
+                    }
+                    return;
+                }
                 self.forget(event.token);
                 if let Some(channel) = channel.upgrade() {
                     channel.client_gone(link);
@@ -202,6 +219,10 @@ impl Kernel {
             Source::Server(link) => {
                 self.forget(event.token);
                 process::current().server_gone(link);
+            }
+            Source::Thread { tid, .. } => {
+                self.forget(event.token);
+                deaths::ended(*tid);
             }
             Source::Session { session, .. } => {
                 self.forget(event.token);
@@ -292,6 +313,7 @@ fn key_of(token: Token) -> usize {
 fn recover(session: &'static Session) {
     let work = move || {
         signal::block_all();
+        deaths::is_helper();
         match session.recover() {
             Ok(()) => super::sessions::watch(session),
             // The next call on the session tries again.

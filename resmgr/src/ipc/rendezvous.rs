@@ -7,6 +7,7 @@
 use super::channel::Shared;
 use super::handshake::{self, Hello, Welcome};
 use super::link::{ClientLink, Far, LinkMemory, Offer, Remote, ServerLink};
+use super::priority::Standing;
 use super::{ChannelFlags, ChannelId, Credentials, process};
 use resmgr_namespace::RuntimeDir;
 use resmgr_sys::epoll::EventFd;
@@ -107,10 +108,15 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     if channel.flags.contains(ChannelFlags::PRIVATE) || !channel.rights.permit(&peer) {
         return Err(Errno::PERM);
     }
+    let standing = Standing::of_process(peer.pid);
+    if !process.is_alive() {
+        // What was read may have been another's.
+        return Err(Errno::SRCH);
+    }
     let (memory, offer) = LinkMemory::offer()?;
     let bell = EventFd::new()?;
-    let link =
-        channel.add_client(|scoid| ServerLink::new(scoid, peer, memory, bell, Some(socket)))?;
+    let link = channel
+        .add_client(|scoid| ServerLink::new(scoid, (peer, standing), memory, bell, Some(socket)))?;
     Ok((
         Admitted {
             link,

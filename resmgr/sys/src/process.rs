@@ -52,6 +52,21 @@ pub fn raise_descriptor_limit() -> Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// The soft limits RLIMIT_RTPRIO and RLIMIT_NICE of this process: how far its threads may rise without
+/// privileges. The second is 20 minus the lowest nice value.
+pub fn priority_limits() -> Result<(u64, u64)> {
+    let soft = |resource| -> Result<u64> {
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: the structure lives on this stack.
+        check(unsafe { libc::getrlimit(resource, &raw mut limit) })?;
+        Ok(limit.rlim_cur)
+    };
+    Ok((soft(libc::RLIMIT_RTPRIO)?, soft(libc::RLIMIT_NICE)?))
+}
+
 /// Sends a signal to a process by number. Prefer [`crate::pidfd::PidFd::signal`] where there is one.
 pub fn kill(pid: u32, signal: i32) -> Result<()> {
     let pid = i32::try_from(pid).map_err(|_| Errno::SRCH)?;

@@ -6,7 +6,7 @@ use crate::ipc::link::ServerLink;
 use crate::ipc::message::Message;
 use crate::ipc::queue::{Call, Item, PendingPulse};
 use crate::ipc::wait::Plan;
-use crate::ipc::{Pulse, Received, Waiting};
+use crate::ipc::{ChannelFlags, Pulse, Received, Waiting, deaths};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, Event};
 use resmgr_sys::{Errno, Result};
@@ -26,7 +26,7 @@ impl Shared {
     ) -> Result<Received> {
         loop {
             match self.next_item(deadline)? {
-                Item::Pulse(pending) => return Ok(Received::Pulse(Self::deliver_pulse(&pending))),
+                Item::Pulse(pending) => return Ok(Received::Pulse(self.deliver_pulse(&pending))),
                 Item::Call(call) => {
                     if let Some(message) = self.deliver_call(call, parts)? {
                         return Ok(Received::Message(message));
@@ -36,7 +36,8 @@ impl Shared {
         }
     }
 
-    fn deliver_pulse(pending: &PendingPulse) -> Pulse {
+    fn deliver_pulse(&self, pending: &PendingPulse) -> Pulse {
+        self.run_for_pulse(pending);
         if let Some(link) = &pending.link {
             link.pulse_taken();
         }
@@ -46,7 +47,7 @@ impl Shared {
     /// `None`: the client has taken its message back, or has gone.
     #[inline]
     fn deliver_call(&self, call: Call, parts: &mut [IoSliceMut<'_>]) -> Result<Option<Message>> {
-        let link = call.link;
+        let link = &call.link;
         if link.is_gone() {
             return Ok(None);
         }
@@ -58,8 +59,9 @@ impl Shared {
                 return Ok(None);
             }
         }
+        self.run_for_call(&call);
         let place = (call.slot, call.number);
-        let mut message = Message::new(link, place, &call.fields, self.chid)?;
+        let mut message = Message::new(call.link, place, &call.fields, self.chid)?;
         let mut got = 0;
         for part in parts {
             // ESRCH: the client went while its message was copied. The next one may be there.
@@ -124,6 +126,9 @@ impl Shared {
 
     /// A thread goes back to its program with an item and looks no more.
     fn leave(&self, state: &mut State) {
+        if state.floated {
+            self.taken(state);
+        }
         if state.sleepers == 0 {
             return;
         }
@@ -149,6 +154,9 @@ impl Shared {
 
     /// What a receiver that never sleeps does between two rounds: new clients ring, and deadlines pass.
     fn glance(&self, deadline: Deadline) -> Result<()> {
+        if self.flags.contains(ChannelFlags::THREAD_DEATH) {
+            deaths::look_before_sleep();
+        }
         let mut state = self.lock();
         self.look_at_bells(&mut state);
         let expired = deadline.is_some_and(|at| Instant::now() >= at);
@@ -198,6 +206,10 @@ impl Shared {
         events: &mut Vec<Event>,
         nothing: impl FnOnce(&State) -> bool,
     ) -> Result<()> {
+        if self.flags.contains(ChannelFlags::THREAD_DEATH) {
+            deaths::look_before_sleep();
+        }
+        self.before_sleep();
         {
             let mut state = self.lock();
             if state.destroyed {
@@ -211,6 +223,7 @@ impl Shared {
                 return Ok(());
             }
             state.sleepers += 1;
+            self.fall_asleep(&mut state);
         }
         let slept = bells.wait(deadline, events);
         let mut state = self.lock();
@@ -247,7 +260,8 @@ impl Shared {
                 state.drain_watched();
                 if let Some(pending) = state.queue.pop_pulse() {
                     self.leave(&mut state);
-                    return Ok(Self::deliver_pulse(&pending));
+                    drop(state);
+                    return Ok(self.deliver_pulse(&pending));
                 }
             }
             self.sleep(bells, deadline, &mut events, |state| {

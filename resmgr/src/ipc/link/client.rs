@@ -6,6 +6,8 @@ use super::layout::{self, BULK, CELLS, PulseFields, RequestFields};
 use super::slots::FreeSlots;
 use super::staging::Staged;
 use crate::ipc::cancel::CancelToken;
+use crate::ipc::priority::ORDINARY;
+use crate::ipc::process;
 use crate::ipc::protocol::{Caller, Entry, EntryKind, Withdrawal};
 use crate::ipc::wait::Spin;
 use crate::ipc::{ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting};
@@ -169,7 +171,7 @@ impl ClientLink {
             return Err(error);
         }
         let cancel = options.cancel.map(|token| token.enter(self, staged.slot));
-        let wake = self.announce_and_wait(&staged, options);
+        let wake = self.announce_and_wait(&staged, fields.priority, options);
         drop(cancel);
         match wake {
             Wake::Answered => {
@@ -195,8 +197,14 @@ impl ClientLink {
         }
     }
 
-    fn announce_and_wait(&self, staged: &Staged<'_>, options: &SendOptions<'_>) -> Wake {
+    fn announce_and_wait(
+        &self,
+        staged: &Staged<'_>,
+        priority: u8,
+        options: &SendOptions<'_>,
+    ) -> Wake {
         self.announce(EntryKind::Call, staged.slot);
+        self.want_boost(priority);
         if self.memory.gate().is_closed() {
             self.end(LinkState::Dead);
         }
@@ -290,6 +298,32 @@ impl ClientLink {
         }
     }
 
+    /// After an announcement: does it wait behind less urgent work?
+    #[inline]
+    fn want_boost(&self, priority: u8) {
+        if priority > ORDINARY {
+            self.ask_for_boost(priority);
+        }
+    }
+
+    #[cold]
+    fn ask_for_boost(&self, priority: u8) {
+        // The announcement ended with a fence: the word is as new as what the server knew by then.
+        let word = self.memory.server.word(layout::BOOST_FROM);
+        let from = word.load(Ordering::Relaxed);
+        if from == 0 || u32::from(priority) < from {
+            return;
+        }
+        match &self.remote {
+            Some(remote) => super::boost::ask(remote.socket.as_fd()),
+            None => {
+                if let Some(channel) = process::current().channel(self.far.chid) {
+                    channel.asked_to_boost(None);
+                }
+            }
+        }
+    }
+
     #[inline]
     fn claim(&self) -> Result<Staged<'_>, SendError> {
         if self.given_up_count.load(Ordering::Acquire) > 0 {
@@ -377,6 +411,7 @@ impl ClientLink {
         *sent = sent.wrapping_add(1);
         // Under the lock: the server expects the cells in turn.
         self.announce(EntryKind::Pulse, u16::try_from(cell).unwrap_or(0));
+        self.want_boost(fields.priority);
         drop(sent);
         if self.memory.gate().is_closed() {
             Err(Errno::SRCH)

@@ -5,7 +5,7 @@
 //!
 //! | client's part | server's part |
 //! |---|---|
-//! | ring | gate: `ring_me`, `closed`, `pulses_taken` |
+//! | ring | gate: `ring_me`, `closed`, `boost_from`, `pulses_taken` |
 //! | pulse cells | |
 //! | slots: request header, then small messages | slots: answer header, small replies, `taken` |
 //! | bulk: larger messages | bulk: larger replies |
@@ -41,6 +41,8 @@ pub(crate) const LEN: usize = BULK_AT + BULK;
 pub(crate) const RING_ME: usize = 0;
 /// Server's part: the channel has gone.
 pub(crate) const CLOSED: usize = 4;
+/// Server's part: from which priority on a client asks for a boost; 0: it never does.
+pub(crate) const BOOST_FROM: usize = 8;
 /// Server's part: how many pulses were received.
 pub(crate) const PULSES_TAKEN: usize = 64;
 

@@ -7,6 +7,7 @@
 //! own checks have passed it; a breach closes the link and is logged.
 
 mod arena;
+mod boost;
 mod client;
 mod layout;
 mod memory;

@@ -1,15 +1,17 @@
 //! The server's end of a link.
 
+use super::boost;
 use super::layout::{self, AnswerFields, CELLS, PulseFields, RequestFields, SLOTS};
 use super::slots::Phases;
 use super::{LinkMemory, ReplyArea};
+use crate::ipc::priority::{ORDINARY, Standing};
 use crate::ipc::protocol::{EntryKind, Taken};
 use crate::ipc::{ConnectRights, Credentials, Rcvid, Scoid};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::{Errno, futex, socket};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
 /// The client broke the rules of the link: it is closed, and nobody else notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub(crate) struct ServerLink {
     /// The client rings it; the channel's receivers wait for it.
     pub(crate) bell: EventFd,
     pub(crate) replies: ReplyArea,
+    /// From the kernel, too.
+    pub(crate) standing: Standing,
     /// None for a client in this process.
     socket: Option<PrivateFd>,
     /// How far the ring has been read, and which pulses; under the channel's lock.
@@ -62,7 +66,7 @@ impl ServerLink {
 
     pub(crate) fn new(
         scoid: Scoid,
-        peer: Credentials,
+        (peer, standing): (Credentials, Standing),
         memory: LinkMemory,
         bell: EventFd,
         socket: Option<PrivateFd>,
@@ -71,6 +75,7 @@ impl ServerLink {
         Self {
             scoid,
             peer,
+            standing,
             memory,
             bell,
             replies: ReplyArea::new(),
@@ -242,11 +247,35 @@ impl ServerLink {
         })
     }
 
-    /// A claim of priority is capped by what the kernel says of the peer: only root's processes may
-    /// stand above the highest priority that QNX gives to unprivileged ones (63).
+    /// A claim of a place in the queue is capped by what the kernel says of the peer: only processes that
+    /// may run higher can stand above the highest priority that QNX gives to unprivileged ones (63).
     fn permitted_priority(&self, claimed: u8) -> u8 {
-        let highest = if self.peer.uid == 0 { u8::MAX } else { 63 };
-        claimed.clamp(1, highest)
+        claimed.clamp(1, self.standing.place)
+    }
+
+    /// Tells the client from which priority on to ask for a boost; 0: never. A client that cannot have
+    /// such a priority is never asked to. The caller holds the channel's lock.
+    pub(crate) fn boost_from(&self, priority: u8) {
+        let word = self.memory.server.word(layout::BOOST_FROM);
+        let value = if self.standing.running >= priority {
+            u32::from(priority)
+        } else {
+            0
+        };
+        // Nobody else writes it.
+        if word.load(Ordering::Relaxed) != value {
+            word.store(value, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// Whether what the client has said on the socket is the request for a boost, and one that it may make.
+    /// Anything else is not read.
+    pub(crate) fn asks_for_boost(&self) -> bool {
+        let may = self.standing.running > ORDINARY;
+        self.socket
+            .as_ref()
+            .is_some_and(|socket| may && boost::is_asked(socket.as_fd()))
     }
 
     /// A pulse was received: its cell is free again.
