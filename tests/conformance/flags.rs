@@ -1,6 +1,7 @@
 //! The numbers of the channel flags, as commands take them.
 
 pub(crate) const NONE: u32 = 0;
+pub(crate) const FIXED_PRIORITY: u32 = 0x1;
 pub(crate) const UNBLOCK: u32 = 0x2;
 pub(crate) const DISCONNECT: u32 = 0x8;
 pub(crate) const COID_DISCONNECT: u32 = 0x40;

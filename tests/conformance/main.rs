@@ -66,6 +66,7 @@ mod local;
 mod messages;
 mod names;
 mod partial;
+mod priority;
 mod pulses;
 mod register;
 mod timeouts;

@@ -74,6 +74,24 @@ pub fn kill(pid: u32, signal: i32) -> Result<()> {
     check(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
+/// Makes every thread of this process another user's, for good, with real-time priorities up to `realtime`
+/// and no capabilities. For test helpers.
+///
+/// # Errors
+/// - `EPERM`: it may not become that, or not raise limits.
+pub fn become_for_test(uid: u32, realtime: u64) -> Result<()> {
+    let limit = libc::rlimit {
+        rlim_cur: realtime,
+        rlim_max: realtime,
+    };
+    // SAFETY: the structure lives on this stack.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_RTPRIO, &raw const limit) })?;
+    // SAFETY: no pointers; the C library changes all threads at once.
+    check(unsafe { libc::setresuid(uid, uid, uid) })?;
+    // The kernel forgets it with the user.
+    die_with_parent()
+}
+
 /// Has the kernel end this process when its parent goes: for test and benchmark helpers.
 pub fn die_with_parent() -> Result<()> {
     // SAFETY: no pointers.

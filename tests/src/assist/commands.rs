@@ -147,7 +147,7 @@ fn fork_send(things: &Things, words: &Words<'_>) -> String {
     format!("child ended with {}", status >> 8)
 }
 
-fn outcome(result: resmgr_sys::Result<String>) -> String {
+pub(super) fn outcome(result: resmgr_sys::Result<String>) -> String {
     result.unwrap_or_else(|errno| format!("error {errno:?}"))
 }
 
