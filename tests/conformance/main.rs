@@ -69,6 +69,7 @@ mod partial;
 mod priority;
 mod pulses;
 mod register;
+mod threads;
 mod timeouts;
 mod unblock;
 mod users;
