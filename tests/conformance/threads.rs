@@ -5,6 +5,8 @@ use crate::flags::{
     THREAD_DEATH, UNBLOCK_TIMER,
 };
 use resmgr_sys::sched;
+use resmgr_tests::hostile::RawClient;
+use resmgr_tests::hostile::layout::{CALL, IN_SLOT, request};
 use resmgr_tests::observe::{thread_descriptors, until};
 use resmgr_tests::{Pair, Place, Role, World};
 
@@ -161,4 +163,29 @@ fn m25_nothing_can_be_paused(place: Place, wait: &'static str) {
     assert_eq!(pair.server.ask("pause m"), "error ENOSYS");
     pair.server.ask("reply m 0 -");
     assert_eq!(call.end(), "answer 0 0 -");
+}
+
+#[test]
+fn c14_the_kernel_is_asked_and_not_the_client() {
+    let world = World::new();
+    let server = world.peer();
+    server.ask(&format!("channel ch flags={INHERIT_RUNMASK}"));
+    let own = server.ask("processors");
+    let liar = RawClient::attach(&world, server.pid(), 1);
+    // A thread of somebody else's, one that is not there, and "the caller".
+    for (position, tid) in [(0, server.pid()), (1, u32::MAX), (2, 0)] {
+        let mut header = request(0, IN_SLOT, 0);
+        header[28..32].copy_from_slice(&tid.to_ne_bytes());
+        liar.fill(position, 1, &header);
+        liar.entry(position, CALL, position);
+        liar.ring();
+        server.ask("receive ch");
+        assert_eq!(server.ask("processors"), own);
+        let counts = server.ask("statistics");
+        assert!(
+            counts.ends_with(&format!("masks={}", position + 1)),
+            "{counts}"
+        );
+        server.ask("reply m 0 -");
+    }
 }

@@ -35,7 +35,8 @@ impl Call {
 }
 
 impl PendingPulse {
-    /// What its receiver runs at; `None`: it stays as it is.
+    /// What its receiver runs at; `None` is for pulses of events that leave it as it is
+    /// (`SIGEV_PULSE_PRIO_INHERIT`), of which there are none yet.
     #[inline]
     pub(super) fn run_priority(&self) -> Option<u8> {
         let highest = self

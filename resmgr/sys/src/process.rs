@@ -52,6 +52,45 @@ pub fn raise_descriptor_limit() -> Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// The effective capabilities of a process's first thread; 0 is the calling thread. They are those in its own
+/// user namespace. Needs no rights.
+///
+/// # Errors
+/// - `ESRCH`: there is no such process.
+pub fn effective_capabilities(pid: u32) -> Result<u64> {
+    // Version 3 of the call: two words of each set.
+    let mut header = [0x2008_0522, pid];
+    let mut sets = [[0u32; 3]; 2];
+    // SAFETY: the header and the two sets of that version live on this stack.
+    let got = unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) };
+    check_long(got)?;
+    Ok(u64::from(sets[1][0]) << 32 | u64::from(sets[0][0]))
+}
+
+/// The hard limit RLIMIT_RTPRIO of a process.
+///
+/// # Errors
+/// - `EPERM`: it belongs to somebody else.
+/// - `ESRCH`: there is no such process.
+pub fn realtime_limit_of(pid: u32) -> Result<u64> {
+    let mut limit = libc::rlimit64 {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: nothing is set, the old limit is written to this stack.
+    let got = unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            pid,
+            libc::RLIMIT_RTPRIO,
+            std::ptr::null::<libc::rlimit64>(),
+            &raw mut limit,
+        )
+    };
+    check_long(got)?;
+    Ok(limit.rlim_max)
+}
+
 /// The soft limits RLIMIT_RTPRIO and RLIMIT_NICE of this process: how far its threads may rise without
 /// privileges. The second is 20 minus the lowest nice value.
 pub fn priority_limits() -> Result<(u64, u64)> {

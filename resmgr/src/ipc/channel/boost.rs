@@ -162,10 +162,13 @@ impl Shared {
         if self.boosted.load(Ordering::Relaxed) {
             self.end_boost(state);
         }
-        if let Some(receiver) = receiver::this_thread() {
-            receiver.set_asleep(false);
+        // Only then is it known to sleep.
+        if state.boost_from == 0 {
+            if let Some(receiver) = receiver::this_thread() {
+                receiver.set_asleep(false);
+            }
+            self.say_who_boosts(state);
         }
-        self.say_who_boosts(state);
     }
 
     /// Tells the links that are looked at from which priority on their clients have to ask. The others

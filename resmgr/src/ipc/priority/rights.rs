@@ -29,7 +29,7 @@ impl Rights {
         let (realtime, nice) = process::priority_limits().unwrap_or((0, 0));
         let nice = i8::try_from(nice.min(40)).unwrap_or(0);
         Self {
-            privileged: is_privileged("self"),
+            privileged: is_privileged(0),
             realtime: u8::try_from(realtime).map_or(HIGHEST, |limit| limit.min(HIGHEST)),
             lowest_nice: 20 - nice,
         }
@@ -78,11 +78,15 @@ impl Standing {
     ///
     /// The caller makes sure afterwards that the process still lives: a number alone may mean another one.
     pub(crate) fn of_process(pid: u32) -> Self {
-        if is_privileged(&pid.to_string()) {
+        if is_privileged(pid) {
             return Self::OWN;
         }
-        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
-        let limit = realtime_limit(&limits);
+        let limit = match process::realtime_limit_of(pid) {
+            Ok(limit) => u8::try_from(limit).unwrap_or(HIGHEST),
+            // Another user's, whose limits the kernel shows to everybody as a text.
+            Err(_) => fs::read_to_string(format!("/proc/{pid}/limits"))
+                .map_or(0, |limits| realtime_limit(&limits)),
+        };
         let first = sched::scheduling(Some(pid)).map_or(0, |thread| thread.realtime);
         let running = limit.max(first).clamp(ORDINARY, HIGHEST);
         Self {
@@ -106,17 +110,17 @@ fn realtime_limit(text: &str) -> u8 {
     }
 }
 
-fn is_privileged(process: &str) -> bool {
-    let read = |file| fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
-    let status = read("status");
-    let effective = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
-    effective.is_some_and(|set| set & SYS_NICE != 0)
-        && read("uid_map")
-            .split_whitespace()
-            .eq(INITIAL_NAMESPACE.split(' '))
+/// 0 is this process.
+fn is_privileged(pid: u32) -> bool {
+    let effective = process::effective_capabilities(pid).unwrap_or(0);
+    if effective & SYS_NICE == 0 {
+        return false;
+    }
+    let map = match pid {
+        0 => fs::read_to_string("/proc/self/uid_map"),
+        _ => fs::read_to_string(format!("/proc/{pid}/uid_map")),
+    };
+    map.is_ok_and(|map| map.split_whitespace().eq(INITIAL_NAMESPACE.split(' ')))
 }
 
 #[cfg(test)]
