@@ -374,6 +374,29 @@ fn pr5_a_limit_of_the_kernel_is_kept() {
 }
 
 #[test]
+fn pr5_a_priority_from_which_there_is_no_way_back_is_not_taken() {
+    if no_realtime() {
+        return;
+    }
+    let pair = Pair::new(Place::Other, "", NONE);
+    pair.server.ask("schedule Fifo 50");
+    let receive = |priority: u8, expected: &str| {
+        pair.client.ask(&format!("pulse c 1 1 priority={priority}"));
+        pair.server.ask("receive ch");
+        assert_eq!(pair.server.ask("scheduling"), expected, "{priority}");
+    };
+    receive(20, "Fifo 20");
+    receive(50, "Fifo 50");
+    // A server that gives up its privileges, as many do, and says nothing of it.
+    let uid = User::STRANGER.id;
+    assert_eq!(pair.server.ask(&format!("become {uid} 0")), "ok");
+    for priority in [20, 10, 40] {
+        receive(priority, "Fifo 50");
+    }
+    assert!(pair.server.ask("statistics").starts_with("not-taken=3 "));
+}
+
+#[test]
 fn pr5_a_client_gives_no_more_than_the_kernel_gives_it() {
     if Place::OtherUser.is_missing() {
         return;

@@ -38,6 +38,7 @@ impl PendingPulse {
     /// What its receiver runs at; `None` is for pulses of events that leave it as it is
     /// (`SIGEV_PULSE_PRIO_INHERIT`), of which there are none yet.
     #[inline]
+    #[expect(clippy::unnecessary_wraps)] // see above
     pub(super) fn run_priority(&self) -> Option<u8> {
         let highest = self
             .link
@@ -155,7 +156,7 @@ impl Queue {
     /// The highest priority that one of them would give its receiver; 10 if none would give more. Looks at
     /// the head of the queue only, unless that was claimed without right.
     pub(super) fn most_urgent(&self) -> u8 {
-        let calls = self.calls.most(|call| call.run_priority());
+        let calls = self.calls.most(Call::run_priority);
         let pulses = self
             .pulses
             .most(|pulse| pulse.run_priority().unwrap_or(ORDINARY));

@@ -36,6 +36,27 @@ use std::sync::atomic::Ordering;
 /// No word keeps anybody from asking: what links begin with.
 pub(super) const ALWAYS: u8 = ORDINARY + 1;
 
+/// The threads that receive on a channel, and what their clients know of them. Under the channel's lock.
+#[derive(Debug)]
+pub(super) struct Crew {
+    /// Those that received here last.
+    receivers: Vec<Arc<Receiver>>,
+    /// One of them has had another priority than its own.
+    pub(super) floated: bool,
+    /// What the watched links' clients were told.
+    pub(super) boost_from: u8,
+}
+
+impl Crew {
+    pub(super) fn new() -> Self {
+        Self {
+            receivers: Vec::new(),
+            floated: false,
+            boost_from: ALWAYS,
+        }
+    }
+}
+
 /// What a channel does about priorities.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Habits {
@@ -59,7 +80,7 @@ impl Habits {
 }
 
 impl Habits {
-    pub(super) fn boosts(&self) -> bool {
+    pub(super) fn boosts(self) -> bool {
         self.boosts
     }
 }
@@ -120,7 +141,7 @@ impl Shared {
         }
         if self.habits.boosts {
             let mut state = self.lock();
-            state.floated = true;
+            state.crew.floated = true;
             self.say_who_boosts(&mut state);
         }
     }
@@ -148,7 +169,7 @@ impl Shared {
     /// Under the lock, right before the sleep. A channel that has only ever seen ordinary priorities has
     /// nothing to say.
     pub(super) fn fall_asleep(&self, state: &mut State) {
-        if state.floated
+        if state.crew.floated
             && let Some(receiver) = receiver::this_thread()
         {
             receiver.set_asleep(true);
@@ -163,7 +184,7 @@ impl Shared {
             self.end_boost(state);
         }
         // Only then is it known to sleep.
-        if state.boost_from == 0 {
+        if state.crew.boost_from == 0 {
             if let Some(receiver) = receiver::this_thread() {
                 receiver.set_asleep(false);
             }
@@ -174,17 +195,17 @@ impl Shared {
     /// Tells the links that are looked at from which priority on their clients have to ask. The others
     /// always ask.
     fn say_who_boosts(&self, state: &mut State) {
-        let busy = state.receivers.iter().map(|thread| thread.busy_at());
+        let busy = state.crew.receivers.iter().map(|thread| thread.busy_at());
         let from = match busy.min_by_key(|at| at.unwrap_or(0)) {
             None => ALWAYS,
             Some(None) => 0,
             Some(Some(lowest)) if lowest >= HIGHEST => 0,
             Some(Some(lowest)) => lowest.max(ORDINARY) + 1,
         };
-        if from == state.boost_from {
+        if from == state.crew.boost_from {
             return;
         }
-        state.boost_from = from;
+        state.crew.boost_from = from;
         for link in state.watched() {
             link.boost_from(from);
         }
@@ -218,14 +239,14 @@ impl Shared {
         }
         let urgent = state.queue.most_urgent();
         if urgent > ORDINARY {
-            state.floated = true;
+            state.crew.floated = true;
             self.raise(state, urgent);
         }
     }
 
     fn raise(&self, state: &State, priority: u8) {
         let mut any = false;
-        for thread in &state.receivers {
+        for thread in &state.crew.receivers {
             any |= thread.boost(priority);
         }
         self.boosted.store(any, Ordering::Relaxed);
@@ -238,7 +259,7 @@ impl Shared {
         let me = caller::thread_id();
         let urgent = state.queue.most_urgent();
         let mut any = false;
-        for thread in &state.receivers {
+        for thread in &state.crew.receivers {
             if thread.tid == me {
                 thread.end_boost();
             } else {
@@ -254,7 +275,7 @@ impl Shared {
         if key != self.key || state.destroyed {
             return false;
         }
-        state.receivers.push(Arc::clone(thread));
+        state.crew.receivers.push(Arc::clone(thread));
         if self.habits.boosts {
             self.say_who_boosts(&mut state);
         }
@@ -267,7 +288,10 @@ impl Shared {
             return;
         }
         let mut state = self.lock();
-        state.receivers.retain(|other| !Arc::ptr_eq(other, thread));
+        state
+            .crew
+            .receivers
+            .retain(|other| !Arc::ptr_eq(other, thread));
         if self.habits.boosts {
             self.say_who_boosts(&mut state);
         }

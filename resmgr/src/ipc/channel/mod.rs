@@ -76,10 +76,10 @@ pub(crate) struct Shared {
 
 impl Shared {
     fn new(chid: ChannelId, options: &ChannelOptions) -> Result<Self> {
+        static KEYS: AtomicU64 = AtomicU64::new(1);
         let bells = Epoll::new()?;
         let own_bell = EventFd::new()?;
         bells.add(&own_bell, OWN_BELL, BELL)?;
-        static KEYS: AtomicU64 = AtomicU64::new(1);
         Ok(Self {
             chid,
             key: KEYS.fetch_add(1, Ordering::Relaxed),

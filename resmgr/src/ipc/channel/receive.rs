@@ -158,7 +158,7 @@ impl Shared {
 
     /// A thread goes back to its program with an item and looks no more.
     fn leave(&self, state: &mut State) {
-        if state.floated {
+        if state.crew.floated {
             self.taken(state);
         }
         if state.sleepers == 0 {

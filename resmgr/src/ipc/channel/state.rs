@@ -1,7 +1,7 @@
 //! What a channel's lock protects: its queue, its clients, and who is looking.
 
+use super::boost::{ALWAYS, Crew};
 use crate::ipc::link::{Arrival, Breach, ServerLink};
-use crate::ipc::priority::receiver::Receiver;
 use crate::ipc::queue::{Call, Item, PendingPulse, Queue};
 use crate::ipc::{Credentials, Pulse, PulseCode, Scoid};
 use resmgr_sys::{Errno, Result};
@@ -33,12 +33,7 @@ pub(super) struct State {
     pub(super) clients: Slab<Client>,
     /// The links that spoke last; a link in here need not be in `clients` any more.
     watched: Vec<Arc<ServerLink>>,
-    /// The threads that received here last.
-    pub(super) receivers: Vec<Arc<Receiver>>,
-    /// Somebody had another priority than 10.
-    pub(super) floated: bool,
-    /// What the watched links' clients were told (see `boost`).
-    pub(super) boost_from: u8,
+    pub(super) crew: Crew,
     /// Receivers that sleep; they have to be woken for each item.
     pub(super) sleepers: usize,
     /// One receiver looks at the watched links' rings.
@@ -56,9 +51,7 @@ impl State {
             queue: Queue::new(),
             clients: Slab::new(),
             watched: Vec::new(),
-            receivers: Vec::new(),
-            floated: false,
-            boost_from: super::boost::ALWAYS,
+            crew: Crew::new(),
             sleepers: 0,
             spinning: false,
             quiet: false,
@@ -102,13 +95,13 @@ impl State {
         if self.watched.len() >= MOST_WATCHED {
             let oldest = self.watched.remove(0);
             oldest.memory.gate().unwatch();
-            oldest.boost_from(super::boost::ALWAYS);
+            oldest.boost_from(ALWAYS);
             self.drain(&oldest);
         }
         if self.quiet {
             link.memory.gate().watch();
         }
-        link.boost_from(self.boost_from);
+        link.boost_from(self.crew.boost_from);
         self.watched.push(Arc::clone(link));
         self.drain(link);
     }

@@ -31,7 +31,7 @@ mod rights;
 mod thread;
 
 pub(crate) use rights::Standing;
-pub(super) use rights::{Rights, refresh as refresh_rights, rights};
+pub(super) use rights::{Rights, refresh as refresh_rights, rights, rights_now};
 pub use thread::{priority, refresh_priority, set_priority};
 
 use resmgr_sys::sched::{Policy, Scheduling};
@@ -88,7 +88,7 @@ fn meant(now: &Scheduling, own: &Scheduling, priority: u8) -> Scheduling {
 
 impl Rights {
     /// Whether the kernel would let this process take a thread of its own from one to the other.
-    fn allow(&self, from: &Scheduling, to: &Scheduling) -> bool {
+    fn allow(self, from: &Scheduling, to: &Scheduling) -> bool {
         if self.privileged {
             return true;
         }
@@ -107,7 +107,7 @@ impl Rights {
     }
 
     /// Whether a thread may go there and then to `own`.
-    fn allow_visit(&self, now: &Scheduling, to: &Scheduling, own: &Scheduling) -> bool {
+    fn allow_visit(self, now: &Scheduling, to: &Scheduling, own: &Scheduling) -> bool {
         self.allow(now, to) && self.allow(to, own)
     }
 }
@@ -168,27 +168,27 @@ mod tests {
 
     #[test]
     fn pr1_a_receiver_goes_only_where_it_may_come_back_from() {
-        let visit = |rights: &Rights, own: &Scheduling, priority| {
+        let visit = |rights: Rights, own: &Scheduling, priority| {
             rights.allow_visit(own, &meant(own, own, priority), own)
         };
         let plain = ordinary(0);
         // A step down would be for good.
-        assert!(!visit(&NOBODY, &plain, 5) && !visit(&NOBODY, &plain, 20));
+        assert!(!visit(NOBODY, &plain, 5) && !visit(NOBODY, &plain, 20));
         let realtime_up_to = |realtime| Rights { realtime, ..NOBODY };
-        assert!(visit(&realtime_up_to(20), &plain, 20));
-        assert!(!visit(&realtime_up_to(20), &plain, 21) && !visit(&realtime_up_to(20), &plain, 5));
+        assert!(visit(realtime_up_to(20), &plain, 20));
+        assert!(!visit(realtime_up_to(20), &plain, 21) && !visit(realtime_up_to(20), &plain, 5));
         let nice = Rights {
             lowest_nice: 0,
             ..NOBODY
         };
-        assert!(visit(&nice, &plain, 5) && !visit(&nice, &plain, 20));
+        assert!(visit(nice, &plain, 5) && !visit(nice, &plain, 20));
         let urgent = realtime(Policy::Fifo, 50);
-        assert!(!visit(&NOBODY, &urgent, 10) && !visit(&NOBODY, &urgent, 40));
-        assert!(visit(&realtime_up_to(50), &urgent, 10));
+        assert!(!visit(NOBODY, &urgent, 10) && !visit(NOBODY, &urgent, 40));
+        assert!(visit(realtime_up_to(50), &urgent, 10));
         let root = Rights {
             privileged: true,
             ..NOBODY
         };
-        assert!(visit(&root, &plain, 5) && visit(&root, &urgent, 99));
+        assert!(visit(root, &plain, 5) && visit(root, &urgent, 99));
     }
 }

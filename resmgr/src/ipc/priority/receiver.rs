@@ -4,7 +4,7 @@
 //! outside. Both do so under the thread's lock, so each knows what the other did. Lock order: a channel's
 //! state, then this.
 
-use super::{Rights, meant, of, refresh_rights, rights};
+use super::{Rights, meant, of, refresh_rights, rights_now};
 use crate::ipc::{ChannelId, caller, process, statistics};
 use resmgr_sys::sched::{self, CpuSet, Scheduling};
 use resmgr_sys::{Errno, Result, fork};
@@ -291,11 +291,11 @@ impl Held {
             return Ok(());
         }
         let may = |rights: Rights| rights.allow_visit(&self.now, &to, &self.own);
-        if !may(rights()) {
+        if !may(rights_now()) {
             return Err(Errno::PERM);
         }
         if let Err(errno) = sched::schedule(thread, &to) {
-            // The process has given up rights since they were asked for.
+            // Its limits were lowered since they were asked for, or something else forbids it.
             refresh_rights();
             return Err(errno);
         }

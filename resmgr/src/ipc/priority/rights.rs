@@ -36,7 +36,7 @@ impl Rights {
     }
 
     /// Whether threads of this process can be raised to real-time priorities.
-    pub(in crate::ipc) fn reach_realtime(&self) -> bool {
+    pub(in crate::ipc) fn reach_realtime(self) -> bool {
         self.privileged || self.realtime > 0
     }
 }
@@ -47,6 +47,17 @@ static RIGHTS: PerProcess<Mutex<Rights>> = PerProcess::new();
 pub(in crate::ipc) fn rights() -> Rights {
     let known = RIGHTS.get(|| Mutex::new(Rights::ask()));
     *known.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The rights for a change that is about to be made. A server that gives up its privileges does so after it
+/// has made its channel, and may not say so; so those are looked at each time.
+pub(in crate::ipc) fn rights_now() -> Rights {
+    let known = rights();
+    if known.privileged && process::effective_capabilities(0).unwrap_or(0) & SYS_NICE == 0 {
+        refresh();
+        return rights();
+    }
+    known
 }
 
 /// Asks the kernel again: the process has gained or lost rights.
