@@ -308,10 +308,7 @@ impl ClientLink {
 
     #[cold]
     fn ask_for_boost(&self, priority: u8) {
-        // The announcement ended with a fence: the word is as new as what the server knew by then.
-        let word = self.memory.server.word(layout::BOOST_FROM);
-        let from = word.load(Ordering::Relaxed);
-        if from == 0 || u32::from(priority) < from {
+        if !self.memory.threshold().must_ask(priority) {
             return;
         }
         match &self.remote {

@@ -1,7 +1,7 @@
 //! The two parts of a link as this process has mapped them.
 
 use super::layout;
-use crate::ipc::protocol::{Answerer, Caller, Gate, Ring};
+use crate::ipc::protocol::{Answerer, Caller, Gate, Ring, Threshold};
 use resmgr_sys::Result;
 use resmgr_sys::memory::{self, Access, Line, Region, Seals};
 use std::os::fd::{AsFd, OwnedFd};
@@ -66,6 +66,13 @@ impl LinkMemory {
     #[inline]
     pub(crate) fn ring<'a>(&'a self) -> Ring<impl Fn(u32) -> &'a AtomicU32> {
         Ring::new(layout::RING, |index| self.client.word(layout::ring(index)))
+    }
+
+    /// The server's word about boosts.
+    pub(crate) fn threshold(&self) -> Threshold<'_, AtomicU32> {
+        Threshold {
+            from: self.server.word(layout::BOOST_FROM),
+        }
     }
 
     #[inline]

@@ -11,7 +11,7 @@ use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::{Errno, futex, socket};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// The client broke the rules of the link: it is closed, and nobody else notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -282,17 +282,9 @@ impl ServerLink {
     /// Tells the client from which priority on to ask for a boost; 0: never. A client that cannot have
     /// such a priority is never asked to. The caller holds the channel's lock.
     pub(crate) fn boost_from(&self, priority: u8) {
-        let word = self.memory.server.word(layout::BOOST_FROM);
-        let value = if self.standing.running >= priority {
-            u32::from(priority)
-        } else {
-            0
-        };
-        // Nobody else writes it.
-        if word.load(Ordering::Relaxed) != value {
-            word.store(value, Ordering::Relaxed);
-            fence(Ordering::SeqCst);
-        }
+        let reachable = self.standing.running >= priority;
+        let threshold = self.memory.threshold();
+        threshold.set(if reachable { priority } else { 0 });
     }
 
     /// Whether what the client has said on the socket is the request for a boost, and one that it may make.
