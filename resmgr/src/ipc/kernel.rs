@@ -7,12 +7,12 @@
 use super::channel::Shared;
 use super::link::{BATCH, ClientLink, Read, ServerLink};
 use super::rendezvous::{self, Admitted};
-use super::{janitor, process};
+use super::{deaths, janitor, process};
 use resmgr_namespace::Session;
 use resmgr_sys::epoll::{Epoll, Event, Ready};
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::pidfd::PidFd;
-use resmgr_sys::{Errno, Result, signal, socket};
+use resmgr_sys::{Errno, Result, sched, signal, socket};
 use slab::Slab;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -35,6 +35,8 @@ pub(super) enum Source {
     },
     /// A server that we are a client of.
     Server(Arc<ClientLink>),
+    /// A thread of this process whose end somebody wants to know.
+    Thread { tid: u32, end: PidFd },
     /// The namespace.
     Session {
         session: &'static Session,
@@ -49,6 +51,7 @@ impl Source {
             Self::Listener(fd) | Self::Stranger(fd) | Self::Session { watched: fd, .. } => {
                 vec![fd.as_fd()]
             }
+            Self::Thread { end, .. } => vec![end.as_fd()],
             Self::Client { link, process, .. } => link
                 .socket()
                 .map(AsFd::as_fd)
@@ -98,14 +101,22 @@ impl Kernel {
             table: Mutex::default(),
         });
         let thread = Arc::clone(&kernel);
+        // The caller may have its sender's priority for the moment; this thread has its own for good.
+        let own = super::priority::receiver::this_thread().map(|caller| caller.own());
         std::thread::Builder::new()
             .name("resmgr".into())
-            .spawn(move || thread.run())?;
+            .spawn(move || {
+                if let Some(own) = own {
+                    let _ = sched::schedule(None, &own);
+                }
+                thread.run();
+            })?;
         Ok(kernel)
     }
 
     fn run(&self) {
         signal::block_all();
+        deaths::is_helper();
         let mut events = Vec::new();
         loop {
             match self.epoll.wait(None, &mut events) {
@@ -197,7 +208,13 @@ impl Kernel {
                 channel,
                 process,
             } => {
-                if goes_on(link.read_control(BATCH), event, process) {
+                let read = link.read_control(BATCH);
+                if link.takes_boost_request()
+                    && let Some(channel) = channel.upgrade()
+                {
+                    channel.asked_to_boost(Some(link));
+                }
+                if goes_on(read, event, process) {
                     return;
                 }
                 self.forget(event.token);
@@ -215,6 +232,10 @@ impl Kernel {
                 }
                 self.forget(event.token);
                 process::current().server_gone(link);
+            }
+            Source::Thread { tid, .. } => {
+                self.forget(event.token);
+                deaths::ended(*tid);
             }
             Source::Session { session, .. } => {
                 self.forget(event.token);
@@ -318,6 +339,7 @@ fn key_of(token: Token) -> usize {
 fn recover(session: &'static Session) {
     let work = move || {
         signal::block_all();
+        deaths::is_helper();
         match session.recover() {
             Ok(()) => super::sessions::watch(session),
             // The next call on the session tries again.

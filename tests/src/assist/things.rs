@@ -47,6 +47,7 @@ pub(crate) struct Things {
     pub(crate) tokens: Table<CancelToken>,
     pub(crate) names: Table<NameAttach>,
     pub(crate) paths: Table<resmgr::name::PathAttach>,
+    pub(crate) threads: Table<super::threads::Idle>,
     /// Loads end.
     pub(crate) stop: AtomicBool,
 }

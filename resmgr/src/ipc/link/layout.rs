@@ -5,7 +5,7 @@
 //!
 //! | client's part | server's part |
 //! |---|---|
-//! | (nothing) | gate: `ring_me`, `closed`, `pulses_taken` |
+//! | (nothing) | gate: `ring_me`, `closed`, `boost_from`, `pulses_taken` |
 //! | slots: request header, then small messages | slots: answer header, small replies, `taken` |
 //! | ring | |
 //! | pulse cells | |
@@ -110,6 +110,8 @@ impl Layout {
 pub(crate) const RING_ME: usize = 0;
 /// Server's part: the channel has gone.
 pub(crate) const CLOSED: usize = 4;
+/// Server's part: from which priority on a client asks for a boost; 0: it never does.
+pub(crate) const BOOST_FROM: usize = 8;
 /// Server's part: how many pulses were received.
 pub(crate) const PULSES_TAKEN: usize = 64;
 
