@@ -3,13 +3,14 @@
 use super::borrow::BorrowedRequest;
 use super::link::{ClientLink, LinkState, PulseFields, RequestFields};
 use super::{
-    CancelToken, ChannelId, Coid, ConnectFlags, Credentials, SendError, ServerInfo, Waiting,
+    CancelToken, ChannelId, Coid, ConnectFlags, Credentials, SendError, ServerInfo,
+    TakenDescriptors, Waiting,
 };
 use super::{caller, process};
 use resmgr_sys::Result;
 use resmgr_sys::clock::Deadline;
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// Which channel to attach to.
@@ -51,6 +52,12 @@ pub struct SendOptions<'a> {
     pub direct: bool,
     /// What lets another thread ask for this send to end.
     pub cancel: Option<&'a CancelToken>,
+    /// Descriptors that the server gets copies of, if its channel asks for so many
+    /// ([`ChannelOptions::descriptors`](super::ChannelOptions::descriptors); else `ENOTSUP`). 64 such calls may be
+    /// under way, with those that take some; the next is `EAGAIN`.
+    pub descriptors: &'a [BorrowedFd<'a>],
+    /// Where descriptors go that come with the reply. Without it there are none.
+    pub take: Option<&'a TakenDescriptors>,
 }
 
 /// An answer.
@@ -108,7 +115,7 @@ impl Connection {
         })
     }
 
-    pub(super) fn link(&self) -> &ClientLink {
+    pub(super) fn link(&self) -> &Arc<ClientLink> {
         &self.link
     }
 

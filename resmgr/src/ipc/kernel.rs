@@ -5,7 +5,7 @@
 //! changes hands. It starts at the first need, blocks every signal, and sleeps unless something happens.
 
 use super::channel::Shared;
-use super::link::{BATCH, ClientLink, Read, ServerLink};
+use super::link::{BATCH, ClientLink, Read, ServerLink, WakePoint};
 use super::rendezvous::{self, Admitted};
 use super::{deaths, janitor, process};
 use resmgr_namespace::Session;
@@ -37,6 +37,11 @@ pub(super) enum Source {
     Server(Arc<ClientLink>),
     /// A thread of this process whose end somebody wants to know.
     Thread { tid: u32, end: PidFd },
+    /// Calls to a server that no thread waits for.
+    Begun {
+        link: Weak<ClientLink>,
+        point: Arc<WakePoint>,
+    },
     /// The namespace.
     Session {
         session: &'static Session,
@@ -52,6 +57,7 @@ impl Source {
                 vec![fd.as_fd()]
             }
             Self::Thread { end, .. } => vec![end.as_fd()],
+            Self::Begun { point, .. } => vec![point.as_fd()],
             Self::Client { link, process, .. } => link
                 .socket()
                 .map(AsFd::as_fd)
@@ -236,6 +242,14 @@ impl Kernel {
             Source::Thread { tid, .. } => {
                 self.forget(event.token);
                 deaths::ended(*tid);
+            }
+            Source::Begun { link, point } => {
+                // First: what comes after this wakes the thread again.
+                point.drain();
+                match link.upgrade() {
+                    Some(link) => link.wake_begun(),
+                    None => drop(self.forget(event.token)),
+                }
             }
             Source::Session { session, .. } => {
                 self.forget(event.token);

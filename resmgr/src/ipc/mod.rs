@@ -49,6 +49,7 @@ mod cancel;
 mod channel;
 mod connection;
 mod deaths;
+mod descriptors;
 mod error;
 mod flags;
 pub(crate) mod fuzzing;
@@ -60,6 +61,7 @@ mod kernel;
 pub mod limits;
 mod link;
 mod message;
+mod pending;
 mod priority;
 mod process;
 #[doc(hidden)] // public for the model checker's tests
@@ -75,14 +77,18 @@ mod wait;
 
 pub use borrow::{BorrowedReply, BorrowedRequest};
 pub use cancel::CancelToken;
+#[cfg(feature = "tokio")]
+pub use channel::AsyncChannel;
 pub use channel::{Channel, ChannelOptions, Received, Waiting};
 pub use connection::{Connection, IdSpace, Reply, SendOptions, Target};
+pub use descriptors::TakenDescriptors;
 pub use error::SendError;
 pub use flags::{ChannelFlags, ConnectFlags, ConnectRights};
 pub use ids::{ChannelId, Coid, Rcvid, Scoid};
 pub use info::{ClientInfo, Credentials, MessageInfo, ServerInfo};
 pub use limits::{ChannelLimits, ProcessLimits, set_process_limits};
 pub use message::Message;
+pub use pending::{Answer, PendingCall, SendFuture};
 pub use priority::{priority, refresh_priority, set_priority};
 pub use pulse::{Pulse, PulseCode};
 pub use shared::{SharedBytes, SharedBytesMut};

@@ -2,7 +2,7 @@
 
 use super::channel::Shared;
 use super::kernel::{Kernel, Source};
-use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink};
+use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink, WakePoint};
 use super::priority::Standing;
 use super::{ChannelFlags, ChannelId, Coid, IdSpace, ProcessLimits, Target, rendezvous};
 use resmgr_namespace::{RuntimeDir, Session};
@@ -74,6 +74,14 @@ impl Process {
         let watched = session.watch_fd()?;
         self.kernel()?
             .watch(Source::Session { session, watched })
+            .map(drop)
+    }
+
+    /// The background thread listens for calls of this link that no thread waits for.
+    pub(super) fn watch_begun(&self, link: &Arc<ClientLink>, point: Arc<WakePoint>) -> Result<()> {
+        let link = Arc::downgrade(link);
+        self.kernel()?
+            .watch(Source::Begun { link, point })
             .map(drop)
     }
 
@@ -263,6 +271,7 @@ impl Process {
             scoid: server.scoid,
             unblock,
             direct: false,
+            descriptors: channel.descriptors,
         };
         Ok(Arc::new(ClientLink::to_local(far, bell, server)))
     }
@@ -332,7 +341,11 @@ impl Process {
         let was_open = ended.state() == LinkState::Open;
         ended.end(LinkState::Detached);
         if let Some(kernel) = &*lock(&self.kernel) {
-            let is_it = |source: &Source| matches!(source, Source::Server(link) if Arc::ptr_eq(link, ended));
+            let is_it = |source: &Source| match source {
+                Source::Server(link) => Arc::ptr_eq(link, ended),
+                Source::Begun { link, .. } => std::ptr::eq(link.as_ptr(), Arc::as_ptr(ended)),
+                _ => false,
+            };
             kernel.forget_where(is_it);
         }
         if was_open

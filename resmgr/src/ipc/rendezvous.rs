@@ -85,6 +85,7 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
         scoid: link.scoid,
         flags: channel.flags,
         direct: channel.direct,
+        descriptors: channel.descriptors,
         layout: channel.layout,
     }
     .encode();
@@ -125,6 +126,7 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     let link = channel.add_client(|scoid| {
         let mut link = ServerLink::new(scoid, (peer, standing), memory, bell, Some(socket));
         link.direct = direct;
+        link.accepts = channel.descriptors;
         link
     })?;
     Ok((
@@ -166,6 +168,7 @@ pub(super) fn connect(pid: u32, chid: ChannelId) -> Result<ClientLink> {
         scoid: welcome.scoid,
         unblock,
         direct: welcome.direct,
+        descriptors: welcome.descriptors,
     };
     let bell = EventFd::from_received(bell)?;
     Ok(ClientLink::new(

@@ -7,6 +7,9 @@
 pub mod bulk;
 mod commands;
 mod load;
+mod parcels;
+mod pending;
+mod poll;
 mod things;
 pub mod threads;
 mod words;

@@ -1,8 +1,11 @@
 //! Channels: where a server receives.
 
 mod boost;
+mod poll;
 mod receive;
 mod state;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 use super::link::{Layout, ServerLink};
 use super::{
@@ -17,6 +20,8 @@ use state::{Client, State};
 use std::io::IoSliceMut;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+#[cfg(feature = "tokio")]
+pub use tokio::AsyncChannel;
 
 /// How a receiver or a sender waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +48,9 @@ pub struct ChannelOptions {
     /// ([`SendOptions::direct`](super::SendOptions::direct)), with process_vm_readv. Then a page of such a client
     /// that answers late, or never, holds up the thread that receives or reads the message.
     pub direct: bool,
+    /// How many descriptors a message may bring ([`Message::descriptors`]), 4 at the most. A channel that asks for
+    /// none never has one of a client's in its process.
+    pub descriptors: u8,
     /// How much its clients may take.
     pub limits: ChannelLimits,
 }
@@ -73,6 +81,8 @@ pub(crate) struct Shared {
     pub(crate) flags: ChannelFlags,
     pub(crate) rights: ConnectRights,
     pub(crate) direct: bool,
+    /// How many descriptors a message may bring.
+    pub(crate) descriptors: u8,
     limits: ChannelLimits,
     /// What a link has within those bounds.
     pub(crate) layout: Layout,
@@ -82,6 +92,8 @@ pub(crate) struct Shared {
     bells: Epoll,
     /// The same for receivers that take only pulses. Made when there is one.
     pulse_bells: OnceLock<Epoll>,
+    /// The same for an event loop. Made when somebody asks for it.
+    poll_set: OnceLock<Epoll>,
     own_bell: EventFd,
     /// Taken before no other lock of the project except a link's.
     state: Mutex<State>,
@@ -101,12 +113,14 @@ impl Shared {
             flags: options.flags,
             rights: options.rights,
             direct: options.direct,
+            descriptors: options.descriptors,
             limits: options.limits,
             layout: options.limits.layout()?,
             waiting: options.waiting,
             spin: Spin::new(),
             bells,
             pulse_bells: OnceLock::new(),
+            poll_set: OnceLock::new(),
             own_bell,
             state: Mutex::new(State::new()),
         })
@@ -118,7 +132,8 @@ impl Shared {
 
     fn each_set(&self, mut act: impl FnMut(&Epoll) -> Result<()>) -> Result<()> {
         act(&self.bells)?;
-        self.pulse_bells.get().map_or(Ok(()), act)
+        self.pulse_bells.get().map_or(Ok(()), &mut act)?;
+        self.poll_set.get().map_or(Ok(()), act)
     }
 
     fn pulse_bells(&self) -> Result<&Epoll> {
@@ -126,15 +141,21 @@ impl Shared {
         if self.pulse_bells.get().is_none() {
             let set = Epoll::new()?;
             set.add(&self.own_bell, OWN_BELL, BELL)?;
-            for (key, client) in &state.clients {
-                if let Client::Live(link) = client {
-                    set.add(&link.bell, key as u64, BELL)?;
-                }
-            }
+            self.add_bells(&state, &set)?;
             let _ = self.pulse_bells.set(set);
         }
         drop(state);
         self.pulse_bells.get().ok_or(Errno::NOMEM)
+    }
+
+    /// Every client's bell, in a new set.
+    fn add_bells(&self, state: &State, set: &Epoll) -> Result<()> {
+        for (key, client) in &state.clients {
+            if let Client::Live(link) = client {
+                set.add(&link.bell, key as u64, BELL)?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes in a client process; `make` builds the link once its scoid is known.
@@ -250,7 +271,7 @@ impl Shared {
     }
 
     fn call_receiver(&self, state: &State) {
-        if state.sleepers > 0 || self.never_sleeps() {
+        if state.is_awaited() || self.never_sleeps() {
             self.own_bell.ring();
         }
     }
@@ -320,9 +341,13 @@ impl Channel {
     /// Makes a channel with every choice.
     ///
     /// # Errors
+    /// - `EINVAL`: more than 4 descriptors with a message.
     /// - those of [`create`](Self::create);
     /// - `EINVAL`: a bound that cannot be.
     pub fn with_options(options: ChannelOptions) -> Result<Self> {
+        if options.descriptors > super::TakenDescriptors::MOST {
+            return Err(Errno::INVAL);
+        }
         if !ChannelFlags::all().contains(options.flags) {
             return Err(Errno::NOTSUP);
         }

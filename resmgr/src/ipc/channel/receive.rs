@@ -50,7 +50,7 @@ impl Shared {
         }
     }
 
-    fn deliver_pulse(&self, pending: &PendingPulse) -> Pulse {
+    pub(super) fn deliver_pulse(&self, pending: &PendingPulse) -> Pulse {
         self.run_for_pulse(pending);
         if let Some(link) = &pending.link {
             link.pulse_taken();
@@ -60,7 +60,7 @@ impl Shared {
 
     /// `None`: the client has taken its message back, or has gone.
     #[inline]
-    fn deliver_call(&self, call: Call, parts: &mut [IoSliceMut<'_>]) -> Option<Message> {
+    pub(super) fn deliver_call(&self, call: Call, parts: &mut [IoSliceMut<'_>]) -> Option<Message> {
         let link = &call.link;
         if link.is_gone() {
             return None;
@@ -169,22 +169,22 @@ impl Shared {
     }
 
     /// The one ring of a destruction wakes one receiver; each that leaves wakes the next.
-    fn check_alive(&self, state: &State) -> Result<()> {
+    pub(super) fn check_alive(&self, state: &State) -> Result<()> {
         if !state.destroyed {
             return Ok(());
         }
-        if state.sleepers > 0 {
+        if state.is_awaited() {
             self.own_bell.ring();
         }
         Err(Errno::SRCH)
     }
 
     /// A thread goes back to its program with an item and looks no more.
-    fn leave(&self, state: &mut State) {
+    pub(super) fn leave(&self, state: &mut State) {
         if state.crew.floated {
             self.taken(state);
         }
-        if state.sleepers == 0 {
+        if !state.is_awaited() {
             return;
         }
         state.want_bells();
@@ -297,7 +297,7 @@ impl Shared {
         Ok(())
     }
 
-    fn note(state: &mut State, events: &[Event]) {
+    pub(super) fn note(state: &mut State, events: &[Event]) {
         for event in events {
             let key = usize::try_from(event.token).ok();
             let link = key.and_then(|key| state.link(key)).map(Arc::clone);

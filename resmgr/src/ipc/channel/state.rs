@@ -34,6 +34,8 @@ pub(super) struct State {
     pub(super) crew: Crew,
     /// Receivers that sleep; they have to be woken for each item.
     pub(super) sleepers: usize,
+    /// An event loop may be waiting: it counts as one more sleeper, always.
+    pub(super) polled: bool,
     /// One receiver looks at the watched links' rings.
     pub(super) spinning: bool,
     /// Whether watched links were told not to ring.
@@ -51,11 +53,17 @@ impl State {
             watched: Vec::new(),
             crew: Crew::new(),
             sleepers: 0,
+            polled: false,
             spinning: false,
             quiet: false,
             destroyed: false,
             bells_seen: Instant::now(),
         }
+    }
+
+    /// Whether somebody has to be woken for each item.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.sleepers > 0 || self.polled
     }
 
     /// Reserves a scoid; `make` builds the link for it.

@@ -47,6 +47,8 @@ pub(crate) struct Far {
     pub(crate) unblock: bool,
     /// The server reads long messages in this process's memory if a send allows it.
     pub(crate) direct: bool,
+    /// How many descriptors a message may bring.
+    pub(crate) descriptors: u8,
 }
 
 /// A server in another process.
@@ -67,7 +69,7 @@ pub(crate) struct ClientLink {
     /// The server's end, if it is in this process.
     pub(super) local: Option<Arc<ServerLink>>,
     /// What the server has sent on the socket.
-    pub(super) inbox: ClientInbox,
+    pub(super) inbox: Arc<ClientInbox>,
     /// Which threads the server can wake one by one.
     pub(super) lanes: Lanes,
     generation: u32,
@@ -80,25 +82,28 @@ pub(crate) struct ClientLink {
     arena: Mutex<Arena>,
     /// Pulses sent so far.
     pulses: Mutex<u32>,
-    state: AtomicU8,
+    pub(super) state: AtomicU8,
     /// Whether the kernel lets the server read this process's memory, as far as is known.
     pub(super) direct: AtomicBool,
-    spin: Spin,
+    pub(super) spin: Spin,
+    /// Calls that no thread waits for.
+    pub(super) begun: super::begun::Begun,
     /// The connections that share this link.
     pub(crate) coids: Mutex<Vec<Coid>>,
 }
 
 /// What came of a call that was announced.
 pub(super) enum Carried {
-    /// The answer is there, and the slot is the caller's.
-    Answered,
+    /// The answer is there, and the slot is the caller's. With why the server was asked to let go, if it was.
+    Answered(Option<SendError>),
     /// No answer; the slot and its block are not the caller's any more.
     Lost(SendError),
 }
 
 /// Why a wait for an answer ended.
-enum Wake {
-    Answered,
+pub(super) enum Wake {
+    /// With why the server was asked to let go, if it was.
+    Answered(Option<SendError>),
     Gone(Errno),
     GiveUp(SendError),
 }
@@ -122,7 +127,7 @@ impl ClientLink {
             bell,
             remote,
             local: None,
-            inbox: ClientInbox::default(),
+            inbox: Arc::default(),
             lanes: Lanes::default(),
             generation: fork::generation(),
             tail: AtomicU32::new(0),
@@ -134,6 +139,7 @@ impl ClientLink {
             state: AtomicU8::new(0),
             direct: AtomicBool::new(true),
             spin: Spin::new(),
+            begun: super::begun::Begun::default(),
             coids: Mutex::default(),
         }
     }
@@ -141,6 +147,11 @@ impl ClientLink {
     /// To a server in this process.
     pub(crate) fn to_local(far: Far, bell: EventFd, server: Arc<ServerLink>) -> Self {
         let mut link = Self::new(far, server.memory.clone(), bell, None);
+        // A reply's descriptors need no packet either.
+        *server
+            .far_inbox
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&link.inbox);
         link.local = Some(server);
         link
     }
@@ -209,8 +220,24 @@ impl ClientLink {
         }
     }
 
-    /// Sends and waits for the answer.
+    /// Sends and waits for the answer; again as often as the server asks for it.
+    #[inline]
     pub(crate) fn call(
+        self: &Arc<Self>,
+        message: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        fields: RequestFields,
+        options: &SendOptions<'_>,
+    ) -> Result<Reply, SendError> {
+        loop {
+            match self.call_once(message, reply, fields, options) {
+                Err(SendError::Refused(Errno::RESTART)) => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn call_once(
         self: &Arc<Self>,
         message: &[IoSlice<'_>],
         reply: &mut [IoSliceMut<'_>],
@@ -219,6 +246,10 @@ impl ClientLink {
     ) -> Result<Reply, SendError> {
         self.check_open().map_err(SendError::Gone)?;
         let mut staged = self.claim()?;
+        if options.has_descriptors() {
+            // Ahead of the message: a server may see that before its announcement.
+            self.lend_descriptors(&staged, options)?;
+        }
         let direct = self.goes_direct(message, options);
         let filled = if direct {
             staged.fill_directly(message, fields)
@@ -226,18 +257,24 @@ impl ClientLink {
             staged.fill(message, fields)
         };
         if let Err(error) = filled {
+            self.end_parcels(staged.slot, staged.number);
             self.give_back(staged.slot, staged.block);
             return Err(error);
         }
         match self.carry(&staged, fields.priority, options) {
-            Carried::Answered if direct && staged.is_unreadable() => {
+            Carried::Answered(_) if direct && staged.is_unreadable() => {
                 // No receiver has had the message. From now on this link stages.
                 self.direct.store(false, Ordering::Relaxed);
+                self.end_parcels(staged.slot, staged.number);
                 self.give_back(staged.slot, staged.block);
                 self.call(message, reply, fields, options)
             }
-            Carried::Answered => {
-                let collected = staged.collect(reply);
+            Carried::Answered(asked) => {
+                let mut collected = staged.collect(reply);
+                if options.has_descriptors() {
+                    collected = self.take_descriptors(&staged, options, collected);
+                }
+                let collected = collected.map_err(|error| staged.as_asked(error, asked));
                 self.give_back(staged.slot, staged.block);
                 if let Err(error) = collected {
                     self.note_breach(error);
@@ -260,16 +297,20 @@ impl ClientLink {
         let wake = self.announce_and_wait(staged, priority, options);
         drop(cancel);
         match wake {
-            Wake::Answered => Carried::Answered,
+            Wake::Answered(asked) => Carried::Answered(asked),
             // Nobody will use the slot again, and nobody may: its memory may still be written.
             Wake::Gone(errno) => Carried::Lost(SendError::Gone(errno)),
             Wake::GiveUp(reason) => {
-                self.given_up()
-                    .push((staged.slot, staged.number, staged.block));
-                self.given_up_count.fetch_add(1, Ordering::Release);
+                self.give_up((staged.slot, staged.number, staged.block));
                 Carried::Lost(reason)
             }
         }
+    }
+
+    /// The slot's call has no caller any more: it is free when the server has noticed.
+    pub(super) fn give_up(&self, call: (u16, u32, Option<Block>)) {
+        self.given_up().push(call);
+        self.given_up_count.fetch_add(1, Ordering::Release);
     }
 
     /// Ends the link if its server has broken the rules.
@@ -308,7 +349,7 @@ impl ClientLink {
     /// Waits for the answer. A signal, the deadline or a cancellation ends the wait at once while no
     /// receiver has the message, or if the channel has no UNBLOCK flag; otherwise the server is asked,
     /// once, and the wait goes on until it answers.
-    fn wait<'a>(
+    pub(super) fn wait<'a>(
         &'a self,
         staged: &Staged<'_>,
         options: &SendOptions<'_>,
@@ -317,20 +358,21 @@ impl ClientLink {
     ) -> Wake {
         let caller = self.memory.caller(staged.slot);
         let mut plan = Some(plan);
-        let mut asked = false;
+        let mut asked = None;
         loop {
-            let deadline = if asked { None } else { options.deadline };
+            let deadline = options.deadline.filter(|_| asked.is_none());
             let sleep = Sleep {
                 deadline,
-                asked,
+                asked: asked.is_some(),
                 plan: plan.take(),
                 watch: &mut watch,
             };
             let reason = match self.wait_once(&caller, staged.number, options, sleep) {
+                Ok(Wake::Answered(_)) => return Wake::Answered(asked),
                 Ok(wake) => return wake,
                 Err(reason) => reason,
             };
-            if asked {
+            if asked.is_some() {
                 continue;
             }
             if !self.far.unblock {
@@ -340,7 +382,7 @@ impl ClientLink {
             if caller.withdraw(staged.number) == Withdrawal::Withdrawn {
                 return Wake::GiveUp(reason);
             }
-            asked = true;
+            asked = Some(reason);
             self.announce(EntryKind::Unblock, staged.slot);
         }
     }
@@ -391,7 +433,7 @@ impl ClientLink {
             }
         }
         if caller.is_answered(number) {
-            return Ok(Wake::Answered);
+            return Ok(Wake::Answered(None));
         }
         match self.check_open() {
             Err(errno) => Ok(Wake::Gone(errno)),
@@ -411,7 +453,7 @@ impl ClientLink {
 
     /// Publishes a ring entry, and rings if nobody looks.
     #[inline]
-    fn announce(&self, kind: EntryKind, index: u16) {
+    pub(super) fn announce(&self, kind: EntryKind, index: u16) {
         self.memory.ring().push(&self.tail, Entry { kind, index });
         if self.memory.gate().must_ring() {
             self.bell.ring();
@@ -451,7 +493,7 @@ impl ClientLink {
     }
 
     #[inline]
-    pub(super) fn claim(&self) -> Result<Staged<'_>, SendError> {
+    pub(super) fn claim(self: &Arc<Self>) -> Result<Staged<'_>, SendError> {
         if self.given_up_count.load(Ordering::Acquire) > 0 {
             self.reclaim();
         }
@@ -483,11 +525,13 @@ impl ClientLink {
     }
 
     /// Slots whose calls were given up are free once the server has acknowledged that.
-    fn reclaim(&self) {
+    fn reclaim(self: &Arc<Self>) {
         let mut given_up = self.given_up();
         given_up.retain(|(slot, number, block)| {
             let noticed = self.memory.caller(*slot).is_answered(*number);
             if noticed {
+                self.memory.caller(*slot).finish(*number);
+                self.end_parcels(*slot, *number);
                 self.give_back(*slot, *block);
                 self.given_up_count.fetch_sub(1, Ordering::Release);
             }

@@ -160,6 +160,10 @@ pub(crate) struct RequestFields {
     pub(crate) priority: u8,
     /// Whether the ids below are meant.
     pub(crate) on_behalf: bool,
+    /// Descriptors that come with the message, in a control packet.
+    pub(crate) lends: u8,
+    /// Descriptors that may come with the reply.
+    pub(crate) takes: u8,
     /// On whose behalf: process, user, group.
     pub(crate) ids: [u32; 3],
 }
@@ -180,6 +184,8 @@ impl RequestFields {
             tid: caller::thread_id(),
             priority: options.priority.unwrap_or_else(caller::priority),
             on_behalf: behalf.is_some(),
+            lends: options.lends(),
+            takes: options.takes(),
             ids: behalf.map_or([0; 3], |ids| [ids.pid, ids.uid, ids.gid]),
         }
     }
@@ -188,8 +194,11 @@ impl RequestFields {
     #[inline]
     pub(crate) fn encode(&self, announced: u16) -> [u64; Self::WORDS] {
         let [pid, uid, gid] = self.ids;
-        let flags =
-            u32::from(self.priority) | u32::from(self.on_behalf) << 8 | u32::from(announced) << 16;
+        let flags = u32::from(self.priority)
+            | u32::from(self.on_behalf) << 8
+            | u32::from(self.lends) << 9
+            | u32::from(self.takes) << 12
+            | u32::from(announced) << 16;
         [
             self.len,
             self.reply_room,
@@ -222,6 +231,8 @@ impl RequestFields {
             tid,
             priority: flags.to_le_bytes()[0],
             on_behalf: flags & 1 << 8 != 0,
+            lends: (flags >> 9 & 7) as u8,
+            takes: (flags >> 12 & 7) as u8,
             ids: [pid, uid, gid],
         }
     }
@@ -232,7 +243,8 @@ impl RequestFields {
 pub(crate) struct AnswerFields {
     /// The error number of a refusal, or 0.
     pub(crate) errno: u32,
-    /// How many ranges of the reply were written: 0 means one, from the start. They are listed in the slot.
+    /// How many ranges of the reply were written ([`pieces`](Self::pieces)), and how many descriptors come with
+    /// it ([`descriptors`](Self::descriptors)).
     pub(crate) ranges: u32,
     /// The server's status.
     pub(crate) status: i64,
@@ -270,6 +282,37 @@ impl AnswerFields {
             ranges: u32::MAX - 1,
             ..Self::refusal(Errno::PERM)
         }
+    }
+
+    /// The answer to a client that asked to be let go: the error for which it asked.
+    pub(crate) fn as_asked() -> Self {
+        Self {
+            errno: u32::MAX,
+            ..Self::refusal(Errno::INTR)
+        }
+    }
+
+    pub(crate) fn is_as_asked(&self) -> bool {
+        self.errno == u32::MAX
+    }
+
+    /// How many ranges of the reply were written: 0 means one, from the start. They are listed in the slot.
+    #[inline]
+    pub(crate) fn pieces(&self) -> u32 {
+        self.ranges & 0xff
+    }
+
+    /// The same answer, with descriptors.
+    pub(crate) fn with_descriptors(self, count: u8) -> Self {
+        Self {
+            ranges: self.ranges | u32::from(count) << 8,
+            ..self
+        }
+    }
+
+    /// How many descriptors come with the reply.
+    pub(crate) fn descriptors(&self) -> u32 {
+        self.ranges >> 8
     }
 
     pub(crate) fn is_unreadable(&self) -> bool {
@@ -372,6 +415,8 @@ mod tests {
             tid: 5,
             priority: 6,
             on_behalf: true,
+            lends: 4,
+            takes: 3,
             ids: [7, 8, 9],
         };
         assert_eq!(RequestFields::decode(request.encode(77)), request);

@@ -7,7 +7,7 @@ use super::layout::RequestFields;
 use super::staging::Staged;
 use crate::ipc::shared::{SharedBytes, SharedBytesMut};
 use crate::ipc::{SendError, SendOptions};
-use resmgr_sys::Result;
+use resmgr_sys::{Errno, Result};
 use std::sync::Arc;
 
 /// A piece of bulk memory that the program has, and the slot of its last call while it reads the reply.
@@ -47,12 +47,26 @@ impl ClientLink {
     pub(crate) fn call_lent(
         self: &Arc<Self>,
         lent: &mut Lent,
+        fields: RequestFields,
+        options: &SendOptions<'_>,
+    ) -> Result<(i64, usize, usize), SendError> {
+        loop {
+            match self.call_lent_once(lent, fields, options) {
+                Err(SendError::Refused(Errno::RESTART)) => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn call_lent_once(
+        self: &Arc<Self>,
+        lent: &mut Lent,
         mut fields: RequestFields,
         options: &SendOptions<'_>,
     ) -> Result<(i64, usize, usize), SendError> {
         self.check_open().map_err(SendError::Gone)?;
         let block = lent.block.take();
-        let at = block.ok_or(SendError::Unsent(resmgr_sys::Errno::INVAL))?.at;
+        let at = block.ok_or(SendError::Unsent(Errno::INVAL))?.at;
         let mut staged = match self.claim() {
             Ok(staged) => staged,
             Err(error) => {
@@ -65,7 +79,10 @@ impl ClientLink {
         fields.len = lent.len as u64;
         staged.submit(fields);
         match self.carry(&staged, fields.priority, options) {
-            Carried::Answered => self.look_at_answer(&staged, lent, fields.reply_room),
+            Carried::Answered(asked) => self
+                .look_at_answer(&staged, lent, fields.reply_room)
+                .map_err(|error| staged.as_asked(error, asked))
+                .inspect_err(|error| self.note_breach(*error)),
             Carried::Lost(error) => Err(error),
         }
     }
@@ -89,10 +106,7 @@ impl ClientLink {
         });
         match checked {
             Ok(_) => lent.answered = Some((staged.slot, staged.number)),
-            Err(error) => {
-                self.give_back(staged.slot, None);
-                self.note_breach(error);
-            }
+            Err(_) => self.give_back(staged.slot, None),
         }
         checked
     }

@@ -7,6 +7,7 @@
 //! own checks have passed it; a breach closes the link and is logged.
 
 mod arena;
+mod begun;
 mod client;
 mod control;
 mod direct;
@@ -15,14 +16,17 @@ mod lanes;
 mod layout;
 mod lend;
 mod memory;
+mod parcels;
 mod reply;
 mod server;
 mod slots;
 mod staging;
 mod watch;
 
+pub(crate) use begun::Call as BegunCall;
 pub(crate) use client::{ClientLink, Far, LinkState, Remote};
-pub(crate) use control::{BATCH, Read};
+pub(crate) use control::{BATCH, MOST_DESCRIPTORS, Read};
+pub(crate) use lanes::WakePoint;
 pub(crate) use layout::{
     AnswerFields, DIRECT, IN_SLOT, INLINE, Layout, MOST_BULK, MOST_CALLS, PulseFields,
     RequestFields, slot_data,

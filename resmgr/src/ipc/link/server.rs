@@ -13,6 +13,7 @@ use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, futex, socket};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, Weak};
 
 /// The client broke the rules of the link: it is closed, and nobody else notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub(crate) struct ServerLink {
     socket: Option<PrivateFd>,
     /// How many descriptors a message of this client may bring.
     pub(crate) accepts: u8,
+    /// For replies with descriptors to a client in this process.
+    pub(super) far_inbox: Mutex<Weak<super::inbox::ClientInbox>>,
     /// What the client has sent on the socket.
     pub(super) inbox: ServerInbox,
     /// How far the ring has been read, and which pulses; under the channel's lock.
@@ -97,6 +100,7 @@ impl ServerLink {
             direct: None,
             socket,
             accepts: 0,
+            far_inbox: Mutex::default(),
             inbox: ServerInbox::default(),
             head: AtomicU32::new(0),
             pulses_seen: AtomicU32::new(0),
