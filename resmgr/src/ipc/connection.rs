@@ -2,7 +2,8 @@
 
 use super::link::{ClientLink, IN_SLOT, LinkState, PulseFields, RequestFields};
 use super::{
-    CancelToken, ChannelId, Coid, ConnectFlags, Credentials, SendError, ServerInfo, Waiting,
+    CancelToken, ChannelId, Coid, ConnectFlags, Credentials, PulseFlags, SendError, ServerInfo,
+    Waiting,
 };
 use super::{caller, process};
 use resmgr_sys::Result;
@@ -163,16 +164,29 @@ impl Connection {
     /// Sends a pulse; `None` takes the thread's priority. Never waits.
     ///
     /// # Errors
-    /// - `EAGAIN`: 128 pulses of this process are not yet received.
+    /// - `EAGAIN`: 128 pulses of this process are not yet received, or as many as its share of the channel's
+    ///   pool ([`PulsePool`](super::PulsePool)) has.
     /// - `ESRCH`: the server has gone.
     /// - `EBADF`: the connection was made by the parent of this process.
     #[doc(alias = "MsgSendPulse")]
     pub fn send_pulse(&self, priority: Option<u8>, code: i8, value: i64) -> Result<()> {
+        self.send_pulse_with(priority, code, value, PulseFlags::empty())
+    }
+
+    /// The same with flags: a pulse that is not queued twice, or that replaces the value of a pending one.
+    pub fn send_pulse_with(
+        &self,
+        priority: Option<u8>,
+        code: i8,
+        value: i64,
+        flags: PulseFlags,
+    ) -> Result<()> {
         let priority = priority.unwrap_or_else(caller::priority);
         self.link.pulse(PulseFields {
             value,
             code,
             priority,
+            flags,
         })
     }
 

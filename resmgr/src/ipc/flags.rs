@@ -21,6 +21,10 @@ bitflags::bitflags! {
         /// A pulse to this channel for each connection of this process whose server goes.
         #[doc(alias = "_NTO_CHF_COID_DISCONNECT")]
         const COID_DISCONNECT = 0x0040;
+        /// The channel has a pool of pulses of its own: set by
+        /// [`Channel::with_pulse_pool`](super::Channel::with_pulse_pool).
+        #[doc(alias = "_NTO_CHF_PULSE_POOL")]
+        const PULSE_POOL = 0x0100;
         /// Only this process may attach; others get `EPERM`.
         #[doc(alias = "_NTO_CHF_PRIVATE")]
         const PRIVATE = 0x1000;

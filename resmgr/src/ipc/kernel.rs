@@ -35,6 +35,8 @@ pub(super) enum Source {
     },
     /// A server that we are a client of.
     Server(Arc<ClientLink>),
+    /// The bells of a channel that has a pool of pulses.
+    Pool(Weak<Shared>, PrivateFd),
     /// The namespace.
     Session {
         session: &'static Session,
@@ -46,7 +48,10 @@ impl Source {
     /// What to wait for.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
-            Self::Listener(fd) | Self::Stranger(fd) | Self::Session { watched: fd, .. } => {
+            Self::Listener(fd)
+            | Self::Stranger(fd)
+            | Self::Pool(_, fd)
+            | Self::Session { watched: fd, .. } => {
                 vec![fd.as_fd()]
             }
             Self::Client { link, process, .. } => link
@@ -203,6 +208,10 @@ impl Kernel {
                 self.forget(event.token);
                 process::current().server_gone(link);
             }
+            Source::Pool(channel, _) => match channel.upgrade() {
+                Some(channel) => channel.keep_books(),
+                None => drop(self.forget(event.token)),
+            },
             Source::Session { session, .. } => {
                 self.forget(event.token);
                 recover(session);

@@ -46,6 +46,7 @@ mod info;
 mod kernel;
 mod link;
 mod message;
+mod pool;
 mod process;
 #[doc(hidden)] // public for the model checker's tests
 pub mod protocol;
@@ -53,7 +54,9 @@ mod pulse;
 mod queue;
 mod ranges;
 mod rendezvous;
+mod semaphore;
 pub(crate) mod sessions;
+mod unique;
 mod wait;
 
 pub use cancel::CancelToken;
@@ -64,4 +67,7 @@ pub use flags::{ChannelFlags, ConnectFlags, ConnectRights};
 pub use ids::{ChannelId, Coid, Rcvid, Scoid};
 pub use info::{ClientInfo, Credentials, MessageInfo, ServerInfo};
 pub use message::Message;
+pub use pool::{PoolEvent, PulsePool};
 pub use pulse::{Pulse, PulseCode};
+pub use semaphore::Semaphore;
+pub use unique::PulseFlags;

@@ -92,6 +92,20 @@ impl Process {
         lock(&self.channels).get(key)?.upgrade()
     }
 
+    /// The background thread keeps the books of the channel's pulse pool.
+    pub(super) fn watch_pool(&self, channel: &Arc<Shared>, bells: PrivateFd) -> Result<()> {
+        let source = Source::Pool(Arc::downgrade(channel), bells);
+        self.kernel()?.watch(source).map(drop)
+    }
+
+    /// It keeps them no more.
+    pub(super) fn unwatch_pool(&self, channel: &Shared) {
+        if let Some(kernel) = &*lock(&self.kernel) {
+            let is_it = |source: &Source| matches!(source, Source::Pool(other, _) if std::ptr::eq(other.as_ptr(), channel));
+            kernel.forget_where(is_it);
+        }
+    }
+
     /// A channel was destroyed, and these clients with it.
     pub(super) fn channel_gone(&self, chid: ChannelId, clients: &[Arc<ServerLink>]) {
         if let Some(key) = usize::try_from(chid.0)

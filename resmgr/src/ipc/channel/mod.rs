@@ -1,10 +1,14 @@
 //! Channels: where a server receives.
 
+mod pooled;
 mod receive;
 mod state;
 
 use super::link::ServerLink;
-use super::{ChannelFlags, ChannelId, ClientInfo, ConnectRights, Message, Pulse, PulseCode, Scoid};
+use super::{
+    ChannelFlags, ChannelId, ClientInfo, ConnectRights, Message, Pulse, PulseCode, PulseFlags,
+    PulsePool, Scoid,
+};
 use super::{process, wait::Spin};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, EventFd, Ready};
@@ -62,6 +66,8 @@ pub(crate) struct Shared {
     bells: Epoll,
     /// The same for receivers that take only pulses. Made when there is one.
     pulse_bells: OnceLock<Epoll>,
+    /// The same for the background thread, if the channel has a pool of pulses.
+    pool_bells: OnceLock<Epoll>,
     own_bell: EventFd,
     /// Taken before no other lock of the project except a link's.
     state: Mutex<State>,
@@ -80,6 +86,7 @@ impl Shared {
             spin: Spin::new(),
             bells,
             pulse_bells: OnceLock::new(),
+            pool_bells: OnceLock::new(),
             own_bell,
             state: Mutex::new(State::new()),
         })
@@ -91,7 +98,8 @@ impl Shared {
 
     fn each_set(&self, mut act: impl FnMut(&Epoll) -> Result<()>) -> Result<()> {
         act(&self.bells)?;
-        self.pulse_bells.get().map_or(Ok(()), act)
+        self.pulse_bells.get().map_or(Ok(()), &mut act)?;
+        self.pool_bells.get().map_or(Ok(()), act)
     }
 
     fn pulse_bells(&self) -> Result<&Epoll> {
@@ -212,6 +220,9 @@ impl Shared {
             link.cut();
         }
 
+        if self.pool_bells.get().is_some() {
+            process::current().unwatch_pool(self);
+        }
         process::current().channel_gone(self.chid, &links);
         // One ring wakes one receiver of each set, and each that leaves wakes the next.
         self.own_bell.ring();
@@ -251,13 +262,27 @@ impl Channel {
         })
     }
 
-    /// Makes a channel with every choice.
+    /// Makes a channel with every choice but a pulse pool.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and
+    /// - `EINVAL`: the flag `PULSE_POOL` without a pool.
     pub fn with_options(options: ChannelOptions) -> Result<Self> {
+        Self::make(options, None)
+    }
+
+    fn make(options: ChannelOptions, pool: Option<PulsePool>) -> Result<Self> {
         if !ChannelFlags::all().contains(options.flags) {
             return Err(Errno::NOTSUP);
         }
+        if pool.is_some() != options.flags.contains(ChannelFlags::PULSE_POOL) {
+            return Err(Errno::INVAL);
+        }
         let shared = process::current().add_channel(|chid| Shared::new(chid, &options))?;
         let channel = Self(Arc::new(Owner(shared)));
+        if let Some(pool) = pool {
+            Shared::use_pool(&channel.0.0, pool)?;
+        }
         if !options.flags.contains(ChannelFlags::PRIVATE) {
             process::current().listen()?;
         }
@@ -314,14 +339,20 @@ impl Channel {
     ///
     /// # Errors
     /// - `ESRCH`: the channel was destroyed.
+    /// - `EAGAIN`: its pool of pulses is empty (and the pool's event has happened).
     pub fn pulse(&self, priority: u8, code: i8, value: i64) -> Result<()> {
-        let priority = priority.max(1);
-        self.shared().push_pulse(Pulse {
+        self.pulse_with(priority, code, value, PulseFlags::empty())
+    }
+
+    /// The same with flags: see [`PulseFlags`]. The pulses of this process are those of one client.
+    pub fn pulse_with(&self, priority: u8, code: i8, value: i64, flags: PulseFlags) -> Result<()> {
+        let pulse = Pulse {
             code,
             value,
             scoid: None,
-            priority,
-        })
+            priority: priority.max(1),
+        };
+        self.shared().offer_pulse(pulse, flags)
     }
 
     /// Frees a client's id after its DISCONNECT pulse, or cuts off a living client: its sends fail then.

@@ -357,7 +357,7 @@ impl ClientLink {
     /// Sends a pulse.
     ///
     /// # Errors
-    /// - `EAGAIN`: as many as the link holds are not yet received.
+    /// - `EAGAIN`: as many as the link holds, or as the channel's pool allows, are not yet received.
     /// - `ESRCH`, `EBADF`: the server has gone, or the connection.
     pub(crate) fn pulse(&self, fields: PulseFields) -> Result<()> {
         self.check_open()?;
@@ -367,7 +367,14 @@ impl ClientLink {
             .server
             .word(layout::PULSES_TAKEN)
             .load(Ordering::Acquire);
-        if sent.wrapping_sub(taken) >= CELLS {
+        // 0 on a channel without a pool.
+        let share = self
+            .memory
+            .server
+            .word(layout::PULSE_SHARE)
+            .load(Ordering::Relaxed);
+        let most = if share == 0 { CELLS } else { share.min(CELLS) };
+        if sent.wrapping_sub(taken) >= most {
             return Err(Errno::AGAIN);
         }
         let cell = *sent % CELLS;
@@ -378,6 +385,11 @@ impl ClientLink {
         // Under the lock: the server expects the cells in turn.
         self.announce(EntryKind::Pulse, u16::try_from(cell).unwrap_or(0));
         drop(sent);
+        // A pool's books are kept while nobody receives, too: by the server's background thread, which listens
+        // for this. If the link rings for its receivers as well, the second ring does no harm.
+        if share != 0 {
+            self.bell.ring();
+        }
         if self.memory.gate().is_closed() {
             Err(Errno::SRCH)
         } else {

@@ -5,11 +5,12 @@
 //!
 //! | client's part | server's part |
 //! |---|---|
-//! | ring | gate: `ring_me`, `closed`, `pulses_taken` |
+//! | ring | gate: `ring_me`, `closed`, `pulses_taken`, `pulse_share` |
 //! | pulse cells | |
 //! | slots: request header, then small messages | slots: answer header, small replies, `taken` |
 //! | bulk: larger messages | bulk: larger replies |
 
+use crate::ipc::PulseFlags;
 use resmgr_sys::Errno;
 
 /// Calls under way at a time.
@@ -43,6 +44,8 @@ pub(crate) const RING_ME: usize = 0;
 pub(crate) const CLOSED: usize = 4;
 /// Server's part: how many pulses were received.
 pub(crate) const PULSES_TAKEN: usize = 64;
+/// Server's part: how many pulses the client may have pending, if the channel has a pool; 0 if it has none.
+pub(crate) const PULSE_SHARE: usize = 68;
 
 /// Client's part: a word of the ring.
 pub(crate) const fn ring(index: u32) -> usize {
@@ -201,6 +204,7 @@ pub(crate) struct PulseFields {
     pub(crate) value: i64,
     pub(crate) code: i8,
     pub(crate) priority: u8,
+    pub(crate) flags: PulseFlags,
 }
 
 impl PulseFields {
@@ -211,6 +215,7 @@ impl PulseFields {
         bytes[0..8].copy_from_slice(&self.value.to_ne_bytes());
         bytes[8] = self.code.cast_unsigned();
         bytes[9] = self.priority;
+        bytes[10..12].copy_from_slice(&self.flags.bits().to_ne_bytes());
         bytes
     }
 
@@ -220,6 +225,7 @@ impl PulseFields {
             value,
             code: bytes[8].cast_signed(),
             priority: bytes[9],
+            flags: PulseFlags::from_bits_truncate(u16::from_ne_bytes([bytes[10], bytes[11]])),
         }
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct ServerLink {
     head: AtomicU32,
     pulses_seen: AtomicU32,
     pulses_taken: AtomicU32,
+    /// How many may be pending. Written before the client has the link.
+    pulses_most: AtomicU32,
     /// Slot and number of the call that came last.
     latest: AtomicU64,
     /// How many unblock requests may still come: a well-behaved client makes at most one for each call.
@@ -78,6 +80,7 @@ impl ServerLink {
             head: AtomicU32::new(0),
             pulses_seen: AtomicU32::new(0),
             pulses_taken: AtomicU32::new(0),
+            pulses_most: AtomicU32::new(CELLS),
             latest: AtomicU64::new(0),
             unblocks_due: AtomicU32::new(0),
             phases: Phases::new(),
@@ -213,7 +216,8 @@ impl ServerLink {
     fn announced_pulse(&self, cell: u32) -> Result<Arrival, Breach> {
         let seen = self.pulses_seen.load(Ordering::Relaxed);
         let waiting = seen.wrapping_sub(self.pulses_taken.load(Ordering::Acquire));
-        if cell != seen % CELLS || waiting >= CELLS {
+        let most = self.pulses_most.load(Ordering::Relaxed);
+        if cell != seen % CELLS || waiting >= most {
             return Err(Breach("a pulse out of turn"));
         }
         let mut bytes = [0; PulseFields::BYTES];
@@ -247,6 +251,14 @@ impl ServerLink {
     fn permitted_priority(&self, claimed: u8) -> u8 {
         let highest = if self.peer.uid == 0 { u8::MAX } else { 63 };
         claimed.clamp(1, highest)
+    }
+
+    /// The channel has a pool: the client may have so many pulses pending, and is told.
+    pub(crate) fn share_pulses(&self, share: u32) {
+        let share = share.min(CELLS);
+        self.pulses_most.store(share, Ordering::Relaxed);
+        let word = self.memory.server.word(layout::PULSE_SHARE);
+        word.store(share, Ordering::Release);
     }
 
     /// A pulse was received: its cell is free again.
