@@ -43,6 +43,7 @@ mod flags;
 mod handshake;
 mod ids;
 mod info;
+mod janitor;
 mod kernel;
 mod link;
 mod message;

@@ -314,6 +314,12 @@ impl Process {
         }
     }
 
+    /// The server of a link has sent an event. What it may mean is for this process to check.
+    #[expect(clippy::unused_self)] // to be used when events are there
+    pub(super) fn event_arrived(&self, link: &Arc<ClientLink>, event: &[u8]) {
+        tracing::debug!(pid = link.far.pid, len = event.len(), "an event");
+    }
+
     /// The server of a link has gone: its callers wake up, and the channels that asked for it get a pulse for
     /// each connection.
     pub(super) fn server_gone(&self, link: &Arc<ClientLink>) {

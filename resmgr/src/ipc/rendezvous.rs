@@ -7,7 +7,7 @@
 use super::channel::Shared;
 use super::handshake::{self, Hello, Welcome};
 use super::link::{ClientLink, Far, LinkMemory, Offer, Remote, ServerLink};
-use super::{ChannelFlags, ChannelId, Credentials, process};
+use super::{ChannelFlags, ChannelId, Credentials, janitor, process};
 use resmgr_namespace::RuntimeDir;
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
@@ -62,10 +62,13 @@ pub(super) struct Admitted {
 /// Server: a stranger has said something. Takes it in, or answers why not.
 pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
     let mut bytes = [0; handshake::LONGEST];
-    let packet = socket::receive(socket.as_fd(), &mut bytes)?;
-    if packet.truncated || !packet.fds.is_empty() || packet.len == 0 {
+    // Descriptors would be closed by this thread: they go with the socket, elsewhere.
+    let seen = socket::peek(socket.as_fd(), &mut bytes);
+    if !seen.is_ok_and(|seen| seen.len > 0 && !seen.too_long && !seen.carries) {
+        janitor::close_socket(socket);
         return Err(Errno::BADMSG);
     }
+    let packet = socket::receive_plain(socket.as_fd(), &mut bytes)?;
     // The link will own the socket, and the answer needs it, too.
     let answer_on = PrivateFd::new(socket.as_fd().try_clone_to_owned()?);
     let admitted = Hello::decode(&bytes[..packet.len]).and_then(|hello| take_in(socket, hello));

@@ -2,13 +2,16 @@
 
 use super::LinkMemory;
 use super::arena::{Arena, Block};
+use super::inbox::ClientInbox;
 use super::layout::{self, BULK, CELLS, PulseFields, RequestFields};
 use super::slots::FreeSlots;
 use super::staging::Staged;
 use crate::ipc::cancel::CancelToken;
 use crate::ipc::protocol::{Caller, Entry, EntryKind, Withdrawal};
 use crate::ipc::wait::Spin;
-use crate::ipc::{ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting};
+use crate::ipc::{
+    ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting, janitor,
+};
 use resmgr_sys::clock::{self, Deadline};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{self, PrivateFd};
@@ -54,6 +57,8 @@ pub(crate) struct ClientLink {
     bell: EventFd,
     /// The way to a server in another process, and that process; none for one in this process.
     remote: Option<Remote>,
+    /// What the server has sent on the socket.
+    pub(super) inbox: ClientInbox,
     generation: u32,
     tail: AtomicU32,
     slots: FreeSlots,
@@ -84,6 +89,7 @@ impl ClientLink {
             memory,
             bell,
             remote,
+            inbox: ClientInbox::default(),
             generation: fork::generation(),
             tail: AtomicU32::new(0),
             slots: FreeSlots::new(),
@@ -403,6 +409,14 @@ impl ClientLink {
             pid: std::process::id(),
             uid: resmgr_sys::process::effective_uid(),
             gid: resmgr_sys::process::effective_gid(),
+        }
+    }
+}
+
+impl Drop for ClientLink {
+    fn drop(&mut self) {
+        if let Some(Remote { socket, .. }) = self.remote.take() {
+            janitor::close_socket(socket);
         }
     }
 }

@@ -8,6 +8,8 @@
 
 mod arena;
 mod client;
+mod control;
+mod inbox;
 mod layout;
 mod memory;
 mod reply;
@@ -16,6 +18,7 @@ mod slots;
 mod staging;
 
 pub(crate) use client::{ClientLink, Far, LinkState, Remote};
+pub(crate) use control::{BATCH, Read};
 pub(crate) use layout::{
     AnswerFields, BULK_AT, CELLS, IN_SLOT, INLINE, LEN, PulseFields, RING, RequestFields, SLOTS,
     checked_place, slot_data,

@@ -1,10 +1,11 @@
 //! The server's end of a link.
 
+use super::inbox::ServerInbox;
 use super::layout::{self, AnswerFields, CELLS, PulseFields, RequestFields, SLOTS};
 use super::slots::Phases;
 use super::{LinkMemory, ReplyArea};
 use crate::ipc::protocol::{EntryKind, Taken};
-use crate::ipc::{ConnectRights, Credentials, Rcvid, Scoid};
+use crate::ipc::{ConnectRights, Credentials, Rcvid, Scoid, janitor};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::{Errno, futex, socket};
@@ -44,6 +45,10 @@ pub(crate) struct ServerLink {
     pub(crate) replies: ReplyArea,
     /// None for a client in this process.
     socket: Option<PrivateFd>,
+    /// How many descriptors a message of this client may bring.
+    pub(crate) accepts: u8,
+    /// What the client has sent on the socket.
+    pub(super) inbox: ServerInbox,
     /// How far the ring has been read, and which pulses; under the channel's lock.
     head: AtomicU32,
     pulses_seen: AtomicU32,
@@ -77,6 +82,8 @@ impl ServerLink {
             bell,
             replies: ReplyArea::new(),
             socket,
+            accepts: 0,
+            inbox: ServerInbox::default(),
             head: AtomicU32::new(0),
             pulses_seen: AtomicU32::new(0),
             pulses_taken: AtomicU32::new(0),
@@ -369,6 +376,14 @@ impl ServerLink {
             Credentials { pid, uid, gid }
         } else {
             self.peer
+        }
+    }
+}
+
+impl Drop for ServerLink {
+    fn drop(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            janitor::close_socket(socket);
         }
     }
 }
