@@ -5,7 +5,7 @@ use super::{
     CancelToken, ChannelId, Coid, ConnectFlags, Credentials, PulseFlags, SendError, ServerInfo,
     Waiting,
 };
-use super::{caller, process};
+use super::{caller, process, timeout};
 use resmgr_sys::Result;
 use resmgr_sys::clock::Deadline;
 use std::io::{IoSlice, IoSliceMut};
@@ -88,6 +88,7 @@ impl Connection {
 
     /// Attaches with every choice.
     pub fn attach_with(target: Target, space: IdSpace, flags: ConnectFlags) -> Result<Self> {
+        timeout::clear();
         let close_on_exec = flags.contains(ConnectFlags::CLOEXEC);
         let mut descriptor = None;
         let (link, coid) = process::current().attach(target, |link| {
@@ -95,6 +96,9 @@ impl Connection {
             descriptor = fd;
             Ok(coid)
         })?;
+        if flags.contains(ConnectFlags::REG_EVENTS) {
+            link.take_registered_only();
+        }
         Ok(Self {
             link,
             coid,
@@ -147,6 +151,28 @@ impl Connection {
         reply: &mut [IoSliceMut<'_>],
         options: SendOptions<'_>,
     ) -> Result<Reply, SendError> {
+        match timeout::take() {
+            None => self.send_now(message, reply, options),
+            Some(set) => set.send(options.deadline, |deadline| {
+                self.send_now(
+                    message,
+                    reply,
+                    SendOptions {
+                        deadline,
+                        ..options
+                    },
+                )
+            }),
+        }
+    }
+
+    #[inline]
+    fn send_now(
+        &self,
+        message: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        options: SendOptions<'_>,
+    ) -> Result<Reply, SendError> {
         let behalf = options.on_behalf;
         let fields = RequestFields {
             len: 0,
@@ -181,6 +207,7 @@ impl Connection {
         value: i64,
         flags: PulseFlags,
     ) -> Result<()> {
+        timeout::clear();
         let priority = priority.unwrap_or_else(caller::priority);
         self.link.pulse(PulseFields {
             value,

@@ -42,6 +42,10 @@ bitflags::bitflags! {
         /// The server has gone (reported, never set).
         #[doc(alias = "_NTO_COF_DEAD")]
         const DEAD = 0x0002;
+        /// The server may deliver only events that were registered. As connections to one channel share what
+        /// lies underneath, one that asks for this asks for all of them, until the last one goes.
+        #[doc(alias = "_NTO_COF_REG_EVENTS")]
+        const REG_EVENTS = 0x2000;
     }
 }
 

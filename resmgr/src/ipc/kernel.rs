@@ -7,6 +7,7 @@
 use super::channel::Shared;
 use super::link::{BATCH, ClientLink, Read, ServerLink};
 use super::rendezvous::{self, Admitted};
+use super::timer::Ticking;
 use super::{janitor, process};
 use resmgr_namespace::Session;
 use resmgr_sys::epoll::{Epoll, Event, Ready};
@@ -35,6 +36,8 @@ pub(super) enum Source {
     },
     /// A server that we are a client of.
     Server(Arc<ClientLink>),
+    /// A timer of this process.
+    Timer(Arc<Ticking>),
     /// The bells of a channel that has a pool of pulses.
     Pool(Weak<Shared>, PrivateFd),
     /// The namespace.
@@ -54,6 +57,7 @@ impl Source {
             | Self::Session { watched: fd, .. } => {
                 vec![fd.as_fd()]
             }
+            Self::Timer(ticking) => vec![ticking.descriptor()],
             Self::Client { link, process, .. } => link
                 .socket()
                 .map(AsFd::as_fd)
@@ -145,7 +149,7 @@ impl Kernel {
     }
 
     /// Waits for it no more.
-    fn forget(&self, token: Token) -> Option<Arc<Source>> {
+    pub(super) fn forget(&self, token: Token) -> Option<Arc<Source>> {
         let source = {
             let mut table = self.lock();
             table.strangers.retain(|other| *other != token);
@@ -221,6 +225,7 @@ impl Kernel {
                 self.forget(event.token);
                 process::current().server_gone(link);
             }
+            Source::Timer(ticking) => ticking.expired(),
             Source::Pool(channel, _) => match channel.upgrade() {
                 Some(channel) => channel.keep_books(),
                 None => drop(self.forget(event.token)),

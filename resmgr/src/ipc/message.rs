@@ -2,6 +2,7 @@
 
 use super::link::{self, RequestFields, ServerLink};
 use super::ranges::Ranges;
+use super::timeout;
 use super::{ChannelId, Coid, MessageInfo, Rcvid};
 use link::{AnswerFields, IN_SLOT, INLINE};
 use resmgr_sys::{Errno, Result};
@@ -96,6 +97,7 @@ impl Message {
     /// - `ESRCH`: the client waits no more.
     #[doc(alias = "MsgRead")]
     pub fn read(&self, buffer: &mut [u8], offset: usize) -> Result<usize> {
+        timeout::clear();
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
@@ -120,6 +122,7 @@ impl Message {
     /// - `ENOBUFS`: the reply is in more than 56 separate pieces.
     #[doc(alias = "MsgWrite")]
     pub fn write(&mut self, data: &[u8], offset: usize) -> Result<usize> {
+        timeout::clear();
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
@@ -167,6 +170,7 @@ impl Message {
     /// The same from several parts.
     #[doc(alias = "MsgReplyv")]
     pub fn reply_vectored(mut self, status: i64, parts: &[IoSlice<'_>]) -> Result<()> {
+        timeout::clear();
         self.answered = true;
         self.link.claim_answer(self.slot, self.number)?;
         let staged = self.stage(status, parts);
@@ -238,6 +242,7 @@ impl Message {
     }
 
     fn refuse(&mut self, errno: Errno) -> Result<()> {
+        timeout::clear();
         self.answered = true;
         self.link.claim_answer(self.slot, self.number)?;
         self.link.refuse_held(self.slot, self.number, errno);

@@ -3,6 +3,7 @@
 use super::channel::Shared;
 use super::kernel::{Kernel, Source};
 use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink};
+use super::timer::Ticking;
 use super::{ChannelFlags, ChannelId, Coid, IdSpace, Target, rendezvous};
 use resmgr_namespace::{RuntimeDir, Session};
 use resmgr_sys::epoll::EventFd;
@@ -10,12 +11,16 @@ use resmgr_sys::fork::{PerProcess, PrivateFd};
 use resmgr_sys::{Errno, Result};
 use slab::Slab;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Channels of a process.
 const MOST_CHANNELS: usize = 4096;
 /// Side-channel connections of a process.
 const MOST_CONNECTIONS: usize = 1 << 20;
+
+/// Timers of a process.
+const MOST_TIMERS: usize = 4096;
 
 static PROCESS: PerProcess<Process> = PerProcess::new();
 
@@ -32,8 +37,11 @@ type Place = Arc<Mutex<Option<Arc<ClientLink>>>>;
 pub(super) struct Process {
     channels: Mutex<Slab<Weak<Shared>>>,
     links: Mutex<HashMap<(u32, ChannelId), Place>>,
+    /// Each connection by its number.
+    numbers: Mutex<HashMap<Coid, Weak<ClientLink>>>,
     side_ids: Mutex<Slab<()>>,
     kernel: Mutex<Option<Arc<Kernel>>>,
+    timers: AtomicUsize,
     /// The directory of the listening socket.
     listening: Mutex<Option<RuntimeDir>>,
 }
@@ -49,8 +57,10 @@ impl Process {
         Self {
             channels: Mutex::default(),
             links: Mutex::default(),
+            numbers: Mutex::default(),
             side_ids: Mutex::default(),
             kernel: Mutex::default(),
+            timers: AtomicUsize::new(0),
             listening: Mutex::default(),
         }
     }
@@ -91,6 +101,34 @@ impl Process {
         let key = usize::try_from(chid.0).ok()?.checked_sub(1)?;
         lock(&self.channels).get(key)?.upgrade()
     }
+
+    // Timers.
+
+    /// The background thread waits for a timer.
+    ///
+    /// # Errors
+    /// - `EAGAIN`: as many timers as a process may have.
+    pub(super) fn watch_timer(&self, ticking: &Arc<Ticking>) -> Result<u64> {
+        if self.timers.fetch_add(1, Ordering::Relaxed) >= MOST_TIMERS {
+            self.timers.fetch_sub(1, Ordering::Relaxed);
+            return Err(Errno::AGAIN);
+        }
+        let source = Source::Timer(Arc::clone(ticking));
+        let watched = self.kernel().and_then(|kernel| kernel.watch(source));
+        if watched.is_err() {
+            self.timers.fetch_sub(1, Ordering::Relaxed);
+        }
+        watched
+    }
+
+    pub(super) fn unwatch_timer(&self, token: u64) {
+        self.timers.fetch_sub(1, Ordering::Relaxed);
+        if let Some(kernel) = &*lock(&self.kernel) {
+            kernel.forget(token);
+        }
+    }
+
+    // Pools.
 
     /// The background thread keeps the books of the channel's pulse pool.
     pub(super) fn watch_pool(&self, channel: &Arc<Shared>, bells: PrivateFd) -> Result<()> {
@@ -194,7 +232,7 @@ impl Process {
         let mut link = lock(&place);
         if let Some(link) = link.as_ref().filter(|link| link.is_usable()) {
             let coid = new_id(link)?;
-            lock(&link.coids).push(coid);
+            self.joined(link, coid);
             return Ok((Arc::clone(link), coid));
         }
         let made = self.make_link(pid, target.chid)?;
@@ -205,9 +243,19 @@ impl Process {
                 return Err(errno);
             }
         };
-        lock(&made.coids).push(coid);
+        self.joined(&made, coid);
         *link = Some(Arc::clone(&made));
         Ok((made, coid))
+    }
+
+    fn joined(&self, link: &Arc<ClientLink>, coid: Coid) {
+        lock(&link.coids).push(coid);
+        lock(&self.numbers).insert(coid, Arc::downgrade(link));
+    }
+
+    /// The link of the connection with this number. Waits for nobody.
+    pub(super) fn link_of(&self, coid: Coid) -> Option<Arc<ClientLink>> {
+        lock(&self.numbers).get(&coid)?.upgrade()
     }
 
     fn make_link(&self, pid: u32, chid: ChannelId) -> Result<Arc<ClientLink>> {
@@ -273,6 +321,7 @@ impl Process {
             coids.retain(|other| *other != coid);
             coids.is_empty()
         };
+        lock(&self.numbers).remove(&coid);
         self.free_side_id(coid);
         if !last {
             return;
@@ -312,12 +361,6 @@ impl Process {
         {
             channel.local_client_gone(ended.far.scoid);
         }
-    }
-
-    /// The server of a link has sent an event. What it may mean is for this process to check.
-    #[expect(clippy::unused_self)] // to be used when events are there
-    pub(super) fn event_arrived(&self, link: &Arc<ClientLink>, event: &[u8]) {
-        tracing::debug!(pid = link.far.pid, len = event.len(), "an event");
     }
 
     /// The server of a link has gone: its callers wake up, and the channels that asked for it get a pulse for

@@ -70,6 +70,11 @@ impl Semaphore {
         Ok(())
     }
 
+    /// Whether nobody else has it.
+    pub(super) fn is_forgotten(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     /// Whether both are the same one.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

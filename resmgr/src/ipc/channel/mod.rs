@@ -9,7 +9,7 @@ use super::{
     ChannelFlags, ChannelId, ClientInfo, ConnectRights, Message, Pulse, PulseCode, PulseFlags,
     PulsePool, Scoid,
 };
-use super::{process, wait::Spin};
+use super::{process, timeout, wait::Spin};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, EventFd, Ready};
 use resmgr_sys::{Errno, Result};
@@ -272,6 +272,7 @@ impl Channel {
     }
 
     fn make(options: ChannelOptions, pool: Option<PulsePool>) -> Result<Self> {
+        timeout::clear();
         if !ChannelFlags::all().contains(options.flags) {
             return Err(Errno::NOTSUP);
         }
@@ -299,6 +300,20 @@ impl Channel {
         &self.0.0
     }
 
+    /// # Errors
+    /// - `EBADF`: no client has this id.
+    /// - `ESRCH`: the client has gone.
+    pub(super) fn client_link(&self, scoid: Scoid) -> Result<Arc<ServerLink>> {
+        let key = State::key(scoid).ok_or(Errno::BADF)?;
+        let state = self.shared().lock();
+        match state.clients.get(key) {
+            None if state.destroyed => Err(Errno::SRCH),
+            None => Err(Errno::BADF),
+            Some(Client::Live(link)) if !link.is_gone() => Ok(Arc::clone(link)),
+            Some(_) => Err(Errno::SRCH),
+        }
+    }
+
     /// Waits for the next message or pulse. A message that is longer than the buffer is reached by
     /// [`Message::read`].
     ///
@@ -323,7 +338,10 @@ impl Channel {
         parts: &mut [IoSliceMut<'_>],
         deadline: Deadline,
     ) -> Result<Received> {
-        self.shared().receive(parts, deadline)
+        match timeout::take() {
+            None => self.shared().receive(parts, deadline),
+            Some(set) => set.receive(deadline, |deadline| self.shared().receive(parts, deadline)),
+        }
     }
 
     /// Waits for the next pulse; messages stay queued.
@@ -332,7 +350,10 @@ impl Channel {
     /// As [`receive`](Self::receive).
     #[doc(alias = "MsgReceivePulse")]
     pub fn receive_pulse(&self, deadline: Deadline) -> Result<Pulse> {
-        self.shared().receive_pulse(deadline)
+        match timeout::take() {
+            None => self.shared().receive_pulse(deadline),
+            Some(set) => set.receive(deadline, |deadline| self.shared().receive_pulse(deadline)),
+        }
     }
 
     /// Puts a pulse into this channel's own queue.
@@ -346,6 +367,7 @@ impl Channel {
 
     /// The same with flags: see [`PulseFlags`]. The pulses of this process are those of one client.
     pub fn pulse_with(&self, priority: u8, code: i8, value: i64, flags: PulseFlags) -> Result<()> {
+        timeout::clear();
         let pulse = Pulse {
             code,
             value,
@@ -361,6 +383,7 @@ impl Channel {
     /// - `EINVAL`: no client has this id.
     #[doc(alias = "ConnectDetach")]
     pub fn detach_client(&self, scoid: Scoid) -> Result<()> {
+        timeout::clear();
         let key = State::key(scoid).ok_or(Errno::INVAL)?;
         let mut state = self.shared().lock();
         match state.clients.get(key) {

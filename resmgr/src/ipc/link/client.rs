@@ -8,6 +8,7 @@ use super::slots::FreeSlots;
 use super::staging::Staged;
 use crate::ipc::cancel::CancelToken;
 use crate::ipc::protocol::{Caller, Entry, EntryKind, Withdrawal};
+use crate::ipc::timeout::{self, Phase};
 use crate::ipc::wait::Spin;
 use crate::ipc::{
     ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting, janitor,
@@ -19,7 +20,7 @@ use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result, futex, sched, socket};
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Whether a link can be used.
@@ -70,9 +71,21 @@ pub(crate) struct ClientLink {
     /// Pulses sent so far.
     pulses: Mutex<u32>,
     state: AtomicU8,
+    /// Kept here, too: the server can write the client's part.
+    registered_only: AtomicBool,
     spin: Spin,
     /// The connections that share this link.
     pub(crate) coids: Mutex<Vec<Coid>>,
+}
+
+/// A deadline has passed. If it was for one state of the send only and the send is in the other one, it goes on
+/// until another deadline.
+#[cold]
+fn outlasts(caller: &Caller<'_, AtomicU32>, number: u32) -> Option<Deadline> {
+    match timeout::phase()? {
+        Phase::Send(own) => (caller.withdraw(number) == Withdrawal::Taken).then_some(own),
+        Phase::Reply(own) => (!caller.is_taken(number)).then(|| timeout::next_look(own)),
+    }
 }
 
 /// Why a wait for an answer ended.
@@ -98,6 +111,7 @@ impl ClientLink {
             arena: Mutex::new(Arena::new(BULK)),
             pulses: Mutex::default(),
             state: AtomicU8::new(0),
+            registered_only: AtomicBool::new(false),
             spin: Spin::new(),
             coids: Mutex::default(),
         }
@@ -215,13 +229,20 @@ impl ClientLink {
     fn wait(&self, staged: &Staged<'_>, options: &SendOptions<'_>) -> Wake {
         let caller = self.memory.caller(staged.slot);
         let mut asked = false;
+        let mut limit = options.deadline;
         loop {
-            let deadline = if asked { None } else { options.deadline };
+            let deadline = if asked { None } else { limit };
             let reason = match self.wait_once(&caller, staged.number, options, deadline, asked) {
                 Ok(wake) => return wake,
                 Err(reason) => reason,
             };
             if asked {
+                continue;
+            }
+            if reason == SendError::TimedOut
+                && let Some(later) = outlasts(&caller, staged.number)
+            {
+                limit = later;
                 continue;
             }
             if !self.far.unblock {
@@ -401,6 +422,17 @@ impl ClientLink {
         } else {
             Ok(())
         }
+    }
+
+    /// From now on only registered events may come from this server.
+    pub(crate) fn take_registered_only(&self) {
+        self.registered_only.store(true, Ordering::Release);
+        let word = self.memory.client.word(layout::REGISTERED_ONLY);
+        word.store(1, Ordering::Release);
+    }
+
+    pub(crate) fn takes_registered_only(&self) -> bool {
+        self.registered_only.load(Ordering::Acquire)
     }
 
     /// This process, for a link to itself.

@@ -6,7 +6,7 @@
 //! | client's part | server's part |
 //! |---|---|
 //! | ring | gate: `ring_me`, `closed`, `pulses_taken`, `pulse_share` |
-//! | pulse cells | |
+//! | pulse cells, `registered_only` | |
 //! | slots: request header, then small messages | slots: answer header, small replies, `taken` |
 //! | bulk: larger messages | bulk: larger replies |
 
@@ -56,6 +56,10 @@ pub(crate) const fn ring(index: u32) -> usize {
 pub(crate) const fn cell(index: u32) -> usize {
     CELLS_AT + index as usize * CELL
 }
+
+/// Client's part: 1 when it takes registered events only. A server that believes it spares itself a packet.
+pub(crate) const REGISTERED_ONLY: usize = CELLS_AT + CELLS as usize * CELL;
+const _: () = assert!(REGISTERED_ONLY + 4 <= SLOTS_AT);
 
 /// Both parts: the header of a slot.
 pub(crate) const fn slot(index: u16) -> usize {

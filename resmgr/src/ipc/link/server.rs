@@ -268,6 +268,12 @@ impl ServerLink {
         word.store(share, Ordering::Release);
     }
 
+    /// Whether the client says that it takes registered events only.
+    pub(crate) fn takes_registered_only(&self) -> bool {
+        let word = self.memory.client.word(layout::REGISTERED_ONLY);
+        word.load(Ordering::Relaxed) != 0
+    }
+
     /// A pulse was received: its cell is free again.
     pub(crate) fn pulse_taken(&self) {
         let taken = self
