@@ -5,18 +5,20 @@
 //! | `channel NAME flags=N wait= rights=` | `channel CHID` |
 //! | `attach NAME PID CHID fd= nd= flags=` | `connection COID` |
 //! | `send NAME DATA room= priority= deadline= wait= cancel=` | `answer STATUS LEN BUFFER` |
-//! | `pulse NAME CODE VALUE priority=` | `ok` |
+//! | `pulse NAME CODE VALUE priority= how=` | `ok` |
 //! | `receive NAME room= as= deadline=` | `message DATA` or `pulse CODE VALUE` |
 //! | `receive-pulse NAME deadline=` | `pulse CODE VALUE` |
 //! | `reply`, `error`, `read`, `write`, `drop` … `NAME` | `ok`, or what was read or written |
 //!
+//! More are in [`events`](super::events).
 //! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
-use super::{Words, load, show};
+use super::{Words, events, load, show};
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelOptions, ConnectFlags, ConnectRights, Connection,
-    Credentials, IdSpace, Pulse, Received, Scoid, SendError, SendOptions, Target, Waiting,
+    Credentials, IdSpace, Pulse, PulseFlags, Received, Scoid, SendError, SendOptions, Target,
+    Waiting,
 };
 use resmgr::name::NameFlags;
 use resmgr_sys::{Errno, process, signal};
@@ -98,7 +100,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         "name-attach" | "name-attach-on" | "name-detach" | "name-open" | "path-attach" => {
             named(things, words)
         }
-        _ => on_process(words),
+        _ => events::run(things, words).unwrap_or_else(|| on_process(words)),
     }
 }
 
@@ -156,7 +158,7 @@ fn deadline(words: &Words<'_>) -> Option<Instant> {
     Some(Instant::now() + Duration::from_millis(milliseconds))
 }
 
-fn waiting(words: &Words<'_>) -> Waiting {
+pub(crate) fn waiting(words: &Words<'_>) -> Waiting {
     match words.named("wait") {
         Some("block") => Waiting::Block,
         Some("spin") => Waiting::Spin,
@@ -243,8 +245,17 @@ fn send(things: &Things, words: &Words<'_>) -> String {
 fn pulse(things: &Things, words: &Words<'_>) -> String {
     let connection = things.connections.get(words.get(1));
     let priority = words.named_number("priority");
-    let sent = connection.send_pulse(priority, words.number(2), words.number(3));
+    let (code, value) = (words.number(2), words.number(3));
+    let sent = connection.send_pulse_with(priority, code, value, how(words));
     outcome(sent.map(|()| "ok".into()))
+}
+
+fn how(words: &Words<'_>) -> PulseFlags {
+    match words.named("how") {
+        Some("unique") => PulseFlags::IF_UNIQUE,
+        Some("replace") => PulseFlags::REPLACE,
+        _ => PulseFlags::empty(),
+    }
 }
 
 fn receive(things: &Things, words: &Words<'_>) -> String {
@@ -291,7 +302,8 @@ fn on_channel(things: &Things, words: &Words<'_>) -> String {
         _ => {
             let priority = words.named_number("priority").unwrap_or(10);
             let (code, value) = (words.number(2), words.number(3));
-            channel.pulse(priority, code, value).map(|()| "ok".into())
+            let sent = channel.pulse_with(priority, code, value, how(words));
+            sent.map(|()| "ok".into())
         }
     };
     outcome(done)

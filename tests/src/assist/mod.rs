@@ -5,6 +5,7 @@
 //! command begins, and `SERIAL TEXT` when it has ended.
 
 pub mod commands;
+mod events;
 mod load;
 mod things;
 mod words;

@@ -1,8 +1,29 @@
 //! A command's words, and how bytes are written in them.
 
 /// Names of arguments that are written `name=value`; anything else with a `=` is data.
-const NAMES: [&str; 11] = [
-    "as", "room", "priority", "deadline", "wait", "cancel", "fd", "flags", "nd", "rights", "behalf",
+const NAMES: &[&str] = &[
+    "as",
+    "room",
+    "priority",
+    "deadline",
+    "wait",
+    "cancel",
+    "fd",
+    "flags",
+    "nd",
+    "rights",
+    "behalf",
+    "how",
+    "share",
+    "rearm",
+    "event",
+    "updateable",
+    "for",
+    "value",
+    "code",
+    "times",
+    "absolute",
+    "time",
 ];
 /// Longer data are written as `fill:LENGTH` where they follow the pattern.
 const LONG: usize = 64;
