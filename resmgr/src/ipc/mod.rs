@@ -16,6 +16,16 @@
 //! # Limits
 //! 1024 calls and 128 pulses under way on a link, 64 MiB of messages and as much of replies; 65,520 client
 //! processes on a channel; 4096 channels of a process. What is beyond gets `EAGAIN`, `ENOMEM` or `EMSGSIZE`.
+//! A channel may have a [`PulsePool`] of its own, of 65,536 pulses at most, of which each client has a share.
+//!
+//! 4096 each of a process's [`Timer`]s, registered [`Event`]s, semaphores and functions that events name; 64
+//! functions that run at a time. What is beyond gets `EAGAIN`.
+//!
+//! # Events
+//! A client hands an [`Event`] to a server, which has it performed in the client's process when the time has come
+//! ([`Channel::deliver`]): a packet on the link's socket, for the client's background thread. The server never
+//! waits for that. The client performs only what it made itself, or registered for that server, so a hostile
+//! server can do nothing with events but what it was given them for.
 //!
 //! # Decisions
 //! - *A bell for each link.* One bell for all clients of a channel would be a little faster with thousands of
@@ -32,6 +42,10 @@
 //! - A receiver does not take the sender's priority; it decides the order of the queue only.
 //! - A signal handler of a client that is blocked on an UNBLOCK channel runs at once, not after the reply. The
 //!   rest is as in QNX: the server gets the pulse, and the client resumes on the reply.
+//! - [`Channel::verify_event`] does not look into another process: what only the client can know is found out
+//!   when the event gets there, and what the client does not accept is ignored.
+//! - A client has a share of a channel's pulse pool ([`Channel::with_pulse_pool`]), and there is no pool that all
+//!   processes share.
 //! - Connections are not inherited by children of fork, in neither id space.
 
 mod caller;
