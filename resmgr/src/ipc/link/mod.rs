@@ -21,7 +21,7 @@ pub(crate) use client::{ClientLink, Far, LinkState, Remote};
 pub(crate) use control::{BATCH, Read};
 pub(crate) use layout::{
     AnswerFields, BULK_AT, CELLS, IN_SLOT, INLINE, LEN, PulseFields, RING, RequestFields, SLOTS,
-    checked_place, slot_data,
+    slot_data,
 };
 pub(crate) use memory::{LinkMemory, Offer};
 pub(crate) use reply::ReplyArea;
