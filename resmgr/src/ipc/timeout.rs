@@ -144,8 +144,8 @@ fn take_set() -> Option<Set> {
     SET.take()
 }
 
-fn earlier(one: Deadline, other: Instant) -> Deadline {
-    Some(one.map_or(other, |one| one.min(other)))
+fn earlier(one: Deadline, other: Instant) -> Instant {
+    one.map_or(other, |one| one.min(other))
 }
 
 impl Set {
@@ -159,7 +159,7 @@ impl Set {
             return call(deadline);
         }
         match self.alarm()? {
-            None => call(earlier(deadline, self.at)),
+            None => call(Some(earlier(deadline, self.at))),
             Some(_alarm) => call(deadline),
         }
     }
@@ -180,7 +180,7 @@ impl Set {
         }
         // A signal handler may send while this does.
         let outer = SENDING.replace((states != both).then_some((states, deadline)));
-        let sent = call(earlier(deadline, self.at));
+        let sent = call(Some(earlier(deadline, self.at)));
         SENDING.set(outer);
         sent
     }
@@ -224,7 +224,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// When to look again.
 pub(super) fn next_look(own: Deadline) -> Deadline {
-    earlier(own, Instant::now() + LOOK)
+    Some(earlier(own, Instant::now() + LOOK))
 }
 
 #[cfg(test)]

@@ -59,6 +59,34 @@ impl Channel {
     /// Never waits for the client. A success says that it is on its way: whether the client accepts it is seen
     /// by nobody but the client. A client in this process performs it at once, and its errors are returned.
     ///
+    /// ```
+    /// use resmgr::ipc::{Channel, ChannelFlags, Connection, Event, Received};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let service = Channel::create(ChannelFlags::PRIVATE)?;
+    /// let client = std::thread::spawn({
+    ///     let service = Connection::attach(0, service.id())?;
+    ///     move || -> resmgr::Result<i64> {
+    ///         let own = Channel::create(ChannelFlags::PRIVATE)?;
+    ///         let to_myself = Connection::attach(0, own.id())?;
+    ///         let ready = Event::pulse(&to_myself, None, 1, 0).updateable();
+    ///         service.send(&ready.to_bytes(), &mut [])?;
+    ///         // The reply has come; the event comes later.
+    ///         Ok(own.receive_pulse(None)?.value)
+    ///     }
+    /// });
+    ///
+    /// let mut request = [0; Event::BYTES];
+    /// if let Received::Message(message) = service.receive(&mut request)? {
+    ///     let (event, who) = (Event::from_bytes(&request)?, message.rcvid());
+    ///     message.reply(0, &[])?;
+    ///     service.deliver(who, &event.with_value(42))?;
+    /// }
+    /// assert_eq!(client.join().unwrap()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// - `EBADF`: no client has this id: its connection is detached.
     /// - `ESRCH`: the client has gone. (Forget it after either.)

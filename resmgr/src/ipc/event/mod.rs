@@ -191,7 +191,13 @@ mod tests {
     use super::{Event, EventFlags, EventFunction, EventKind};
     use crate::ipc::{ChannelId, Coid, Semaphore};
     use resmgr_sys::Errno;
-    use std::sync::mpsc;
+    use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+
+    /// The tables are the process's: tests that fill them go one after the other.
+    fn turn() -> MutexGuard<'static, ()> {
+        static TURN: Mutex<()> = Mutex::new(());
+        TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     fn server(pid: u32, registered_only: bool) -> Asker {
         Asker::Server {
@@ -230,6 +236,7 @@ mod tests {
 
     #[test]
     fn e3_a_handle_is_good_for_those_that_it_was_registered_for() {
+        let _turn = turn();
         let event = Event::signal(10).unwrap().updateable();
         let any = event.register_for_any().unwrap();
         let own = event.register_for_self().unwrap();
@@ -272,13 +279,14 @@ mod tests {
 
     #[test]
     fn e1_events_happen_in_their_own_process() {
+        let _turn = turn();
         let semaphore = Semaphore::new();
         let event = Event::semaphore(&semaphore).unwrap();
         assert_eq!(Event::semaphore(&semaphore.clone()), Ok(event));
         assert_eq!(event.deliver(), Ok(()));
         assert!(semaphore.try_wait() && !semaphore.try_wait());
         let (sender, receiver) = mpsc::channel();
-        let function = EventFunction::new(move |value| drop(sender.send(value))).unwrap();
+        let function = EventFunction::new(move |value| sender.send(value).unwrap()).unwrap();
         let event = function.event(7);
         assert_eq!(event.deliver(), Ok(()));
         assert_eq!(receiver.recv(), Ok(7));
@@ -294,5 +302,58 @@ mod tests {
             Event::pulse_on(Coid(77), None, 0, 0).verify(),
             Err(Errno::BADF)
         );
+    }
+
+    #[test]
+    fn e1_functions_that_run_at_a_time_are_few() {
+        let _turn = turn();
+        let (go_on, begun) = (Semaphore::new(), Semaphore::new());
+        let function = EventFunction::new({
+            let (go_on, begun) = (go_on.clone(), begun.clone());
+            move |_| {
+                begun.post();
+                go_on.wait(None).unwrap();
+            }
+        });
+        let event = function.as_ref().unwrap().event(0);
+        let mut running = 0;
+        let refused = loop {
+            match event.deliver() {
+                Ok(()) => running += 1,
+                Err(errno) => break errno,
+            }
+        };
+        assert_eq!(refused, Errno::AGAIN);
+        assert_eq!(running, 64);
+        (0..running).for_each(|_| begun.wait(None).unwrap());
+        (0..running).for_each(|_| go_on.post());
+        while event.deliver() == Err(Errno::AGAIN) {
+            std::thread::yield_now();
+        }
+        go_on.post();
+        begun.wait(None).unwrap();
+    }
+
+    #[test]
+    fn e3_there_are_4096_registrations() {
+        let _turn = turn();
+        let event = Event::signal(10).unwrap();
+        let mut handles = Vec::new();
+        let refused = loop {
+            match event.register_for_any() {
+                Ok(handle) => handles.push(handle),
+                Err(errno) => break errno,
+            }
+        };
+        assert_eq!(refused, Errno::AGAIN);
+        assert_eq!(handles.len(), 4096);
+        let first = handles.swap_remove(0);
+        assert_eq!(first.unregister(), Ok(()));
+        let again = event.register_for_any().unwrap();
+        assert_ne!(again, first);
+        handles.push(again);
+        handles
+            .into_iter()
+            .for_each(|handle| handle.unregister().unwrap());
     }
 }
