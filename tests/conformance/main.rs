@@ -36,6 +36,7 @@ macro_rules! spinning {
     };
 }
 
+mod bulk;
 mod channels;
 mod connections;
 mod death;

@@ -91,9 +91,14 @@ impl Pair {
 
     /// The server makes the channel `ch`.
     pub fn open(&mut self, flags: u32) {
+        self.open_with(flags, "");
+    }
+
+    /// The same with further choices.
+    pub fn open_with(&mut self, flags: u32, choices: &str) {
         let said = self
             .server
-            .ask(&format!("channel ch flags={flags} {}", self.wait));
+            .ask(&format!("channel ch flags={flags} {} {choices}", self.wait));
         self.chid = said.strip_prefix("channel ").unwrap().parse().unwrap();
     }
 

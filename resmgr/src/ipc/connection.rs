@@ -1,6 +1,7 @@
 //! Connections: from where a client sends.
 
-use super::link::{ClientLink, IN_SLOT, LinkState, PulseFields, RequestFields};
+use super::borrow::BorrowedRequest;
+use super::link::{ClientLink, LinkState, PulseFields, RequestFields};
 use super::{
     CancelToken, ChannelId, Coid, ConnectFlags, Credentials, PulseFlags, SendError, ServerInfo,
     Waiting,
@@ -45,6 +46,10 @@ pub struct SendOptions<'a> {
     pub on_behalf: Option<Credentials>,
     /// How to wait.
     pub waiting: Waiting,
+    /// The server may read a long message (from 64 KiB on) in this process's memory, if its channel allows that,
+    /// too ([`ChannelOptions::direct`](super::ChannelOptions::direct)): one copy instead of two. Where the system
+    /// forbids it (Yama's `ptrace_scope`, another user), the message goes as usual.
+    pub direct: bool,
     /// What lets another thread ask for this send to end.
     pub cancel: Option<&'a CancelToken>,
 }
@@ -173,18 +178,20 @@ impl Connection {
         reply: &mut [IoSliceMut<'_>],
         options: SendOptions<'_>,
     ) -> Result<Reply, SendError> {
-        let behalf = options.on_behalf;
-        let fields = RequestFields {
-            len: 0,
-            reply_room: reply.iter().map(|part| part.len() as u64).sum(),
-            at: IN_SLOT,
-            coid: self.coid.raw(),
-            tid: caller::thread_id(),
-            priority: options.priority.unwrap_or_else(caller::priority),
-            on_behalf: behalf.is_some(),
-            ids: behalf.map_or([0; 3], |ids| [ids.pid, ids.uid, ids.gid]),
-        };
+        let room = reply.iter().map(|part| part.len()).sum();
+        let fields = RequestFields::of(self.coid.raw(), room, &options);
         self.link.call(message, reply, fields, &options)
+    }
+
+    /// Room for a message of `len` bytes in the memory that the server reads: what is built there needs no copy
+    /// when it is sent. Worth it from some ten KiB on.
+    ///
+    /// # Errors
+    /// - `ESRCH`, `EBADF`: the server has gone; the connection was made by the parent of this process.
+    /// - `EMSGSIZE`: longer than any message on this link.
+    /// - `ENOMEM`: other messages under way leave no room.
+    pub fn borrow(&self, len: usize) -> Result<BorrowedRequest> {
+        BorrowedRequest::new(&self.link, self.coid.raw(), len)
     }
 
     /// Sends a pulse; `None` takes the thread's priority. Never waits.

@@ -3,7 +3,7 @@
 //! | packet | fields |
 //! |---|---|
 //! | hello | magic, layout version, channel |
-//! | welcome | magic, layout version, error number or 0, scoid, channel flags; with three descriptors: the client's part, the server's part, the bell |
+//! | welcome | magic, layout version, error number or 0, scoid, channel flags (the highest bit: the server reads in the client's memory); with three descriptors: the client's part, the server's part, the bell |
 
 use super::link::{CELLS, LEN, RING, SLOTS};
 use super::{ChannelFlags, ChannelId, Scoid};
@@ -46,11 +46,17 @@ impl Hello {
 pub(super) struct Welcome {
     pub(super) scoid: Scoid,
     pub(super) flags: ChannelFlags,
+    /// Long messages may be read in the client's memory.
+    pub(super) direct: bool,
 }
+
+/// Beside the channel's flags in their word.
+const DIRECT: u32 = 1 << 31;
 
 impl Welcome {
     pub(super) fn encode(self) -> [u8; 20] {
-        words([MAGIC, VERSION, 0, self.scoid.0, self.flags.bits()])
+        let direct = if self.direct { DIRECT } else { 0 };
+        words([MAGIC, VERSION, 0, self.scoid.0, self.flags.bits() | direct])
     }
 
     /// The packet of a server that does not.
@@ -73,6 +79,7 @@ impl Welcome {
         Ok(Self {
             scoid: Scoid(scoid),
             flags: ChannelFlags::from_bits_truncate(flags),
+            direct: flags & DIRECT != 0,
         })
     }
 }
@@ -124,6 +131,7 @@ mod tests {
         let welcome = Welcome {
             scoid: Scoid(5),
             flags: ChannelFlags::UNBLOCK,
+            direct: true,
         };
         assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
         assert_eq!(

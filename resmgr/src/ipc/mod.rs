@@ -48,6 +48,7 @@
 //!   processes share.
 //! - Connections are not inherited by children of fork, in neither id space.
 
+mod borrow;
 mod caller;
 mod cancel;
 mod channel;
@@ -72,11 +73,13 @@ mod ranges;
 mod rendezvous;
 mod semaphore;
 pub(crate) mod sessions;
+mod shared;
 mod timeout;
 mod timer;
 mod unique;
 mod wait;
 
+pub use borrow::{BorrowedReply, BorrowedRequest};
 pub use cancel::CancelToken;
 pub use channel::{Channel, ChannelOptions, Received, Waiting};
 pub use connection::{Connection, IdSpace, Reply, SendOptions, Target};
@@ -90,6 +93,7 @@ pub use pool::{PoolEvent, PulsePool};
 pub use pulse::{Pulse, PulseCode};
 pub use resmgr_sys::timer::Clock;
 pub use semaphore::Semaphore;
+pub use shared::{SharedBytes, SharedBytesMut};
 pub use timeout::{TimeoutStates, TimeoutTime, timeout_next, timeout_next_with};
 pub use timer::{Timer, TimerInfo};
 pub use unique::PulseFlags;

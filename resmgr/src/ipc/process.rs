@@ -283,6 +283,7 @@ impl Process {
             chid,
             scoid: server.scoid,
             unblock,
+            direct: false,
         };
         Ok(Arc::new(ClientLink::new(far, memory, bell, None)))
     }

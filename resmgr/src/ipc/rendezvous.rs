@@ -83,6 +83,7 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
     let welcome = Welcome {
         scoid: link.scoid,
         flags: channel.flags,
+        direct: channel.direct,
     }
     .encode();
     let fds = [
@@ -112,8 +113,12 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     }
     let (memory, offer) = LinkMemory::offer()?;
     let bell = EventFd::new()?;
-    let link =
-        channel.add_client(|scoid| ServerLink::new(scoid, peer, memory, bell, Some(socket)))?;
+    let direct = channel.direct.then(|| process.try_clone()).transpose()?;
+    let link = channel.add_client(|scoid| {
+        let mut link = ServerLink::new(scoid, peer, memory, bell, Some(socket));
+        link.direct = direct;
+        link
+    })?;
     Ok((
         Admitted {
             link,
@@ -152,6 +157,7 @@ pub(super) fn connect(pid: u32, chid: ChannelId) -> Result<ClientLink> {
         chid,
         scoid: welcome.scoid,
         unblock,
+        direct: welcome.direct,
     };
     let bell = EventFd::from_received(bell)?;
     Ok(ClientLink::new(

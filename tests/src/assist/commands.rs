@@ -5,6 +5,7 @@
 //! | `channel NAME flags=N wait= rights=` | `channel CHID` |
 //! | `attach NAME PID CHID fd= nd= flags=` | `connection COID` |
 //! | `send NAME DATA room= priority= deadline= wait= cancel=` | `answer STATUS LEN BUFFER` |
+//! | `send-borrowed NAME DATA room= again=` | the same, built in the link's memory |
 //! | `pulse NAME CODE VALUE priority= how=` | `ok` |
 //! | `receive NAME room= as= deadline=` | `message DATA` or `pulse CODE VALUE` |
 //! | `receive-pulse NAME deadline=` | `pulse CODE VALUE` |
@@ -14,7 +15,7 @@
 //! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
-use super::{Words, events, load, show};
+use super::{Words, bulk, events, load, show};
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelOptions, ConnectFlags, ConnectRights, Connection,
     Credentials, IdSpace, Pulse, PulseFlags, Received, Scoid, SendError, SendOptions, Target,
@@ -40,6 +41,12 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         "channel" => channel(things, words),
         "attach" => attach(things, words),
         "send" => send(things, words),
+        "borrow" => {
+            let borrowed = things.connections.get(name).borrow(words.number(2));
+            outcome(borrowed.map(|_| "ok".into()))
+        }
+        "send-borrowed" => bulk::send(things, words),
+        "read-shared" | "write-shared" => bulk::look(things, words),
         "pulse" => pulse(things, words),
         "receive" => receive(things, words),
         "receive-pulse" => {
@@ -149,11 +156,11 @@ fn fork_send(things: &Things, words: &Words<'_>) -> String {
     format!("child ended with {}", status >> 8)
 }
 
-fn outcome(result: resmgr_sys::Result<String>) -> String {
+pub(super) fn outcome(result: resmgr_sys::Result<String>) -> String {
     result.unwrap_or_else(|errno| format!("error {errno:?}"))
 }
 
-fn deadline(words: &Words<'_>) -> Option<Instant> {
+pub(super) fn deadline(words: &Words<'_>) -> Option<Instant> {
     let milliseconds = words.named_number("deadline")?;
     Some(Instant::now() + Duration::from_millis(milliseconds))
 }
@@ -176,6 +183,7 @@ fn channel(things: &Things, words: &Words<'_>) -> String {
         flags: ChannelFlags::from_bits_retain(flags),
         rights,
         waiting: waiting(words),
+        direct: words.named("direct").is_some(),
     });
     outcome(made.map(|channel| {
         let id = channel.id();
@@ -226,6 +234,7 @@ fn send(things: &Things, words: &Words<'_>) -> String {
             gid: id,
         }),
         waiting: waiting(words),
+        direct: words.named("direct").is_some(),
         cancel: token.as_ref(),
     };
     match connection.send_with(&message, &mut reply, options) {
@@ -233,12 +242,18 @@ fn send(things: &Things, words: &Words<'_>) -> String {
             let buffers = buffers.concat();
             format!("answer {} {} {}", answer.status, answer.len, show(&buffers))
         }
-        Err(SendError::Refused(errno)) => format!("refused {errno:?}"),
-        Err(SendError::Gone(errno)) => format!("gone {errno:?}"),
-        Err(SendError::Unsent(errno)) => format!("unsent {errno:?}"),
-        Err(SendError::Interrupted) => "interrupted".into(),
-        Err(SendError::TimedOut) => "timed out".into(),
-        Err(SendError::Protocol) => "protocol".into(),
+        Err(error) => told_of(error),
+    }
+}
+
+pub(super) fn told_of(error: SendError) -> String {
+    match error {
+        SendError::Refused(errno) => format!("refused {errno:?}"),
+        SendError::Gone(errno) => format!("gone {errno:?}"),
+        SendError::Unsent(errno) => format!("unsent {errno:?}"),
+        SendError::Interrupted => "interrupted".into(),
+        SendError::TimedOut => "timed out".into(),
+        SendError::Protocol => "protocol".into(),
     }
 }
 

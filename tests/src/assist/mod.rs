@@ -4,7 +4,8 @@
 //! other, those of different lanes at the same time. The answer is two lines: `SERIAL at TID` when the
 //! command begins, and `SERIAL TEXT` when it has ended.
 
-pub mod commands;
+pub mod bulk;
+mod commands;
 mod events;
 mod load;
 mod things;

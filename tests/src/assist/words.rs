@@ -24,6 +24,8 @@ const NAMES: &[&str] = &[
     "times",
     "absolute",
     "time",
+    "direct",
+    "again",
 ];
 /// Longer data are written as `fill:LENGTH` where they follow the pattern.
 const LONG: usize = 64;

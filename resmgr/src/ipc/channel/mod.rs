@@ -38,6 +38,10 @@ pub struct ChannelOptions {
     pub rights: ConnectRights,
     /// How its receivers wait.
     pub waiting: Waiting,
+    /// Long messages may be read in the memory of clients that allow it
+    /// ([`SendOptions::direct`](super::SendOptions::direct)), with process_vm_readv. Then a page of such a client
+    /// that answers late, or never, holds up the thread that receives or reads the message.
+    pub direct: bool,
 }
 
 /// What a receive returns.
@@ -60,6 +64,7 @@ pub(crate) struct Shared {
     pub(crate) chid: ChannelId,
     pub(crate) flags: ChannelFlags,
     pub(crate) rights: ConnectRights,
+    pub(crate) direct: bool,
     waiting: Waiting,
     spin: Spin,
     /// The clients' bells and the channel's own. Receivers wait here; the last to come is woken first.
@@ -82,6 +87,7 @@ impl Shared {
             chid,
             flags: options.flags,
             rights: options.rights,
+            direct: options.direct,
             waiting: options.waiting,
             spin: Spin::new(),
             bells,

@@ -41,6 +41,8 @@ pub(crate) struct Far {
     pub(crate) scoid: Scoid,
     /// The channel has the UNBLOCK flag.
     pub(crate) unblock: bool,
+    /// The server reads long messages in this process's memory if a send allows it.
+    pub(crate) direct: bool,
 }
 
 /// A server in another process.
@@ -73,6 +75,8 @@ pub(crate) struct ClientLink {
     state: AtomicU8,
     /// Kept here, too: the server can write the client's part.
     registered_only: AtomicBool,
+    /// Whether the kernel lets the server read this process's memory, as far as is known.
+    pub(super) direct: AtomicBool,
     spin: Spin,
     /// The connections that share this link.
     pub(crate) coids: Mutex<Vec<Coid>>,
@@ -86,6 +90,14 @@ fn outlasts(caller: &Caller<'_, AtomicU32>, number: u32) -> Option<Deadline> {
         Phase::Send(own) => (caller.withdraw(number) == Withdrawal::Taken).then_some(own),
         Phase::Reply(own) => (!caller.is_taken(number)).then(|| timeout::next_look(own)),
     }
+}
+
+/// What came of a call that was announced.
+pub(super) enum Carried {
+    /// The answer is there, and the slot is the caller's.
+    Answered,
+    /// No answer; the slot and its block are not the caller's any more.
+    Lost(SendError),
 }
 
 /// Why a wait for an answer ended.
@@ -112,6 +124,7 @@ impl ClientLink {
             pulses: Mutex::default(),
             state: AtomicU8::new(0),
             registered_only: AtomicBool::new(false),
+            direct: AtomicBool::new(true),
             spin: Spin::new(),
             coids: Mutex::default(),
         }
@@ -166,7 +179,7 @@ impl ClientLink {
         caller.kick(|| futex::wake(caller.answer, u32::MAX), sched::yield_now);
     }
 
-    fn check_open(&self) -> Result<()> {
+    pub(super) fn check_open(&self) -> Result<()> {
         match self.state() {
             LinkState::Open => Ok(()),
             LinkState::Dead => Err(Errno::SRCH),
@@ -184,35 +197,72 @@ impl ClientLink {
     ) -> Result<Reply, SendError> {
         self.check_open().map_err(SendError::Gone)?;
         let mut staged = self.claim()?;
-        if let Err(error) = staged.fill(message, fields) {
+        let direct = self.goes_direct(message, options);
+        let filled = if direct {
+            staged.fill_directly(message, fields)
+        } else {
+            staged.fill(message, fields)
+        };
+        if let Err(error) = filled {
             self.give_back(staged.slot, staged.block);
             return Err(error);
         }
-        let cancel = options.cancel.map(|token| token.enter(self, staged.slot));
-        let wake = self.announce_and_wait(&staged, options);
-        drop(cancel);
-        match wake {
-            Wake::Answered => {
+        match self.carry(&staged, options) {
+            Carried::Answered if direct && staged.is_unreadable() => {
+                // No receiver has had the message. From now on this link stages.
+                self.direct.store(false, Ordering::Relaxed);
+                self.give_back(staged.slot, staged.block);
+                self.call(message, reply, fields, options)
+            }
+            Carried::Answered => {
                 let collected = staged.collect(reply);
                 self.give_back(staged.slot, staged.block);
-                if matches!(collected, Err(SendError::Protocol)) {
-                    tracing::warn!(
-                        pid = self.far.pid,
-                        "the server broke the protocol; link closed"
-                    );
-                    self.end(LinkState::Dead);
+                if let Err(error) = collected {
+                    self.note_breach(error);
                 }
                 collected
             }
+            Carried::Lost(error) => Err(error),
+        }
+    }
+
+    /// Announces the call in the slot and waits for its answer.
+    #[inline]
+    pub(super) fn carry(
+        self: &Arc<Self>,
+        staged: &Staged<'_>,
+        options: &SendOptions<'_>,
+    ) -> Carried {
+        let cancel = options.cancel.map(|token| token.enter(self, staged.slot));
+        let wake = self.announce_and_wait(staged, options);
+        drop(cancel);
+        match wake {
+            Wake::Answered => Carried::Answered,
             // Nobody will use the slot again, and nobody may: its memory may still be written.
-            Wake::Gone(errno) => Err(SendError::Gone(errno)),
+            Wake::Gone(errno) => Carried::Lost(SendError::Gone(errno)),
             Wake::GiveUp(reason) => {
                 self.given_up()
                     .push((staged.slot, staged.number, staged.block));
                 self.given_up_count.fetch_add(1, Ordering::Release);
-                Err(reason)
+                Carried::Lost(reason)
             }
         }
+    }
+
+    /// Ends the link if its server has broken the rules.
+    pub(super) fn note_breach(&self, error: SendError) {
+        if error == SendError::Protocol {
+            tracing::warn!(
+                pid = self.far.pid,
+                "the server broke the protocol; link closed"
+            );
+            self.end(LinkState::Dead);
+        }
+    }
+
+    /// Whether the link's memory is this process's: a forked child does not have it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.generation == fork::generation()
     }
 
     fn announce_and_wait(&self, staged: &Staged<'_>, options: &SendOptions<'_>) -> Wake {
@@ -324,7 +374,7 @@ impl ClientLink {
     }
 
     #[inline]
-    fn claim(&self) -> Result<Staged<'_>, SendError> {
+    pub(super) fn claim(&self) -> Result<Staged<'_>, SendError> {
         if self.given_up_count.load(Ordering::Acquire) > 0 {
             self.reclaim();
         }
@@ -347,7 +397,7 @@ impl ClientLink {
     }
 
     #[inline]
-    fn give_back(&self, slot: u16, block: Option<Block>) {
+    pub(super) fn give_back(&self, slot: u16, block: Option<Block>) {
         if let Some(block) = block {
             self.arena().give_back(block);
         }
@@ -371,7 +421,7 @@ impl ClientLink {
         self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn arena(&self) -> MutexGuard<'_, Arena> {
+    pub(super) fn arena(&self) -> MutexGuard<'_, Arena> {
         self.arena.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -11,6 +11,7 @@
 //! | bulk: larger messages | bulk: larger replies |
 
 use crate::ipc::PulseFlags;
+use crate::ipc::{SendOptions, caller};
 use resmgr_sys::Errno;
 
 /// Calls under way at a time.
@@ -86,6 +87,9 @@ const _: () = assert!(TAKEN + 4 <= SLOT);
 /// Stands for "the bytes lie in the slot".
 pub(crate) const IN_SLOT: u64 = u64::MAX;
 
+/// Stands for "the bytes lie in the client's own memory, and the slot lists the pieces".
+pub(crate) const DIRECT: u64 = u64::MAX - 1;
+
 /// What goes with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RequestFields {
@@ -110,6 +114,22 @@ pub(crate) struct RequestFields {
 impl RequestFields {
     /// Words of it in a slot's header.
     pub(crate) const WORDS: usize = 6;
+
+    /// What goes with a send of this thread; its message is still to be placed.
+    #[inline]
+    pub(crate) fn of(coid: i32, reply_room: usize, options: &SendOptions<'_>) -> Self {
+        let behalf = options.on_behalf;
+        Self {
+            len: 0,
+            reply_room: reply_room as u64,
+            at: IN_SLOT,
+            coid,
+            tid: caller::thread_id(),
+            priority: options.priority.unwrap_or_else(caller::priority),
+            on_behalf: behalf.is_some(),
+            ids: behalf.map_or([0; 3], |ids| [ids.pid, ids.uid, ids.gid]),
+        }
+    }
 
     /// `announced`: the client's place in the ring when it filled the slot ([`announced`](Self::announced)).
     #[inline]
@@ -189,6 +209,18 @@ impl AnswerFields {
             ranges: u32::MAX,
             ..Self::refusal(Errno::SRCH)
         }
+    }
+
+    /// The answer to a message whose memory the server may not read: the client sends it again, staged.
+    pub(crate) fn unreadable() -> Self {
+        Self {
+            ranges: u32::MAX - 1,
+            ..Self::refusal(Errno::PERM)
+        }
+    }
+
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.ranges == u32::MAX - 1
     }
 
     pub(crate) fn is_gone(&self) -> bool {

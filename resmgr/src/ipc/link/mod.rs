@@ -10,7 +10,9 @@ mod arena;
 mod client;
 mod control;
 mod inbox;
+mod direct;
 mod layout;
+mod lend;
 mod memory;
 mod reply;
 mod server;
@@ -20,9 +22,10 @@ mod staging;
 pub(crate) use client::{ClientLink, Far, LinkState, Remote};
 pub(crate) use control::{BATCH, Read};
 pub(crate) use layout::{
-    AnswerFields, BULK_AT, CELLS, IN_SLOT, INLINE, LEN, PulseFields, RING, RequestFields, SLOTS,
-    slot_data,
+    AnswerFields, BULK_AT, CELLS, DIRECT, IN_SLOT, INLINE, LEN, PulseFields, RING, RequestFields,
+    SLOTS, slot_data,
 };
+pub(crate) use lend::Lent;
 pub(crate) use memory::{LinkMemory, Offer};
 pub(crate) use reply::ReplyArea;
 pub(crate) use server::{Arrival, Breach, ServerLink};

@@ -8,6 +8,7 @@ use crate::ipc::protocol::{EntryKind, Taken};
 use crate::ipc::{ConnectRights, Credentials, Rcvid, Scoid, janitor};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
+use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, futex, socket};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -51,6 +52,8 @@ pub(crate) struct ServerLink {
     /// The client rings it; the channel's receivers wait for it.
     pub(crate) bell: EventFd,
     pub(crate) replies: ReplyArea,
+    /// The client's process, if messages may be read in its memory.
+    pub(crate) direct: Option<PidFd>,
     /// None for a client in this process.
     socket: Option<PrivateFd>,
     /// How many descriptors a message of this client may bring.
@@ -91,6 +94,7 @@ impl ServerLink {
             memory,
             bell,
             replies: ReplyArea::new(),
+            direct: None,
             socket,
             accepts: 0,
             inbox: ServerInbox::default(),
@@ -226,8 +230,10 @@ impl ServerLink {
     #[inline]
     fn arrived(&self, slot: u16, number: u32) -> Result<Arrival, Breach> {
         let mut fields = RequestFields::decode(self.memory.request(slot).get());
-        let Some(source) = layout::checked_place(slot, fields.at, fields.len) else {
-            return Err(Breach("a message outside the link"));
+        let source = match layout::checked_place(slot, fields.at, fields.len) {
+            Some(source) => source,
+            None if fields.at == layout::DIRECT && self.direct.is_some() => layout::slot_data(slot),
+            None => return Err(Breach("a message outside the link")),
         };
         if !self.phases.hold(slot) {
             return Err(Breach("a second call in a slot"));
