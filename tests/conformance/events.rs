@@ -78,29 +78,20 @@ fn e1_a_signal_comes_with_its_code_and_value(place: Place, wait: &'static str) {
     let pair = with_events(place, wait, NONE);
     assert_eq!(pair.client.ask("handle"), "ok");
     let to = scoid(&pair);
-    let asleep = pair.client.begin("receive own").receives();
-    let thread = asleep.tid();
-    let events = [
-        (format!("event signal {USR1}"), "-1 0"),
-        (
-            format!("event signal-code {USR1} -100 12345678901"),
-            "-100 12345678901",
-        ),
-        (
-            format!("event signal-thread {thread} {USR1} -64 -1"),
-            "-64 -1",
-        ),
-    ];
-    for (count, (command, expected)) in events.iter().enumerate() {
+    let signalled = |command: &str, count: &str| {
         let signal = event(&pair.client, command);
         assert_eq!(pair.server.ask(&format!("deliver ch {to} {signal}")), "ok");
-        let count = (count + 1).to_string();
         until("the signal has come", || {
             pair.client.ask("handled") == count
         });
-        assert_eq!(pair.client.ask("last-signal"), *expected);
-    }
-    // The last one was for that thread, and nobody else's receive ended.
+        pair.client.ask("last-signal")
+    };
+    assert_eq!(signalled(&format!("event signal {USR1}"), "1"), "-1 0");
+    let coded = format!("event signal-code {USR1} -100 12345678901");
+    assert_eq!(signalled(&coded, "2"), "-100 12345678901");
+    let asleep = pair.client.begin("receive own").receives();
+    let aimed = format!("event signal-thread {} {USR1} -64 -1", asleep.tid());
+    assert_eq!(signalled(&aimed, "3"), "-64 -1");
     assert_eq!(asleep.end(), "error EINTR");
 }
 

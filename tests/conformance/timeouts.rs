@@ -189,7 +189,7 @@ fn t2_with_an_event_the_call_goes_on(place: Place, wait: &'static str) {
     assert_eq!(pair.server.ask("receive ch"), "message x");
     pair.server.ask("reply m 3 -");
     assert_eq!(call.end(), "answer 3 0 -");
-    // A signal's handler ends the call.
+    // A signal ends the call, also when the time is over before it begins.
     assert_eq!(pair.client.ask("handle"), "ok");
     set(&pair, 0, "");
     let thread = in_thread(&pair, "ready").tid();
@@ -200,6 +200,10 @@ fn t2_with_an_event_the_call_goes_on(place: Place, wait: &'static str) {
     let signal = said.strip_prefix("event ").unwrap();
     set(&pair, RECEIVE, &format!("time={SHORT} event={signal}"));
     assert_eq!(in_thread(&pair, "receive own").end(), "error EINTR");
+    assert_eq!(pair.client.ask("handled"), "1");
+    set(&pair, SEND | REPLY, &format!("event={signal}"));
+    assert_eq!(in_thread(&pair, "send c x").end(), "interrupted");
+    assert_eq!(pair.client.ask("handled"), "2");
     // Somebody else's event is none.
     let said = pair.world().peer().ask("event sem s");
     let foreign = said.strip_prefix("event ").unwrap();

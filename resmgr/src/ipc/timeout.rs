@@ -3,7 +3,8 @@
 //! The calls have deadlines of their own, which are the better choice in new code. This is for code that cannot
 //! pass one: it calls something that blocks somewhere inside, or follows QNX's interface.
 
-use super::{Clock, Event, EventFlags, EventKind, Timer};
+use super::event::perform_own;
+use super::{Clock, Event, EventFlags, EventKind, SendError, caller};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::{Errno, Result};
 use std::cell::Cell;
@@ -62,12 +63,22 @@ pub(super) struct Set {
     event: Event,
 }
 
+/// A limit of a send that is not simply its end.
+#[derive(Clone, Copy, Debug)]
+struct Sending {
+    /// For which of its states.
+    states: TimeoutStates,
+    /// The call's own deadline.
+    own: Deadline,
+    event: Event,
+}
+
 thread_local! {
     /// The only thing that calls look at which have no timeout.
     static IS_SET: Cell<bool> = const { Cell::new(false) };
     static SET: Cell<Option<Set>> = const { Cell::new(None) };
-    /// Of the send that this thread is in: which of its states the timeout is for, and its own deadline.
-    static SENDING: Cell<Option<(TimeoutStates, Deadline)>> = const { Cell::new(None) };
+    /// Of the send that this thread is in, if its limit is more than a deadline.
+    static SENDING: Cell<Option<Sending>> = const { Cell::new(None) };
 }
 
 /// Sets a time limit for this thread's next blocking call, in these states: it ends with `ETIMEDOUT`. Every call
@@ -100,9 +111,9 @@ pub fn timeout_next(states: TimeoutStates, time: TimeoutTime) {
     set(states, time, Event::unblock());
 }
 
-/// The same with an event instead of the end of the call: the call goes on, unless the event is a signal whose
-/// handler ends it (`EINTR`). [`Event::unblock`] ends it. The states say which call it is for; whichever of its
-/// states it is in when the time comes, the event happens.
+/// The same with an event instead of the end of the call. The blocked thread performs it itself. A signal also ends
+/// the call as signals do (`EINTR`), whatever becomes of it; after any other event the call goes on.
+/// [`Event::unblock`] ends it with `ETIMEDOUT`.
 ///
 /// # Errors
 /// - `EINVAL`: another process's event, or a handle.
@@ -150,81 +161,106 @@ fn earlier(one: Deadline, other: Instant) -> Instant {
 
 impl Set {
     /// Runs a receive with the limit, if it is for receives.
+    #[cold]
     pub(super) fn receive<T>(
         self,
-        deadline: Deadline,
-        call: impl FnOnce(Deadline) -> Result<T>,
+        own: Deadline,
+        mut call: impl FnMut(Deadline) -> Result<T>,
     ) -> Result<T> {
         if !self.states.contains(TimeoutStates::RECEIVE) {
-            return call(deadline);
+            return call(own);
         }
-        match self.alarm()? {
-            None => call(Some(earlier(deadline, self.at))),
-            Some(_alarm) => call(deadline),
+        let received = call(Some(earlier(own, self.at)));
+        let is_ours = matches!(received, Err(Errno::TIMEDOUT)) && !has_passed(own);
+        if !is_ours || self.event.kind() == EventKind::Unblock {
+            return received;
         }
+        perform(&self.event);
+        if is_signal(&self.event) {
+            return Err(Errno::INTR);
+        }
+        call(own)
     }
 
     /// Runs a send with the limit, if it is for sends.
+    #[cold]
     pub(super) fn send<T>(
         self,
-        deadline: Deadline,
-        call: impl FnOnce(Deadline) -> Result<T, super::SendError>,
-    ) -> Result<T, super::SendError> {
+        own: Deadline,
+        call: impl FnOnce(Deadline) -> Result<T, SendError>,
+    ) -> Result<T, SendError> {
         let both = TimeoutStates::SEND | TimeoutStates::REPLY;
         let states = self.states & both;
         if states.is_empty() {
-            return call(deadline);
+            return call(own);
         }
-        if let Some(_alarm) = self.alarm().map_err(super::SendError::Unsent)? {
-            return call(deadline);
-        }
+        let plain = states == both && self.event.kind() == EventKind::Unblock;
+        let sending = Sending {
+            states,
+            own,
+            event: self.event,
+        };
         // A signal handler may send while this does.
-        let outer = SENDING.replace((states != both).then_some((states, deadline)));
-        let sent = call(Some(earlier(deadline, self.at)));
+        let outer = SENDING.replace((!plain).then_some(sending));
+        let sent = call(Some(earlier(own, self.at)));
         SENDING.set(outer);
         sent
     }
+}
 
-    /// What makes the event happen, if it is more than the end of the call. It goes with the call.
-    fn alarm(&self) -> Result<Option<Timer>> {
-        if self.event.kind() == EventKind::Unblock {
-            return Ok(None);
-        }
-        let timer = Timer::new(Clock::Monotonic, &self.event)?;
-        timer.start(
-            self.at.saturating_duration_since(Instant::now()),
-            Duration::ZERO,
-        )?;
-        Ok(Some(timer))
+fn has_passed(deadline: Deadline) -> bool {
+    deadline.is_some_and(|at| Instant::now() >= at)
+}
+
+fn is_signal(event: &Event) -> bool {
+    use EventKind::{Signal, SignalCode, SignalThread};
+    matches!(event.kind(), Signal | SignalCode | SignalThread)
+}
+
+fn perform(event: &Event) {
+    if let Err(errno) = perform_own(event, caller::priority()) {
+        tracing::debug!(%errno, "a timeout's event did not happen");
     }
 }
 
-/// What the end of a deadline means for the send that this thread is in, if it is not simply its end.
+/// What the end of a deadline means for a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Only for a message that nobody has: otherwise the wait goes on until this.
-    Send(Deadline),
-    /// Only for a message that somebody has: otherwise the wait goes on, and looks again.
-    Reply(Deadline),
-}
-
-/// Asked when a deadline has passed.
-pub(super) fn phase() -> Option<Phase> {
-    let (states, own) = SENDING.get()?;
-    let own_has_passed = own.is_some_and(|at| Instant::now() >= at);
-    match states {
-        _ if own_has_passed => None,
-        TimeoutStates::SEND => Some(Phase::Send(own)),
-        _ => Some(Phase::Reply(own)),
-    }
+pub(super) enum Expiry {
+    /// It ends, or the server is asked to let it end.
+    End(SendError),
+    /// It goes on until then.
+    GoOn(Deadline),
 }
 
 /// How long a send waits between two looks whether somebody has its message.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// When to look again.
-pub(super) fn next_look(own: Deadline) -> Deadline {
-    Some(earlier(own, Instant::now() + LOOK))
+/// The deadline of the send that this thread is in has passed. `is_taken` says whether a receiver has its
+/// message; `withdraw` takes it back, if none has.
+#[cold]
+pub(super) fn expired(is_taken: impl Fn() -> bool, withdraw: impl FnOnce() -> bool) -> Expiry {
+    let Some(sending) = SENDING.get().filter(|sending| !has_passed(sending.own)) else {
+        return Expiry::End(SendError::TimedOut);
+    };
+    let unblocks = sending.event.kind() == EventKind::Unblock;
+    match sending.states {
+        TimeoutStates::REPLY if !is_taken() => {
+            return Expiry::GoOn(Some(earlier(sending.own, Instant::now() + LOOK)));
+        }
+        // Somebody has it: the state is over for good.
+        TimeoutStates::SEND if unblocks && !withdraw() => return Expiry::GoOn(sending.own),
+        TimeoutStates::SEND if !unblocks && is_taken() => return Expiry::GoOn(sending.own),
+        _ if unblocks => return Expiry::End(SendError::TimedOut),
+        _ => {}
+    }
+    // Once: from now on there is the send's own deadline only.
+    SENDING.set(None);
+    perform(&sending.event);
+    if is_signal(&sending.event) {
+        Expiry::End(SendError::Interrupted)
+    } else {
+        Expiry::GoOn(sending.own)
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::slots::FreeSlots;
 use super::staging::Staged;
 use crate::ipc::cancel::CancelToken;
 use crate::ipc::protocol::{Caller, Entry, EntryKind, Withdrawal};
-use crate::ipc::timeout::{self, Phase};
+use crate::ipc::timeout::{self, Expiry};
 use crate::ipc::wait::Spin;
 use crate::ipc::{
     ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting, janitor,
@@ -80,16 +80,6 @@ pub(crate) struct ClientLink {
     spin: Spin,
     /// The connections that share this link.
     pub(crate) coids: Mutex<Vec<Coid>>,
-}
-
-/// A deadline has passed. If it was for one state of the send only and the send is in the other one, it goes on
-/// until another deadline.
-#[cold]
-fn outlasts(caller: &Caller<'_, AtomicU32>, number: u32) -> Option<Deadline> {
-    match timeout::phase()? {
-        Phase::Send(own) => (caller.withdraw(number) == Withdrawal::Taken).then_some(own),
-        Phase::Reply(own) => (!caller.is_taken(number)).then(|| timeout::next_look(own)),
-    }
 }
 
 /// What came of a call that was announced.
@@ -282,18 +272,24 @@ impl ClientLink {
         let mut limit = options.deadline;
         loop {
             let deadline = if asked { None } else { limit };
-            let reason = match self.wait_once(&caller, staged.number, options, deadline, asked) {
+            let mut reason = match self.wait_once(&caller, staged.number, options, deadline, asked)
+            {
                 Ok(wake) => return wake,
                 Err(reason) => reason,
             };
             if asked {
                 continue;
             }
-            if reason == SendError::TimedOut
-                && let Some(later) = outlasts(&caller, staged.number)
-            {
-                limit = later;
-                continue;
+            if reason == SendError::TimedOut {
+                let is_taken = || caller.is_taken(staged.number);
+                let withdraw = || caller.withdraw(staged.number) == Withdrawal::Withdrawn;
+                match timeout::expired(is_taken, withdraw) {
+                    Expiry::End(why) => reason = why,
+                    Expiry::GoOn(later) => {
+                        limit = later;
+                        continue;
+                    }
+                }
             }
             if !self.far.unblock {
                 caller.abandon(staged.number);
