@@ -43,6 +43,7 @@ mod death;
 mod destruction;
 mod events;
 mod flags;
+mod limits;
 mod local;
 mod messages;
 mod names;

@@ -81,7 +81,9 @@ impl Connection {
     /// # Errors
     /// - `ESRCH`: no such process or channel.
     /// - `EPERM`: the channel is private, or not open to this user.
-    /// - `EAGAIN`, `EMFILE`: too many connections, or descriptors.
+    /// - `EMFILE`: too many connections of this process, or descriptors.
+    /// - `ENFILE`: as many clients as the channel takes.
+    /// - `EUSERS`: as many of this user as the channel takes.
     /// - `EHOSTUNREACH`: another node.
     /// - `ETIMEDOUT`: the process does not answer (it is stopped, say).
     /// - `EPROTONOSUPPORT`: it was built with another layout of links.
@@ -109,6 +111,10 @@ impl Connection {
             coid,
             _descriptor: descriptor,
         })
+    }
+
+    pub(super) fn link(&self) -> &ClientLink {
+        &self.link
     }
 
     /// Its id in this process.

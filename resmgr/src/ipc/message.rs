@@ -196,7 +196,7 @@ impl Message {
             return Err(Errno::SRCH);
         }
         let len = len.min(self.reply_len().saturating_sub(offset));
-        let at = link::BULK_AT + self.extend(offset, len)? + offset;
+        let at = self.link.memory.layout.bulk_at + self.extend(offset, len)? + offset;
         Ok(SharedBytesMut::new(&self.link.memory.server, at, len))
     }
 
@@ -245,7 +245,7 @@ impl Message {
         }
         let at = self.extend(offset, len)?;
         let server = &self.link.memory.server;
-        server.write(link::BULK_AT + at + offset, &data[..len])?;
+        server.write(self.link.memory.layout.bulk_at + at + offset, &data[..len])?;
         Ok(len)
     }
 
@@ -331,7 +331,7 @@ impl Message {
         len: usize,
     ) -> Result<AnswerFields> {
         let at = self.extend(0, len)?;
-        self.copy_out(link::BULK_AT + at, parts, len)?;
+        self.copy_out(self.link.memory.layout.bulk_at + at, parts, len)?;
         Ok(AnswerFields {
             errno: 0,
             ranges: self.list_ranges()?,

@@ -13,13 +13,7 @@
 //! A process that has a public channel listens on a socket in its runtime directory (`RESMGR_DIR`, or the
 //! user's own): so making one fails where that directory cannot be used, with the error of the system.
 //!
-//! # Limits
-//! 1024 calls and 128 pulses under way on a link, 64 MiB of messages and as much of replies; 65,520 client
-//! processes on a channel; 4096 channels of a process. What is beyond gets `EAGAIN`, `ENOMEM` or `EMSGSIZE`.
-//! A channel may have a [`PulsePool`] of its own, of 65,536 pulses at most, of which each client has a share.
-//!
-//! 4096 each of a process's [`Timer`]s, registered [`Event`]s, semaphores and functions that events name; 64
-//! functions that run at a time. What is beyond gets `EAGAIN`.
+//! Everything has a bound, which can be chosen, and an error of its own beyond it: see [`limits`].
 //!
 //! # Events
 //! A client hands an [`Event`] to a server, which has it performed in the client's process when the time has come
@@ -32,7 +26,8 @@
 //!   them (4.5 µs against 4.8 at 5,000), but one client could spoil it for the others.
 //! - *One sparse layout instead of segments that grow.* Memory that is never touched costs address space only,
 //!   so the whole bound of a link is mapped at once, and a call needs no look-up of its segment. A link that
-//!   has sent small messages holds four or five pages.
+//!   has sent a few small messages holds three pages; one that has sent thousands holds those of its ring, too,
+//!   six in all.
 //! - *Three descriptors on the server's side, three on the client's:* socket, bell, and the peer's process. The
 //!   socket alone does not tell of a death while a forked child of the dead has a copy of it.
 //! - *Looking before sleeping* is planned and scored in `wait`: what it costs and when it pays is told there.
@@ -56,11 +51,13 @@ mod connection;
 mod error;
 mod event;
 mod flags;
+pub(crate) mod fuzzing;
 mod handshake;
 mod ids;
 mod info;
 mod janitor;
 mod kernel;
+pub mod limits;
 mod link;
 mod message;
 mod pool;
@@ -88,6 +85,7 @@ pub use event::{Event, EventFlags, EventFunction, EventKind, EventTarget};
 pub use flags::{ChannelFlags, ConnectFlags, ConnectRights};
 pub use ids::{ChannelId, Coid, Rcvid, Scoid};
 pub use info::{ClientInfo, Credentials, MessageInfo, ServerInfo};
+pub use limits::{ChannelLimits, ProcessLimits, set_process_limits};
 pub use message::Message;
 pub use pool::{PoolEvent, PulsePool};
 pub use pulse::{Pulse, PulseCode};

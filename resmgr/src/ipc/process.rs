@@ -4,7 +4,7 @@ use super::channel::Shared;
 use super::kernel::{Kernel, Source};
 use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink};
 use super::timer::Ticking;
-use super::{ChannelFlags, ChannelId, Coid, IdSpace, Target, rendezvous};
+use super::{ChannelFlags, ChannelId, Coid, IdSpace, ProcessLimits, Target, rendezvous};
 use resmgr_namespace::{RuntimeDir, Session};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{PerProcess, PrivateFd};
@@ -13,11 +13,6 @@ use slab::Slab;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-
-/// Channels of a process.
-const MOST_CHANNELS: usize = 4096;
-/// Side-channel connections of a process.
-const MOST_CONNECTIONS: usize = 1 << 20;
 
 /// Timers of a process.
 const MOST_TIMERS: usize = 4096;
@@ -35,6 +30,7 @@ type Place = Arc<Mutex<Option<Arc<ClientLink>>>>;
 
 #[derive(Debug)]
 pub(super) struct Process {
+    limits: Mutex<ProcessLimits>,
     channels: Mutex<Slab<Weak<Shared>>>,
     links: Mutex<HashMap<(u32, ChannelId), Place>>,
     /// Each connection by its number.
@@ -55,6 +51,7 @@ impl Process {
         // Each link takes a few descriptors, and the usual soft limit is low.
         let _ = resmgr_sys::process::raise_descriptor_limit();
         Self {
+            limits: Mutex::default(),
             channels: Mutex::default(),
             links: Mutex::default(),
             numbers: Mutex::default(),
@@ -63,6 +60,14 @@ impl Process {
             timers: AtomicUsize::new(0),
             listening: Mutex::default(),
         }
+    }
+
+    pub(super) fn set_limits(&self, limits: ProcessLimits) {
+        *lock(&self.limits) = limits;
+    }
+
+    fn limits(&self) -> ProcessLimits {
+        *lock(&self.limits)
     }
 
     fn kernel(&self) -> Result<Arc<Kernel>> {
@@ -87,7 +92,7 @@ impl Process {
         make: impl FnOnce(ChannelId) -> Result<Shared>,
     ) -> Result<Arc<Shared>> {
         let mut channels = lock(&self.channels);
-        if channels.len() >= MOST_CHANNELS {
+        if channels.len() >= self.limits().channels {
             return Err(Errno::AGAIN);
         }
         let entry = channels.vacant_entry();
@@ -270,13 +275,12 @@ impl Process {
     /// Client and server in one process: the same protocol over the same layout, without sockets.
     fn make_local_link(&self, chid: ChannelId) -> Result<Arc<ClientLink>> {
         let channel = self.channel(chid).ok_or(Errno::SRCH)?;
-        let memory = LinkMemory::local()?;
+        let memory = LinkMemory::local(channel.layout)?;
         let bell = EventFd::new()?;
         let far_bell = bell.try_clone()?;
-        let ours = memory.clone();
         let peer = ClientLink::credentials_of_self();
         let server =
-            channel.add_client(|scoid| ServerLink::new(scoid, peer, ours, far_bell, None))?;
+            channel.add_client(|scoid| ServerLink::new(scoid, peer, memory, far_bell, None))?;
         let unblock = channel.flags.contains(ChannelFlags::UNBLOCK);
         let far = Far {
             pid: peer.pid,
@@ -285,7 +289,7 @@ impl Process {
             unblock,
             direct: false,
         };
-        Ok(Arc::new(ClientLink::new(far, memory, bell, None)))
+        Ok(Arc::new(ClientLink::to_local(far, bell, server)))
     }
 
     /// A number for a connection, in the space that was asked for.
@@ -295,10 +299,11 @@ impl Process {
             // Number 0 is the system's own connection in QNX.
             ids.insert(());
         }
-        if ids.len() >= MOST_CONNECTIONS {
-            return Err(Errno::AGAIN);
+        // One of them is that of the system.
+        if ids.len() > self.limits().connections {
+            return Err(Errno::MFILE);
         }
-        let number = i32::try_from(ids.insert(())).map_err(|_| Errno::AGAIN)?;
+        let number = i32::try_from(ids.insert(())).map_err(|_| Errno::MFILE)?;
         Ok(Coid(Coid::SIDE_CHANNEL | number))
     }
 

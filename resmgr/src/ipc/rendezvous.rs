@@ -84,6 +84,7 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
         scoid: link.scoid,
         flags: channel.flags,
         direct: channel.direct,
+        layout: channel.layout,
     }
     .encode();
     let fds = [
@@ -111,7 +112,8 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     if channel.flags.contains(ChannelFlags::PRIVATE) || !channel.rights.permit(&peer) {
         return Err(Errno::PERM);
     }
-    let (memory, offer) = LinkMemory::offer()?;
+    channel.check_share(&peer)?;
+    let (memory, offer) = LinkMemory::offer(channel.layout)?;
     let bell = EventFd::new()?;
     let direct = channel.direct.then(|| process.try_clone()).transpose()?;
     let link = channel.add_client(|scoid| {
@@ -150,7 +152,7 @@ pub(super) fn connect(pid: u32, chid: ChannelId) -> Result<ClientLink> {
     let packet = socket::receive_until(socket.as_fd(), &mut bytes, deadline).map_err(lost)?;
     let welcome = Welcome::decode(&bytes[..packet.len])?;
     let [client, server, bell] = <[OwnedFd; 3]>::try_from(packet.fds).map_err(|_| Errno::PROTO)?;
-    let memory = LinkMemory::accept(&Offer { client, server })?;
+    let memory = LinkMemory::accept(&Offer { client, server }, welcome.layout)?;
     let unblock = welcome.flags.contains(ChannelFlags::UNBLOCK);
     let far = Far {
         pid,

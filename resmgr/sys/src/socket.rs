@@ -24,7 +24,7 @@ pub struct Credentials {
     pub gid: u32,
 }
 
-fn new_socket() -> Result<OwnedFd> {
+pub(crate) fn new_socket() -> Result<OwnedFd> {
     // SAFETY: no pointers.
     let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) };
     check(fd).map(own)
@@ -32,7 +32,7 @@ fn new_socket() -> Result<OwnedFd> {
 
 /// A socket address. Paths end at 107 bytes: name long ones relative to a directory's descriptor, by
 /// `/proc/self/fd/N/name` (see [`path_in`]).
-fn address(path: &Path) -> Result<(libc::sockaddr_un, libc::socklen_t)> {
+pub(crate) fn address(path: &Path) -> Result<(libc::sockaddr_un, libc::socklen_t)> {
     let bytes = path.as_os_str().as_bytes();
     // SAFETY: sockaddr_un is plain data, zeros are a value of it.
     let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
@@ -127,6 +127,35 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     // SAFETY: the array has room for two descriptors.
     check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
     Ok((own(fds[0]), own(fds[1])))
+}
+
+/// Two connected byte streams, to wake somebody by: see [`nudge`].
+pub fn nudge_pair() -> Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [0; 2];
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    // SAFETY: the array has room for two descriptors.
+    check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
+    Ok((own(fds[0]), own(fds[1])))
+}
+
+/// Makes the other end readable. Never waits: if there is no room, it is readable already.
+pub fn nudge(socket: BorrowedFd<'_>) {
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    // SAFETY: one byte of a static is sent on a borrowed descriptor.
+    unsafe { libc::send(socket.as_raw_fd(), b"!".as_ptr().cast(), 1, flags) };
+}
+
+/// Takes all that has come to a nudged end.
+pub fn drain(socket: BorrowedFd<'_>) {
+    let mut bytes = [0u8; 1024];
+    loop {
+        let (place, room) = (bytes.as_mut_ptr().cast(), bytes.len());
+        // SAFETY: at most `room` bytes go to this stack.
+        let got = unsafe { libc::recv(socket.as_raw_fd(), place, room, libc::MSG_DONTWAIT) };
+        if usize::try_from(got).ok() != Some(room) {
+            return;
+        }
+    }
 }
 
 /// Makes every later call on it return `EAGAIN` instead of waiting.

@@ -2,7 +2,8 @@
 //!
 //! | command | answer |
 //! |---|---|
-//! | `channel NAME flags=N wait= rights=` | `channel CHID` |
+//! | `channel NAME flags=N wait= rights= direct= clients= user-clients= calls= bulk=` | `channel CHID` |
+//! | `limit CHANNELS CONNECTIONS` | `ok` |
 //! | `attach NAME PID CHID fd= nd= flags=` | `connection COID` |
 //! | `send NAME DATA room= priority= deadline= wait= cancel=` | `answer STATUS LEN BUFFER` |
 //! | `send-borrowed NAME DATA room= again=` | the same, built in the link's memory |
@@ -17,9 +18,9 @@
 use super::things::Things;
 use super::{Words, bulk, events, load, show};
 use resmgr::ipc::{
-    Channel, ChannelFlags, ChannelId, ChannelOptions, ConnectFlags, ConnectRights, Connection,
-    Credentials, IdSpace, Pulse, PulseFlags, Received, Scoid, SendError, SendOptions, Target,
-    Waiting,
+    Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ConnectFlags, ConnectRights,
+    Connection, Credentials, IdSpace, ProcessLimits, Pulse, PulseFlags, Received, Scoid, SendError,
+    SendOptions, Target, Waiting, set_process_limits,
 };
 use resmgr::name::NameFlags;
 use resmgr_sys::{Errno, process, signal};
@@ -119,6 +120,13 @@ fn on_process(words: &Words<'_>) -> String {
             signal::count_for_test(signal::USR1, words.get(1) == "restart").map(|()| "ok".into()),
         ),
         "handled" => signal::counted().to_string(),
+        "limit" => {
+            set_process_limits(ProcessLimits {
+                channels: words.number(1),
+                connections: words.number(2),
+            });
+            "ok".into()
+        }
         "ready" => "ready".into(),
         "exec" => {
             let error = std::process::Command::new(words.get(1))
@@ -184,12 +192,28 @@ fn channel(things: &Things, words: &Words<'_>) -> String {
         rights,
         waiting: waiting(words),
         direct: words.named("direct").is_some(),
+        limits: limits(words),
     });
     outcome(made.map(|channel| {
         let id = channel.id();
         things.channels.put(words.get(1), channel);
         format!("channel {id}")
     }))
+}
+
+fn limits(words: &Words<'_>) -> ChannelLimits {
+    let mut limits = ChannelLimits::default();
+    let chosen = (
+        words.named_number("clients"),
+        words.named_number("user-clients"),
+        words.named_number("calls"),
+        words.named_number("bulk"),
+    );
+    limits.clients = chosen.0.unwrap_or(limits.clients);
+    limits.clients_per_user = chosen.1.unwrap_or(limits.clients_per_user);
+    limits.calls = chosen.2.unwrap_or(limits.calls);
+    limits.bulk = chosen.3.unwrap_or(limits.bulk);
+    limits
 }
 
 fn attach(things: &Things, words: &Words<'_>) -> String {

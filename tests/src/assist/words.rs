@@ -26,6 +26,10 @@ const NAMES: &[&str] = &[
     "time",
     "direct",
     "again",
+    "clients",
+    "user-clients",
+    "calls",
+    "bulk",
 ];
 /// Longer data are written as `fill:LENGTH` where they follow the pattern.
 const LONG: usize = 64;

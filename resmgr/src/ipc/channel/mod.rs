@@ -4,10 +4,10 @@ mod pooled;
 mod receive;
 mod state;
 
-use super::link::ServerLink;
+use super::link::{Layout, ServerLink};
 use super::{
-    ChannelFlags, ChannelId, ClientInfo, ConnectRights, Message, Pulse, PulseCode, PulseFlags,
-    PulsePool, Scoid,
+    ChannelFlags, ChannelId, ChannelLimits, ClientInfo, ConnectRights, Credentials, Message, Pulse,
+    PulseCode, PulseFlags, PulsePool, Scoid,
 };
 use super::{process, timeout, wait::Spin};
 use resmgr_sys::clock::Deadline;
@@ -42,6 +42,8 @@ pub struct ChannelOptions {
     /// ([`SendOptions::direct`](super::SendOptions::direct)), with process_vm_readv. Then a page of such a client
     /// that answers late, or never, holds up the thread that receives or reads the message.
     pub direct: bool,
+    /// How much its clients may take.
+    pub limits: ChannelLimits,
 }
 
 /// What a receive returns.
@@ -65,6 +67,9 @@ pub(crate) struct Shared {
     pub(crate) flags: ChannelFlags,
     pub(crate) rights: ConnectRights,
     pub(crate) direct: bool,
+    limits: ChannelLimits,
+    /// What a link has within those bounds.
+    pub(crate) layout: Layout,
     waiting: Waiting,
     spin: Spin,
     /// The clients' bells and the channel's own. Receivers wait here; the last to come is woken first.
@@ -88,6 +93,8 @@ impl Shared {
             flags: options.flags,
             rights: options.rights,
             direct: options.direct,
+            limits: options.limits,
+            layout: options.limits.layout()?,
             waiting: options.waiting,
             spin: Spin::new(),
             bells,
@@ -133,12 +140,36 @@ impl Shared {
         if state.destroyed {
             return Err(Errno::SRCH);
         }
+        if state.clients.len() >= self.limits.clients as usize {
+            return Err(Errno::NFILE);
+        }
         let link = state.add_client(|scoid| Arc::new(make(scoid)))?;
         if let Err(errno) = self.add_bell(&link) {
             state.remove_client(&link, false);
             return Err(errno);
         }
         Ok(link)
+    }
+
+    /// Whether a process of this user may still come.
+    ///
+    /// # Errors
+    /// - `EUSERS`: as many of them as one user may have are clients. Root and the server's own user may have as
+    ///   many as there is room for: both can do worse to this process.
+    pub(crate) fn check_share(&self, peer: &Credentials) -> Result<()> {
+        if ConnectRights::Owner.permit(peer) {
+            return Ok(());
+        }
+        let state = self.lock();
+        let has = |(_, client): (usize, &Client)| match client {
+            Client::Live(link) => link.peer.uid == peer.uid,
+            Client::Gone(gone) => gone.uid == peer.uid,
+        };
+        let theirs = state.clients.iter().filter(|client| has(*client)).count();
+        if theirs >= self.limits.clients_per_user as usize {
+            return Err(Errno::USERS);
+        }
+        Ok(())
     }
 
     /// A client process has gone, or its link was closed. The pulses that it sent before stay in the queue.
@@ -271,8 +302,8 @@ impl Channel {
     /// Makes a channel with every choice but a pulse pool.
     ///
     /// # Errors
-    /// As [`create`](Self::create), and
-    /// - `EINVAL`: the flag `PULSE_POOL` without a pool.
+    /// - those of [`create`](Self::create);
+    /// - `EINVAL`: a bound that cannot be, or the flag `PULSE_POOL` without a pool.
     pub fn with_options(options: ChannelOptions) -> Result<Self> {
         Self::make(options, None)
     }
@@ -302,7 +333,7 @@ impl Channel {
         self.shared().chid
     }
 
-    fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &Shared {
         &self.0.0
     }
 

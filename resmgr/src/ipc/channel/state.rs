@@ -12,8 +12,6 @@ use std::time::Instant;
 const MOST_WATCHED: usize = 8;
 /// scoids carry this bit, so that nobody takes them for descriptors.
 const SCOID: u32 = 0x0001_0000;
-/// Client processes of a channel.
-const MOST_CLIENTS: usize = 0xfff0;
 /// Where the system's own pulses stand in the queue.
 pub(super) const SYSTEM_PRIORITY: u8 = 10;
 
@@ -62,9 +60,6 @@ impl State {
         &mut self,
         make: impl FnOnce(Scoid) -> Arc<ServerLink>,
     ) -> Result<Arc<ServerLink>> {
-        if self.clients.len() >= MOST_CLIENTS {
-            return Err(Errno::AGAIN);
-        }
         let entry = self.clients.vacant_entry();
         let number = u32::try_from(entry.key() + 1).map_err(|_| Errno::AGAIN)?;
         let link = make(Scoid(SCOID | number));
@@ -194,7 +189,7 @@ impl State {
     pub(super) fn drain(&mut self, link: &Arc<ServerLink>) {
         // The bound is one round of everything that can be under way: a client that announces without end
         // must not keep this thread.
-        for _ in 0..ServerLink::MOST_ARRIVALS {
+        for _ in 0..link.most_arrivals() {
             if link.is_gone() {
                 return;
             }

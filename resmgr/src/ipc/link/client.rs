@@ -1,15 +1,18 @@
 //! The client's end of a link.
 
 use super::LinkMemory;
+use super::ServerLink;
 use super::arena::{Arena, Block};
 use super::inbox::ClientInbox;
-use super::layout::{self, BULK, CELLS, PulseFields, RequestFields};
+use super::lanes::Lanes;
+use super::layout::{self, CELLS, PulseFields, RequestFields};
 use super::slots::FreeSlots;
 use super::staging::Staged;
+use super::watch::Watch;
 use crate::ipc::cancel::CancelToken;
-use crate::ipc::protocol::{Caller, Entry, EntryKind, Withdrawal};
+use crate::ipc::protocol::{Caller, Entry, EntryKind, Sleeper, Withdrawal};
 use crate::ipc::timeout::{self, Expiry};
-use crate::ipc::wait::Spin;
+use crate::ipc::wait::{Plan, Spin};
 use crate::ipc::{
     ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting, janitor,
 };
@@ -56,12 +59,16 @@ pub(crate) struct Remote {
 #[derive(Debug)]
 pub(crate) struct ClientLink {
     pub(crate) far: Far,
-    pub(super) memory: LinkMemory,
+    pub(crate) memory: LinkMemory,
     bell: EventFd,
     /// The way to a server in another process, and that process; none for one in this process.
     remote: Option<Remote>,
+    /// The server's end, if it is in this process.
+    pub(super) local: Option<Arc<ServerLink>>,
     /// What the server has sent on the socket.
     pub(super) inbox: ClientInbox,
+    /// Which threads the server can wake one by one.
+    pub(super) lanes: Lanes,
     generation: u32,
     tail: AtomicU32,
     slots: FreeSlots,
@@ -97,20 +104,33 @@ enum Wake {
     GiveUp(SendError),
 }
 
+/// How one wait is to be.
+struct Sleep<'w, 'a> {
+    deadline: Deadline,
+    /// The server has been asked: signals, deadline and cancellation have had their effect.
+    asked: bool,
+    /// How to look first, if that was decided already.
+    plan: Option<Plan>,
+    watch: &'w mut Option<Watch<'a>>,
+}
+
 impl ClientLink {
     pub(crate) fn new(far: Far, memory: LinkMemory, bell: EventFd, remote: Option<Remote>) -> Self {
+        let layout = memory.layout;
         Self {
             far,
             memory,
             bell,
             remote,
+            local: None,
             inbox: ClientInbox::default(),
+            lanes: Lanes::default(),
             generation: fork::generation(),
             tail: AtomicU32::new(0),
-            slots: FreeSlots::new(),
+            slots: FreeSlots::new(layout.calls),
             given_up: Mutex::default(),
             given_up_count: AtomicUsize::new(0),
-            arena: Mutex::new(Arena::new(BULK)),
+            arena: Mutex::new(Arena::new(layout.bulk)),
             pulses: Mutex::default(),
             state: AtomicU8::new(0),
             registered_only: AtomicBool::new(false),
@@ -118,6 +138,13 @@ impl ClientLink {
             spin: Spin::new(),
             coids: Mutex::default(),
         }
+    }
+
+    /// To a server in this process.
+    pub(crate) fn to_local(far: Far, bell: EventFd, server: Arc<ServerLink>) -> Self {
+        let mut link = Self::new(far, server.memory.clone(), bell, None);
+        link.local = Some(server);
+        link
     }
 
     pub(crate) fn remote(&self) -> Option<&Remote> {
@@ -158,7 +185,7 @@ impl ClientLink {
         if let Some(remote) = &self.remote {
             socket::shutdown(remote.socket.as_fd());
         }
-        for slot in self.slots.claimed() {
+        for slot in self.slots.claimed(self.memory.layout.calls) {
             self.kick(slot);
         }
     }
@@ -166,7 +193,14 @@ impl ClientLink {
     /// Wakes the thread that waits in `slot`, if there is one, so that it looks around.
     pub(crate) fn kick(&self, slot: u16) {
         let caller = self.memory.caller(slot);
-        caller.kick(|| futex::wake(caller.answer, u32::MAX), sched::yield_now);
+        let wake = |sleeper| match sleeper {
+            Sleeper::AtSocket(number) => {
+                self.lanes.nudge(number);
+                1
+            }
+            _ => futex::wake(caller.answer, u32::MAX),
+        };
+        caller.kick(wake, sched::yield_now);
     }
 
     pub(super) fn check_open(&self) -> Result<()> {
@@ -256,24 +290,39 @@ impl ClientLink {
     }
 
     fn announce_and_wait(&self, staged: &Staged<'_>, options: &SendOptions<'_>) -> Wake {
+        let plan = self.spin.plan(options.waiting);
+        // From before the announcement, so that no signal falls between it and the sleep.
+        let watch = (self.far.unblock && plan == Plan::Sleep).then(|| Watch::begin(self));
         self.announce(EntryKind::Call, staged.slot);
         if self.memory.gate().is_closed() {
             self.end(LinkState::Dead);
         }
-        self.wait(staged, options)
+        self.wait(staged, options, plan, watch.flatten())
     }
 
     /// Waits for the answer. A signal, the deadline or a cancellation ends the wait at once while no
     /// receiver has the message, or if the channel has no UNBLOCK flag; otherwise the server is asked,
     /// once, and the wait goes on until it answers.
-    fn wait(&self, staged: &Staged<'_>, options: &SendOptions<'_>) -> Wake {
+    fn wait<'a>(
+        &'a self,
+        staged: &Staged<'_>,
+        options: &SendOptions<'_>,
+        plan: Plan,
+        mut watch: Option<Watch<'a>>,
+    ) -> Wake {
         let caller = self.memory.caller(staged.slot);
+        let mut plan = Some(plan);
         let mut asked = false;
         let mut limit = options.deadline;
         loop {
             let deadline = if asked { None } else { limit };
-            let mut reason = match self.wait_once(&caller, staged.number, options, deadline, asked)
-            {
+            let sleep = Sleep {
+                deadline,
+                asked,
+                plan: plan.take(),
+                watch: &mut watch,
+            };
+            let mut reason = match self.wait_once(&caller, staged.number, options, sleep) {
                 Ok(wake) => return wake,
                 Err(reason) => reason,
             };
@@ -305,19 +354,21 @@ impl ClientLink {
 
     /// One look and one sleep; an error is a reason to stop waiting.
     #[inline]
-    fn wait_once(
-        &self,
+    fn wait_once<'a>(
+        &'a self,
         caller: &Caller<'_, AtomicU32>,
         number: u32,
         options: &SendOptions<'_>,
-        deadline: Deadline,
-        asked: bool,
+        mut sleep: Sleep<'_, 'a>,
     ) -> Result<Wake, SendError> {
+        let (deadline, asked) = (sleep.deadline, sleep.asked);
         let cancelled = || !asked && options.cancel.is_some_and(CancelToken::is_cancelled);
         let state = || self.state.load(Ordering::Acquire) != 0;
         let ready = || caller.is_answered(number) || state() || cancelled();
         loop {
-            if self.spin.follow(self.spin.plan(options.waiting), ready) {
+            let plan = sleep.plan.take();
+            let plan = plan.unwrap_or_else(|| self.spin.plan(options.waiting));
+            if self.spin.follow(plan, ready) {
                 break;
             }
             if options.waiting == Waiting::Spin {
@@ -326,14 +377,15 @@ impl ClientLink {
                 }
                 continue;
             }
-            let Some(value) = caller.prepare_sleep(number) else {
+            let place = self.place_to_sleep(sleep.watch);
+            let Some(value) = caller.prepare_sleep(number, place) else {
                 break;
             };
             // Whoever ends or cancels stores that first and then looks for sleepers: seen here, or woken.
-            let slept = if ready() {
-                Ok(())
-            } else {
-                futex::wait(caller.answer, value, deadline)
+            let slept = match &sleep.watch {
+                _ if ready() => Ok(()),
+                Some(watch) => watch.sleep(deadline, !asked),
+                None => futex::wait(caller.answer, value, deadline),
             };
             caller.end_sleep();
             match slept {
@@ -352,6 +404,16 @@ impl ClientLink {
             Err(errno) => Ok(Wake::Gone(errno)),
             Ok(()) => Err(SendError::Interrupted),
         }
+    }
+
+    /// Where to sleep. On an UNBLOCK channel signals are watched, if that is possible.
+    fn place_to_sleep<'a>(&'a self, watch: &mut Option<Watch<'a>>) -> Sleeper {
+        if self.far.unblock && watch.is_none() {
+            *watch = Watch::begin(self);
+        }
+        watch
+            .as_ref()
+            .map_or(Sleeper::OnWord, |watch| Sleeper::AtSocket(watch.number))
     }
 
     /// Publishes a ring entry, and rings if nobody looks.
@@ -376,7 +438,8 @@ impl ClientLink {
         }
         let slot = self.slots.claim().ok_or(SendError::Unsent(Errno::AGAIN))?;
         // The server was the last to read these three lines. Asked for now, they come together.
-        let ring = layout::ring(self.tail.load(Ordering::Relaxed) % layout::RING);
+        let layout = &self.memory.layout;
+        let ring = layout.ring_word(self.tail.load(Ordering::Relaxed) % layout.ring);
         self.memory.client.prefetch_for_write(ring);
         self.memory.client.prefetch_for_write(layout::slot(slot));
         self.memory
@@ -427,7 +490,7 @@ impl ClientLink {
     /// - `EMSGSIZE`: longer than the link's memory altogether.
     /// - `ENOMEM`: other messages under way leave no room.
     pub(super) fn take_block(&self, len: usize) -> Result<Block> {
-        if len > BULK {
+        if len > self.memory.layout.bulk {
             return Err(Errno::MSGSIZE);
         }
         self.arena().take(len).ok_or(Errno::NOMEM)
@@ -459,7 +522,7 @@ impl ClientLink {
         let cell = *sent % CELLS;
         self.memory
             .client
-            .write(layout::cell(cell), &fields.encode())?;
+            .write(self.memory.layout.cell(cell), &fields.encode())?;
         *sent = sent.wrapping_add(1);
         // Under the lock: the server expects the cells in turn.
         self.announce(EntryKind::Pulse, u16::try_from(cell).unwrap_or(0));

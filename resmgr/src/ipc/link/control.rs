@@ -3,7 +3,7 @@
 //!
 //! | packet | who | fields | descriptors |
 //! |---|---|---|---|
-//! | wake | client | kind, lane | one: where to wake the thread that sleeps on this lane |
+//! | wake | client | kind, lane, number | one: where to wake whoever sleeps at that number; it replaces the lane's last |
 //! | descriptors | both | kind, count, slot, number | `count`, which go with that call's message or reply |
 //! | event | server | kind, then up to 128 bytes | none |
 //!
@@ -46,7 +46,7 @@ pub(crate) struct Parcel {
 /// What either side may say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Packet<'a> {
-    Wake { lane: u8 },
+    Wake { lane: u8, number: u32 },
     Descriptors(Parcel),
     Event(&'a [u8]),
 }
@@ -54,17 +54,16 @@ pub(crate) enum Packet<'a> {
 impl<'a> Packet<'a> {
     /// Bytes of the packet, in `buffer`.
     fn encode<'b>(self, buffer: &'b mut [u8; LONGEST]) -> &'b [u8] {
+        let word;
         let (head, rest) = match self {
-            Self::Wake { lane } => ([WAKE, lane, 0, 0], &[][..]),
-            Self::Descriptors(Parcel {
-                slot,
-                number,
-                count,
-            }) => {
-                let [low, high] = slot.to_ne_bytes();
-                buffer[HEAD..HEAD + 4].copy_from_slice(&number.to_ne_bytes());
-                buffer[..HEAD].copy_from_slice(&[DESCRIPTORS, count, low, high]);
-                return &buffer[..HEAD + 4];
+            Self::Wake { lane, number } => {
+                word = number.to_ne_bytes();
+                ([WAKE, lane, 0, 0], &word[..])
+            }
+            Self::Descriptors(parcel) => {
+                let [low, high] = parcel.slot.to_ne_bytes();
+                word = parcel.number.to_ne_bytes();
+                ([DESCRIPTORS, parcel.count, low, high], &word[..])
             }
             Self::Event(bytes) => ([EVENT, 0, 0, 0], &bytes[..bytes.len().min(MOST_EVENT)]),
         };
@@ -76,12 +75,16 @@ impl<'a> Packet<'a> {
     /// `None`: no such packet.
     fn decode(bytes: &'a [u8]) -> Option<Self> {
         let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
+        let word = || <[u8; 4]>::try_from(rest).ok().map(u32::from_ne_bytes);
         match *head {
-            [WAKE, lane, 0, 0] if rest.is_empty() && lane < LANES => Some(Self::Wake { lane }),
+            [WAKE, lane, 0, 0] if lane < LANES => Some(Self::Wake {
+                lane,
+                number: word()?,
+            }),
             [DESCRIPTORS, count, low, high] if (1..=MOST_DESCRIPTORS).contains(&count) => {
                 Some(Self::Descriptors(Parcel {
                     slot: u16::from_ne_bytes([low, high]),
-                    number: u32::from_ne_bytes(<[u8; 4]>::try_from(rest).ok()?),
+                    number: word()?,
                     count,
                 }))
             }
@@ -182,7 +185,10 @@ mod tests {
             count: 4,
         };
         let packets = [
-            Packet::Wake { lane: 63 },
+            Packet::Wake {
+                lane: 63,
+                number: 2,
+            },
             Packet::Descriptors(parcel),
             Packet::Event(&[7; MOST_EVENT]),
             Packet::Event(&[]),
@@ -199,8 +205,8 @@ mod tests {
             b"",
             b"hel",
             b"hello?",
-            &[1, 64, 0, 0],
-            &[1, 0, 0, 0, 0],
+            &[1, 64, 0, 0, 2, 0, 0, 0],
+            &[1, 0, 0, 0, 2, 0, 0],
             &[2, 0, 0, 0, 1, 0, 0, 0],
             &[2, 5, 0, 0, 1, 0, 0, 0],
             &[2, 1, 0, 0, 1, 0, 0],

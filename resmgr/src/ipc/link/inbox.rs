@@ -11,6 +11,9 @@ use resmgr_sys::{Errno, Result, socket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// More than a socket holds of a well-behaved client's packets: whoever looks for one of them reads so many.
+const MOST_UNREAD: usize = 512;
+
 /// Descriptors that have come before their message or reply was fetched.
 #[derive(Debug, Default)]
 struct Parcels(Vec<(u16, u32, Vec<OwnedFd>)>);
@@ -57,29 +60,45 @@ pub(super) struct ServerInbox(Mutex<FromClient>);
 
 #[derive(Debug, Default)]
 struct FromClient {
-    /// Where to wake the client's threads, by lane.
-    wakes: Vec<(u8, OwnedFd)>,
+    /// Where to wake the client's threads.
+    wakes: Vec<Wake>,
     parcels: Parcels,
+}
+
+#[derive(Debug)]
+struct Wake {
+    lane: u8,
+    number: u32,
+    socket: OwnedFd,
 }
 
 impl Drop for FromClient {
     fn drop(&mut self) {
-        janitor::close(self.wakes.drain(..).map(|(_, socket)| socket));
+        janitor::close(self.wakes.drain(..).map(|wake| wake.socket));
     }
 }
 
 impl FromClient {
     /// A lane may be given to another thread: then the new socket counts.
-    fn set_wake(&mut self, lane: u8, socket: OwnedFd) -> Result<(), Breach> {
-        if !socket::is_local(socket.as_fd()) {
-            janitor::close([socket]);
+    fn set_wake(&mut self, wake: Wake) -> Result<(), Breach> {
+        if !socket::is_local(wake.socket.as_fd()) {
+            janitor::close([wake.socket]);
             return Err(Breach("a wake-up socket that is none"));
         }
-        if let Some(place) = self.wakes.iter().position(|(other, _)| *other == lane) {
-            janitor::close([self.wakes.swap_remove(place).1]);
+        if let Some(place) = self.wakes.iter().position(|old| old.lane == wake.lane) {
+            janitor::close([self.wakes.swap_remove(place).socket]);
         }
-        self.wakes.push((lane, socket));
+        self.wakes.push(wake);
         Ok(())
+    }
+
+    /// False: no such socket.
+    fn nudge(&self, number: u32) -> bool {
+        let found = self.wakes.iter().find(|wake| wake.number == number);
+        // Under the lock: so the janitor's descriptor is the last one, not this thread's.
+        found
+            .inspect(|wake| socket::nudge(wake.socket.as_fd()))
+            .is_some()
     }
 }
 
@@ -102,9 +121,13 @@ impl ServerLink {
         };
         let take = |state: &mut FromClient, packet: Packet<'_>, mut fds: Vec<OwnedFd>| match packet
         {
-            Packet::Wake { lane } => fds
-                .pop()
-                .map_or(Ok(()), |socket| state.set_wake(lane, socket)),
+            Packet::Wake { lane, number } => fds.pop().map_or(Ok(()), |socket| {
+                state.set_wake(Wake {
+                    lane,
+                    number,
+                    socket,
+                })
+            }),
             Packet::Descriptors(parcel) => state.parcels.put(parcel, fds),
             Packet::Event(_) => Ok(()),
         };
@@ -112,6 +135,27 @@ impl ServerLink {
             self.breached(breach);
             Read::End
         })
+    }
+
+    /// Wakes a caller at its socket. One that is not known has been handed over on the way here, or belongs to
+    /// a thread that sleeps no more.
+    #[cold]
+    pub(super) fn wake_at_socket(&self, number: u32) {
+        let mut state = lock(&self.inbox.0);
+        if !state.nudge(number) && self.read_locked(&mut state, MOST_UNREAD) != Read::End {
+            state.nudge(number);
+        }
+    }
+
+    /// A client of this process gives its socket without a packet.
+    pub(super) fn hand_over(&self, lane: u8, number: u32, socket: OwnedFd) {
+        let wake = Wake {
+            lane,
+            number,
+            socket,
+        };
+        // Our own socket is what it should be.
+        let _ = lock(&self.inbox.0).set_wake(wake);
     }
 
     /// Sends an event to the client.

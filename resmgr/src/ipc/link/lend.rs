@@ -3,7 +3,7 @@
 use super::ClientLink;
 use super::arena::Block;
 use super::client::Carried;
-use super::layout::{self, RequestFields};
+use super::layout::RequestFields;
 use super::staging::Staged;
 use crate::ipc::shared::{SharedBytes, SharedBytesMut};
 use crate::ipc::{SendError, SendOptions};
@@ -37,7 +37,7 @@ impl ClientLink {
 
     pub(crate) fn lent_bytes(&self, lent: &Lent) -> SharedBytesMut<'_> {
         let (at, len) = match lent.block {
-            Some(block) if self.is_ours() => (layout::BULK_AT + block.at, lent.len),
+            Some(block) if self.is_ours() => (self.memory.layout.bulk_at + block.at, lent.len),
             _ => (0, 0),
         };
         SharedBytesMut::new(&self.memory.client, at, len)
@@ -79,7 +79,8 @@ impl ClientLink {
     ) -> Result<(i64, usize, usize), SendError> {
         lent.block = staged.block;
         let checked = staged.answer().and_then(|fields| {
-            let place = layout::checked_place(staged.slot, fields.at, fields.len);
+            let layout = &self.memory.layout;
+            let place = layout.checked_place(staged.slot, fields.at, fields.len);
             let len = usize::try_from(fields.len).ok();
             match (place, len) {
                 (Some(place), Some(len)) if fields.len <= room => Ok((fields.status, place, len)),

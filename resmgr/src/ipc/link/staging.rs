@@ -33,7 +33,7 @@ impl Staged<'_> {
             let block = self.link.take_block(len).map_err(SendError::Unsent)?;
             self.block = Some(block);
             fields.at = block.at as u64;
-            layout::BULK_AT + block.at
+            self.link.memory.layout.bulk_at + block.at
         };
         fields.len = len as u64;
         let memory = &self.link.memory;
@@ -92,7 +92,8 @@ impl Staged<'_> {
         let len = usize::try_from(fields.len)
             .ok()
             .filter(|len| *len <= room)?;
-        let place = layout::checked_place(self.slot, fields.at, fields.len)?;
+        let layout = &self.link.memory.layout;
+        let place = layout.checked_place(self.slot, fields.at, fields.len)?;
         if fields.ranges == 0 {
             self.scatter(place, 0, len, reply)?;
         } else {
