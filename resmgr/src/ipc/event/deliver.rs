@@ -39,9 +39,7 @@ impl EventTarget {
     pub(in crate::ipc) fn scoid(self) -> Result<Scoid> {
         match self {
             Self::Client(scoid) => Ok(scoid),
-            Self::Call(rcvid) => u32::try_from(rcvid.raw() >> 40)
-                .map(Scoid)
-                .map_err(|_| Errno::BADF),
+            Self::Call(rcvid) => rcvid.client().ok_or(Errno::BADF),
         }
     }
 }

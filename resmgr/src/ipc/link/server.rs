@@ -413,7 +413,7 @@ impl ServerLink {
     }
 
     pub(crate) fn rcvid(&self, slot: u16, number: u32) -> Rcvid {
-        Rcvid(i64::from(self.scoid.0) << 42 | i64::from(slot) << 30 | i64::from(number))
+        Rcvid::of(self.scoid, slot, number)
     }
 
     /// On whose behalf a message is. What the client says is believed from root and from our own user only.
