@@ -227,6 +227,7 @@ impl Connection {
             code,
             priority,
             flags,
+            inherits: false,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use super::handshake::{Hello, Welcome};
 use super::link::{LinkMemory, ServerLink};
+use super::priority::Standing;
 use super::{Channel, Connection, Credentials, Scoid};
 use resmgr_sys::Result;
 use resmgr_sys::epoll::EventFd;
@@ -36,9 +37,9 @@ impl RawClient {
             uid,
             gid: uid,
         };
-        let link = channel
-            .shared()
-            .add_client(|scoid| ServerLink::new(scoid, peer, memory, far_bell, None))?;
+        let link = channel.shared().add_client(|scoid| {
+            ServerLink::new(scoid, (peer, Standing::OWN), memory, far_bell, None)
+        })?;
         Ok(Self {
             client,
             server,

@@ -8,12 +8,12 @@ use super::channel::Shared;
 use super::link::{BATCH, ClientLink, Read, ServerLink};
 use super::rendezvous::{self, Admitted};
 use super::timer::Ticking;
-use super::{janitor, process};
+use super::{deaths, janitor, process};
 use resmgr_namespace::Session;
 use resmgr_sys::epoll::{Epoll, Event, Ready};
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::pidfd::PidFd;
-use resmgr_sys::{Errno, Result, signal, socket};
+use resmgr_sys::{Errno, Result, sched, signal, socket};
 use slab::Slab;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -40,6 +40,8 @@ pub(super) enum Source {
     Timer(Arc<Ticking>),
     /// The bells of a channel that has a pool of pulses.
     Pool(Weak<Shared>, PrivateFd),
+    /// A thread of this process whose end somebody wants to know.
+    Thread { tid: u32, end: PidFd },
     /// The namespace.
     Session {
         session: &'static Session,
@@ -58,6 +60,7 @@ impl Source {
                 vec![fd.as_fd()]
             }
             Self::Timer(ticking) => vec![ticking.descriptor()],
+            Self::Thread { end, .. } => vec![end.as_fd()],
             Self::Client { link, process, .. } => link
                 .socket()
                 .map(AsFd::as_fd)
@@ -107,14 +110,22 @@ impl Kernel {
             table: Mutex::default(),
         });
         let thread = Arc::clone(&kernel);
+        // The caller may have its sender's priority for the moment; this thread has its own for good.
+        let own = super::priority::receiver::this_thread().map(|caller| caller.own());
         std::thread::Builder::new()
             .name("resmgr".into())
-            .spawn(move || thread.run())?;
+            .spawn(move || {
+                if let Some(own) = own {
+                    let _ = sched::schedule(None, &own);
+                }
+                thread.run();
+            })?;
         Ok(kernel)
     }
 
     fn run(&self) {
         signal::block_all();
+        deaths::is_helper();
         let mut events = Vec::new();
         loop {
             match self.epoll.wait(None, &mut events) {
@@ -206,7 +217,13 @@ impl Kernel {
                 channel,
                 process,
             } => {
-                if goes_on(link.read_control(BATCH), event, process) {
+                let read = link.read_control(BATCH);
+                if link.takes_boost_request()
+                    && let Some(channel) = channel.upgrade()
+                {
+                    channel.asked_to_boost(Some(link));
+                }
+                if goes_on(read, event, process) {
                     return;
                 }
                 self.forget(event.token);
@@ -230,6 +247,10 @@ impl Kernel {
                 Some(channel) => channel.keep_books(),
                 None => drop(self.forget(event.token)),
             },
+            Source::Thread { tid, .. } => {
+                self.forget(event.token);
+                deaths::ended(*tid);
+            }
             Source::Session { session, .. } => {
                 self.forget(event.token);
                 recover(session);
@@ -332,6 +353,7 @@ fn key_of(token: Token) -> usize {
 fn recover(session: &'static Session) {
     let work = move || {
         signal::block_all();
+        deaths::is_helper();
         match session.recover() {
             Ok(()) => super::sessions::watch(session),
             // The next call on the session tries again.

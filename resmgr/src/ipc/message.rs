@@ -4,7 +4,7 @@ use super::link::{self, RequestFields, ServerLink};
 use super::queue::Call;
 use super::ranges::Ranges;
 use super::timeout;
-use super::{ChannelId, Coid, MessageInfo, Rcvid, SharedBytes, SharedBytesMut};
+use super::{ChannelId, Coid, MessageInfo, Rcvid, SharedBytes, SharedBytesMut, process};
 use link::{AnswerFields, Breach, IN_SLOT, INLINE};
 use resmgr_sys::vm::Far;
 use resmgr_sys::{Errno, Result};
@@ -153,6 +153,30 @@ impl Message {
     /// Whether the client still waits for the answer.
     pub fn is_waiting(&self) -> bool {
         self.link.is_waiting(self.slot, self.number)
+    }
+
+    /// Gives the calling thread the priority that it would have if it had just received this message: for
+    /// a thread that goes on with a message that was received before. It counts as a receiver of the
+    /// message's channel from now on.
+    ///
+    /// # Errors
+    /// - `ESRCH`: the client waits no more, or the channel was destroyed.
+    #[doc(alias = "MsgCurrent")]
+    pub fn make_current(&self) -> Result<()> {
+        let channel = process::current().channel(self.info().chid);
+        let channel = channel.filter(|_| self.is_waiting()).ok_or(Errno::SRCH)?;
+        channel.run_at(self.info().priority.min(self.link.standing.running));
+        Ok(())
+    }
+
+    /// Pauses the message until a pulse with `cookie` resumes it.
+    ///
+    /// # Errors
+    /// - `ENOSYS`: always, as on QNX 8. What it was for, two processes whose page faults wait for each
+    ///   other, cannot happen here: a server never touches a client's pages.
+    #[doc(alias = "MsgPause")]
+    pub fn pause(&self, _cookie: i64) -> Result<()> {
+        Err(Errno::NOSYS)
     }
 
     /// Copies from the client's message, from `offset` on; returns the count, 0 at its end.

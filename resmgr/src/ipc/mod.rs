@@ -32,9 +32,19 @@
 //!   socket alone does not tell of a death while a forked child of the dead has a copy of it.
 //! - *Looking before sleeping* is planned and scored in `wait`: what it costs and when it pays is told there.
 //!
+//! - *Priorities cost nothing while they are equal.* A receive compares the message's priority with what the
+//!   thread has, in thread-local memory. A change is one system call, a boost one packet by the sender
+//!   that needs it. The alternatives were a bell that rings while the server is awake and an epoll set
+//!   that the background thread shares: either is a system call for each message of everybody.
+//!
 //! # Where it differs from QNX
 //! - A killed client cannot wait for its server: its call is dropped, and the server's reply gets `ESRCH`.
-//! - A receiver does not take the sender's priority; it decides the order of the queue only.
+//! - A receiver takes the sender's priority only where it may also return to its own; elsewhere the priority
+//!   decides the order of the queue only, and [`statistics()`] counts it. See [`set_priority`] for what the numbers mean.
+//! - A receiver that sleeps has its own priority, and takes the sender's once it is awake. A boost of busy
+//!   receivers raises all of them, and only for real-time senders.
+//! - The end of a thread that never calls this library, and that begins and ends between two receives, is not
+//!   seen by [`THREAD_DEATH`](ChannelFlags::THREAD_DEATH).
 //! - A signal handler of a client that is blocked on an UNBLOCK channel runs at once, not after the reply. The
 //!   rest is as in QNX: the server gets the pulse, and the client resumes on the reply.
 //! - [`Channel::verify_event`] does not look into another process: what only the client can know is found out
@@ -48,6 +58,7 @@ mod caller;
 mod cancel;
 mod channel;
 mod connection;
+mod deaths;
 mod error;
 mod event;
 mod flags;
@@ -61,6 +72,7 @@ pub mod limits;
 mod link;
 mod message;
 mod pool;
+mod priority;
 mod process;
 #[doc(hidden)] // public for the model checker's tests
 pub mod protocol;
@@ -71,6 +83,7 @@ mod rendezvous;
 mod semaphore;
 pub(crate) mod sessions;
 mod shared;
+mod statistics;
 mod timeout;
 mod timer;
 mod unique;
@@ -88,10 +101,12 @@ pub use info::{ClientInfo, Credentials, MessageInfo, ServerInfo};
 pub use limits::{ChannelLimits, ProcessLimits, set_process_limits};
 pub use message::Message;
 pub use pool::{PoolEvent, PulsePool};
+pub use priority::{priority, refresh_priority, set_priority};
 pub use pulse::{Pulse, PulseCode};
 pub use resmgr_sys::timer::Clock;
 pub use semaphore::Semaphore;
 pub use shared::{SharedBytes, SharedBytesMut};
+pub use statistics::{Statistics, statistics};
 pub use timeout::{TimeoutStates, TimeoutTime, timeout_next, timeout_next_with};
 pub use timer::{Timer, TimerInfo};
 pub use unique::PulseFlags;

@@ -187,7 +187,11 @@ mod tests {
             scoid: None,
             priority: 10,
         };
-        PendingPulse { pulse, link: None }
+        PendingPulse {
+            pulse,
+            link: None,
+            inherits: false,
+        }
     }
 
     fn pool(num_pulses: u32, rearm_threshold: u32) -> (Pool, Semaphore) {

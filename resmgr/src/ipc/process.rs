@@ -3,11 +3,13 @@
 use super::channel::Shared;
 use super::kernel::{Kernel, Source};
 use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink};
+use super::priority::Standing;
 use super::timer::Ticking;
 use super::{ChannelFlags, ChannelId, Coid, IdSpace, ProcessLimits, Target, rendezvous};
 use resmgr_namespace::{RuntimeDir, Session};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{PerProcess, PrivateFd};
+use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result};
 use slab::Slab;
 use std::collections::HashMap;
@@ -162,6 +164,7 @@ impl Process {
             self.far_end_gone(chid, link);
         }
         self.stop_listening_if_idle();
+        super::deaths::stop_if_unwanted();
     }
 
     /// A channel has closed this link. If its client is in this process, there is no socket to tell it.
@@ -214,6 +217,39 @@ impl Process {
             if let Some(kernel) = &*lock(&self.kernel) {
                 kernel.forget_where(|source| matches!(source, Source::Listener(_)));
             }
+        }
+    }
+
+    // Threads.
+
+    pub(super) fn wants_thread_deaths(&self) -> bool {
+        !self.told_of_threads().is_empty()
+    }
+
+    fn told_of_threads(&self) -> Vec<Arc<Shared>> {
+        let wants = |channel: &Arc<Shared>| channel.flags.contains(ChannelFlags::THREAD_DEATH);
+        lock(&self.channels)
+            .iter()
+            .filter_map(|(_, channel)| channel.upgrade())
+            .filter(wants)
+            .collect()
+    }
+
+    /// The background thread tells the end of a thread from now on.
+    pub(super) fn watch_thread(&self, tid: u32, end: PidFd) -> Result<()> {
+        self.kernel()?.watch(Source::Thread { tid, end }).map(drop)
+    }
+
+    pub(super) fn forget_threads(&self) {
+        if let Some(kernel) = &*lock(&self.kernel) {
+            kernel.forget_where(|source| matches!(source, Source::Thread { .. }));
+        }
+    }
+
+    /// A thread of this process has ended.
+    pub(super) fn thread_ended(&self, tid: u32) {
+        for channel in self.told_of_threads() {
+            channel.thread_died(tid);
         }
     }
 
@@ -279,8 +315,9 @@ impl Process {
         let bell = EventFd::new()?;
         let far_bell = bell.try_clone()?;
         let peer = ClientLink::credentials_of_self();
-        let server =
-            channel.add_client(|scoid| ServerLink::new(scoid, peer, memory, far_bell, None))?;
+        let server = channel.add_client(|scoid| {
+            ServerLink::new(scoid, (peer, Standing::OWN), memory, far_bell, None)
+        })?;
         let unblock = channel.flags.contains(ChannelFlags::UNBLOCK);
         let far = Far {
             pid: peer.pid,

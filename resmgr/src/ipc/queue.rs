@@ -2,6 +2,7 @@
 
 use super::link::{RequestFields, ServerLink};
 use super::pool::Pool;
+use super::priority::{HIGHEST, ORDINARY};
 use super::unique::{Listed, Place, Verdict};
 use super::{Pulse, PulseFlags};
 use std::collections::VecDeque;
@@ -25,6 +26,31 @@ pub(super) struct PendingPulse {
     pub(super) pulse: Pulse,
     /// The link whose pulse cell is free once this is received.
     pub(super) link: Option<Arc<ServerLink>>,
+    /// Its receiver stays as it is: `SIGEV_PULSE_PRIO_INHERIT`.
+    pub(super) inherits: bool,
+}
+
+impl Call {
+    /// What its receiver runs at: the claim, as far as the kernel allows its sender the same.
+    #[inline]
+    pub(super) fn run_priority(&self) -> u8 {
+        self.fields.priority.min(self.link.standing.running)
+    }
+}
+
+impl PendingPulse {
+    /// What its receiver runs at; `None` for pulses of events that leave it as it is.
+    #[inline]
+    pub(super) fn run_priority(&self) -> Option<u8> {
+        if self.inherits {
+            return None;
+        }
+        let highest = self
+            .link
+            .as_ref()
+            .map_or(HIGHEST, |link| link.standing.running);
+        Some(self.pulse.priority.min(highest))
+    }
 }
 
 /// What comes next.
@@ -70,6 +96,28 @@ impl<T> Lanes<T> {
     fn first(&self) -> Option<(usize, u64)> {
         let lane = self.highest()?;
         self.lanes[lane].front().map(|(order, _)| (lane, *order))
+    }
+
+    /// The highest value of `urgency`, which is never above the lane of its item; 10 if none is higher.
+    fn most(&self, urgency: impl Fn(&T) -> u8) -> u8 {
+        let mut most = ORDINARY;
+        for lane in (usize::from(ORDINARY) + 1..256).rev() {
+            if lane <= usize::from(most) {
+                break;
+            }
+            let here = self.lanes[lane].iter().map(|(_, item)| urgency(item));
+            // The first that is all that its lane says ends the search.
+            let full = |value: &u8| usize::from(*value) == lane.min(usize::from(HIGHEST));
+            let mut best = ORDINARY;
+            for value in here {
+                best = best.max(value);
+                if full(&value) {
+                    break;
+                }
+            }
+            most = most.max(best);
+        }
+        most
     }
 
     fn pop(&mut self) -> Option<(u64, T)> {
@@ -187,6 +235,16 @@ impl Queue {
         self.pulses.push(pulse.pulse.priority, self.order, pulse);
     }
 
+    /// The highest priority that one of them would give its receiver; 10 if none would give more. Looks at
+    /// the head of the queue only, unless that was claimed without right.
+    pub(super) fn most_urgent(&self) -> u8 {
+        let calls = self.calls.most(Call::run_priority);
+        let pulses = self
+            .pulses
+            .most(|pulse| pulse.run_priority().unwrap_or(ORDINARY));
+        calls.max(pulses)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.calls.highest().is_none() && self.pulses.highest().is_none()
     }
@@ -238,6 +296,7 @@ mod tests {
                 priority,
             },
             link: None,
+            inherits: false,
         }
     }
 
@@ -253,6 +312,16 @@ mod tests {
         }
         assert_eq!(order, [3, 5, 1, 2, 6, 4]);
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn p8_a_pulse_that_inherits_leaves_its_receiver_alone() {
+        assert_eq!(pulse(20, 0).run_priority(), Some(20));
+        let inherits = PendingPulse {
+            inherits: true,
+            ..pulse(20, 0)
+        };
+        assert_eq!(inherits.run_priority(), None);
     }
 
     #[test]

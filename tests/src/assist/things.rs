@@ -54,6 +54,7 @@ pub(crate) struct Things {
     pub(crate) timers: Table<(Clock, Timer)>,
     /// What functions of events were called with.
     pub(crate) last_value: Arc<Table<i64>>,
+    pub(crate) threads: Table<super::threads::Idle>,
     /// Loads end.
     pub(crate) stop: AtomicBool,
 }

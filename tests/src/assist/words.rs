@@ -29,6 +29,7 @@ const NAMES: &[&str] = &[
     "clients",
     "user-clients",
     "calls",
+    "calling",
     "bulk",
 ];
 /// Longer data are written as `fill:LENGTH` where they follow the pattern.

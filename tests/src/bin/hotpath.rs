@@ -58,7 +58,9 @@ fn receives(channel: &Channel) {
     let mut buffer = [0; 64];
     for position in 0..2 * ROUNDS {
         let number = position + 1;
-        link.client.word(at).store(number << 2 | 1, Ordering::SeqCst);
+        link.client
+            .word(at)
+            .store(number << 2 | 1, Ordering::SeqCst);
         let lap = (position / RING + 1) & 0xffff;
         let entry = link.client.word((position % RING) as usize * 4);
         entry.store(lap << 16 | CALL << 14, Ordering::SeqCst);

@@ -1,5 +1,6 @@
 //! Channels: where a server receives.
 
+mod boost;
 mod pooled;
 mod receive;
 mod state;
@@ -15,6 +16,7 @@ use resmgr_sys::epoll::{Epoll, EventFd, Ready};
 use resmgr_sys::{Errno, Result};
 use state::{Client, State};
 use std::io::IoSliceMut;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// How a receiver or a sender waits.
@@ -64,6 +66,11 @@ const OWN_BELL: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) chid: ChannelId,
+    /// Tells it from every other channel that this process and its parents have had; never 0.
+    key: u64,
+    habits: boost::Habits,
+    /// A receiver is boosted; changed under the lock.
+    boosted: AtomicBool,
     pub(crate) flags: ChannelFlags,
     pub(crate) rights: ConnectRights,
     pub(crate) direct: bool,
@@ -85,11 +92,15 @@ pub(crate) struct Shared {
 
 impl Shared {
     fn new(chid: ChannelId, options: &ChannelOptions) -> Result<Self> {
+        static KEYS: AtomicU64 = AtomicU64::new(1);
         let bells = Epoll::new()?;
         let own_bell = EventFd::new()?;
         bells.add(&own_bell, OWN_BELL, BELL)?;
         Ok(Self {
             chid,
+            key: KEYS.fetch_add(1, Ordering::Relaxed),
+            habits: boost::Habits::of(options.flags),
+            boosted: AtomicBool::new(false),
             flags: options.flags,
             rights: options.rights,
             direct: options.direct,
@@ -147,6 +158,9 @@ impl Shared {
         if let Err(errno) = self.add_bell(&link) {
             state.remove_client(&link, false);
             return Err(errno);
+        }
+        if self.habits.boosts() {
+            link.boost_from(boost::ALWAYS);
         }
         Ok(link)
     }
@@ -206,10 +220,13 @@ impl Shared {
         if state.destroyed {
             return Err(Errno::SRCH);
         }
-        state
-            .queue
-            .push_pulse(super::queue::PendingPulse { pulse, link: None });
+        state.queue.push_pulse(super::queue::PendingPulse {
+            pulse,
+            link: None,
+            inherits: false,
+        });
         self.call_receiver(&state);
+        self.boost(&mut state);
         Ok(())
     }
 
@@ -226,6 +243,17 @@ impl Shared {
                 priority,
             });
         }
+    }
+
+    /// A thread of this process has ended.
+    pub(crate) fn thread_died(&self, tid: u32) {
+        // A channel that is being destroyed needs no pulse.
+        let _ = self.push_pulse(Pulse {
+            code: PulseCode::THREAD_DEATH,
+            value: i64::from(tid),
+            scoid: None,
+            priority: state::SYSTEM_PRIORITY,
+        });
     }
 
     fn call_receiver(&self, state: &State) {
@@ -324,6 +352,9 @@ impl Channel {
         if !options.flags.contains(ChannelFlags::PRIVATE) {
             process::current().listen()?;
         }
+        if options.flags.contains(ChannelFlags::THREAD_DEATH) {
+            super::deaths::start();
+        }
         Ok(channel)
     }
 
@@ -391,6 +422,15 @@ impl Channel {
             None => self.shared().receive_pulse(deadline),
             Some(set) => set.receive(deadline, |deadline| self.shared().receive_pulse(deadline)),
         }
+    }
+
+    /// The calling thread receives from no channel any more: it counts as a receiver of none, so no urgent
+    /// sender raises it (see [`ipc`](crate::ipc)), and it has its own priority and processors again. A thread counts as a
+    /// receiver of the channel that it received from last, until it ends.
+    ///
+    /// QNX writes this as a receive from channel -1.
+    pub fn leave() {
+        super::priority::receiver::leave();
     }
 
     /// Puts a pulse into this channel's own queue.

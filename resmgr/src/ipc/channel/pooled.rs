@@ -90,7 +90,12 @@ impl Shared {
         if state.destroyed {
             return Err(Errno::SRCH);
         }
-        let offered = state.queue.offer(PendingPulse { pulse, link: None }, flags);
+        let pending = PendingPulse {
+            pulse,
+            link: None,
+            inherits: false,
+        };
+        let offered = state.queue.offer(pending, flags);
         self.call_receiver(&state);
         match offered {
             Offered::Dropped => Err(Errno::AGAIN),

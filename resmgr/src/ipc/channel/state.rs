@@ -1,5 +1,6 @@
 //! What a channel's lock protects: its queue, its clients, and who is looking.
 
+use super::boost::{ALWAYS, Crew};
 use crate::ipc::link::{Arrival, Breach, ServerLink};
 use crate::ipc::queue::{Call, Item, Offered, PendingPulse, Queue};
 use crate::ipc::{Credentials, Pulse, PulseCode, Scoid};
@@ -30,6 +31,7 @@ pub(super) struct State {
     pub(super) clients: Slab<Client>,
     /// The links that spoke last; a link in here need not be in `clients` any more.
     watched: Vec<Arc<ServerLink>>,
+    pub(super) crew: Crew,
     /// Receivers that sleep; they have to be woken for each item.
     pub(super) sleepers: usize,
     /// One receiver looks at the watched links' rings.
@@ -47,6 +49,7 @@ impl State {
             queue: Queue::new(),
             clients: Slab::new(),
             watched: Vec::new(),
+            crew: Crew::new(),
             sleepers: 0,
             spinning: false,
             quiet: false,
@@ -90,13 +93,20 @@ impl State {
         if self.watched.len() >= MOST_WATCHED {
             let oldest = self.watched.remove(0);
             oldest.memory.gate().unwatch();
+            oldest.boost_from(ALWAYS);
             self.drain(&oldest);
         }
         if self.quiet {
             link.memory.gate().watch();
         }
+        link.boost_from(self.crew.boost_from);
         self.watched.push(Arc::clone(link));
         self.drain(link);
+    }
+
+    /// The links that are looked at.
+    pub(super) fn watched(&self) -> &[Arc<ServerLink>] {
+        &self.watched
     }
 
     /// Whether every client is among those that are looked at.
@@ -240,6 +250,7 @@ impl State {
                 let pending = PendingPulse {
                     pulse,
                     link: Some(Arc::clone(link)),
+                    inherits: fields.inherits,
                 };
                 if self.queue.offer(pending, fields.flags) != Offered::Queued {
                     link.pulse_taken();
@@ -259,7 +270,11 @@ impl State {
             scoid,
             priority: SYSTEM_PRIORITY,
         };
-        self.queue.push_pulse(PendingPulse { pulse, link: None });
+        self.queue.push_pulse(PendingPulse {
+            pulse,
+            link: None,
+            inherits: false,
+        });
     }
 
     /// A client process has gone: what it sent as pulses stays, its calls die with it.

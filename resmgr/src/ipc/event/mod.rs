@@ -37,8 +37,8 @@ fn check_signal(signal: i32) -> Result<()> {
 }
 
 impl Event {
-    /// A pulse on a connection of this process: to a channel of its own, usually. Without a priority it has that
-    /// of the thread that delivers.
+    /// A pulse on a connection of this process: to a channel of its own, usually. Without a priority its place in
+    /// the queue is that of the thread that delivers, and its receiver's own priority does not change.
     #[doc(alias = "SIGEV_PULSE_INIT")]
     #[doc(alias = "SIGEV_PULSE_PRIO_INHERIT")]
     pub fn pulse(to: &Connection, priority: Option<u8>, code: i8, value: i64) -> Self {

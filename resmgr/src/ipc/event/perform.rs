@@ -178,5 +178,6 @@ fn pulse(event: &Event, priority: u8) -> Result<()> {
         code: event.code,
         priority,
         flags: PulseFlags::empty(),
+        inherits: event.priority == INHERIT,
     })
 }

@@ -3,6 +3,7 @@
 use super::LinkMemory;
 use super::ServerLink;
 use super::arena::{Arena, Block};
+use super::control::{self, Packet};
 use super::inbox::ClientInbox;
 use super::lanes::Lanes;
 use super::layout::{self, CELLS, PulseFields, RequestFields};
@@ -10,11 +11,12 @@ use super::slots::FreeSlots;
 use super::staging::Staged;
 use super::watch::Watch;
 use crate::ipc::cancel::CancelToken;
+use crate::ipc::priority::ORDINARY;
 use crate::ipc::protocol::{Caller, Entry, EntryKind, Sleeper, Withdrawal};
 use crate::ipc::timeout::{self, Expiry};
 use crate::ipc::wait::{Plan, Spin};
 use crate::ipc::{
-    ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting, janitor,
+    ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting, janitor, process,
 };
 use resmgr_sys::clock::{self, Deadline};
 use resmgr_sys::epoll::EventFd;
@@ -231,7 +233,7 @@ impl ClientLink {
             self.give_back(staged.slot, staged.block);
             return Err(error);
         }
-        match self.carry(&staged, options) {
+        match self.carry(&staged, fields.priority, options) {
             Carried::Answered if direct && staged.is_unreadable() => {
                 // No receiver has had the message. From now on this link stages.
                 self.direct.store(false, Ordering::Relaxed);
@@ -255,10 +257,11 @@ impl ClientLink {
     pub(super) fn carry(
         self: &Arc<Self>,
         staged: &Staged<'_>,
+        priority: u8,
         options: &SendOptions<'_>,
     ) -> Carried {
         let cancel = options.cancel.map(|token| token.enter(self, staged.slot));
-        let wake = self.announce_and_wait(staged, options);
+        let wake = self.announce_and_wait(staged, priority, options);
         drop(cancel);
         match wake {
             Wake::Answered => Carried::Answered,
@@ -289,11 +292,17 @@ impl ClientLink {
         self.generation == fork::generation()
     }
 
-    fn announce_and_wait(&self, staged: &Staged<'_>, options: &SendOptions<'_>) -> Wake {
+    fn announce_and_wait(
+        &self,
+        staged: &Staged<'_>,
+        priority: u8,
+        options: &SendOptions<'_>,
+    ) -> Wake {
         let plan = self.spin.plan(options.waiting);
         // From before the announcement, so that no signal falls between it and the sleep.
         let watch = (self.far.unblock && plan == Plan::Sleep).then(|| Watch::begin(self));
         self.announce(EntryKind::Call, staged.slot);
+        self.want_boost(priority);
         if self.memory.gate().is_closed() {
             self.end(LinkState::Dead);
         }
@@ -425,6 +434,32 @@ impl ClientLink {
         }
     }
 
+    /// After an announcement: does it wait behind less urgent work?
+    #[inline]
+    fn want_boost(&self, priority: u8) {
+        if priority > ORDINARY {
+            self.ask_for_boost(priority);
+        }
+    }
+
+    #[cold]
+    fn ask_for_boost(&self, priority: u8) {
+        if !self.memory.threshold().must_ask(priority) {
+            return;
+        }
+        match &self.remote {
+            // A socket that is full holds such packets enough.
+            Some(remote) => {
+                let _ = control::send(remote.socket.as_fd(), Packet::Boost, &[]);
+            }
+            None => {
+                if let Some(channel) = process::current().channel(self.far.chid) {
+                    channel.asked_to_boost(None);
+                }
+            }
+        }
+    }
+
     /// How many entries this process has published, as far as this thread knows: its own at least.
     #[inline]
     pub(super) fn announced(&self) -> u16 {
@@ -526,6 +561,7 @@ impl ClientLink {
         *sent = sent.wrapping_add(1);
         // Under the lock: the server expects the cells in turn.
         self.announce(EntryKind::Pulse, u16::try_from(cell).unwrap_or(0));
+        self.want_boost(fields.priority);
         drop(sent);
         // A pool's books are kept while nobody receives, too: by the server's background thread, which listens
         // for this. If the link rings for its receivers as well, the second ring does no harm.

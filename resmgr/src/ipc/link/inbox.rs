@@ -63,6 +63,8 @@ struct FromClient {
     /// Where to wake the client's threads.
     wakes: Vec<Wake>,
     parcels: Parcels,
+    /// The client has asked for a boost.
+    boost: bool,
 }
 
 #[derive(Debug)]
@@ -117,6 +119,8 @@ impl ServerLink {
             Packet::Wake { .. } => Ok(()),
             Packet::Descriptors(parcel) if parcel.count <= self.accepts => Ok(()),
             Packet::Descriptors(_) => Err(Breach("descriptors that nobody asked for")),
+            Packet::Boost if self.may_ask_for_boost() => Ok(()),
+            Packet::Boost => Err(Breach("a request for a boost from a client without rights")),
             Packet::Event(_) => Err(Breach("an event from a client")),
         };
         let take = |state: &mut FromClient, packet: Packet<'_>, mut fds: Vec<OwnedFd>| match packet
@@ -129,12 +133,22 @@ impl ServerLink {
                 })
             }),
             Packet::Descriptors(parcel) => state.parcels.put(parcel, fds),
+            Packet::Boost => {
+                state.boost = true;
+                Ok(())
+            }
             Packet::Event(_) => Ok(()),
         };
         control::read(socket.as_fd(), most, state, wanted, take).unwrap_or_else(|breach| {
             self.breached(breach);
             Read::End
         })
+    }
+
+    /// Whether the client has asked for a boost since the last look. A receiver may have read the request while it
+    /// woke a client: it is on its way to its next receive then, where the boost is decided anew.
+    pub(crate) fn takes_boost_request(&self) -> bool {
+        std::mem::take(&mut lock(&self.inbox.0).boost)
     }
 
     /// Wakes a caller at its socket. One that is not known has been handed over on the way here, or belongs to
@@ -209,6 +223,7 @@ impl ClientLink {
             }
             Packet::Descriptors(_) => Err(Breach("descriptors that nobody asked for")),
             Packet::Event(_) => Ok(()),
+            Packet::Boost => Err(Breach("a request for a boost from a server")),
             Packet::Wake { .. } => Err(Breach("a wake-up socket from a server")),
         };
         let take = |state: &mut FromServer, packet: Packet<'_>, fds| match packet {
@@ -217,7 +232,7 @@ impl ClientLink {
                 // Under the lock, so that events keep their order.
                 event::arrived(self, bytes)
             }
-            Packet::Wake { .. } => Ok(()),
+            Packet::Boost | Packet::Wake { .. } => Ok(()),
         };
         let read = control::read(remote.socket.as_fd(), most, &mut *state, wanted, take);
         read.unwrap_or_else(|Breach(what)| {

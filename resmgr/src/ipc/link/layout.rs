@@ -5,7 +5,7 @@
 //!
 //! | client's part | server's part |
 //! |---|---|
-//! | `registered_only` | gate: `ring_me`, `closed`, `pulses_taken`, `pulse_share` |
+//! | `registered_only` | gate: `ring_me`, `closed`, `boost_from`, `pulses_taken`, `pulse_share` |
 //! | slots: request header, then small messages | slots: answer header, small replies, `taken` |
 //! | ring | |
 //! | pulse cells | |
@@ -111,6 +111,8 @@ impl Layout {
 pub(crate) const RING_ME: usize = 0;
 /// Server's part: the channel has gone.
 pub(crate) const CLOSED: usize = 4;
+/// Server's part: from which priority on a client asks for a boost; 0: it never does.
+pub(crate) const BOOST_FROM: usize = 8;
 /// Server's part: how many pulses were received.
 pub(crate) const PULSES_TAKEN: usize = 64;
 /// Server's part: how many pulses the client may have pending, if the channel has a pool; 0 if it has none.
@@ -315,6 +317,8 @@ pub(crate) struct PulseFields {
     pub(crate) code: i8,
     pub(crate) priority: u8,
     pub(crate) flags: PulseFlags,
+    /// Its receiver shall not take its priority.
+    pub(crate) inherits: bool,
 }
 
 impl PulseFields {
@@ -326,6 +330,7 @@ impl PulseFields {
         bytes[8] = self.code.cast_unsigned();
         bytes[9] = self.priority;
         bytes[10..12].copy_from_slice(&self.flags.bits().to_ne_bytes());
+        bytes[12] = u8::from(self.inherits);
         bytes
     }
 
@@ -336,6 +341,7 @@ impl PulseFields {
             code: bytes[8].cast_signed(),
             priority: bytes[9],
             flags: PulseFlags::from_bits_truncate(u16::from_ne_bytes([bytes[10], bytes[11]])),
+            inherits: bytes[12] != 0,
         }
     }
 }

@@ -4,6 +4,7 @@ use super::inbox::ServerInbox;
 use super::layout::{self, AnswerFields, CELLS, PulseFields, RequestFields};
 use super::slots::Phases;
 use super::{LinkMemory, ReplyArea};
+use crate::ipc::priority::{ORDINARY, Standing};
 use crate::ipc::protocol::{EntryKind, Sleeper, Taken};
 use crate::ipc::{ConnectRights, Credentials, Rcvid, Scoid, janitor};
 use resmgr_sys::epoll::EventFd;
@@ -54,6 +55,8 @@ pub(crate) struct ServerLink {
     pub(crate) replies: ReplyArea,
     /// The client's process, if messages may be read in its memory.
     pub(crate) direct: Option<PidFd>,
+    /// From the kernel, too.
+    pub(crate) standing: Standing,
     /// None for a client in this process.
     socket: Option<PrivateFd>,
     /// How many descriptors a message of this client may bring.
@@ -79,7 +82,7 @@ pub(crate) struct ServerLink {
 impl ServerLink {
     pub(crate) fn new(
         scoid: Scoid,
-        peer: Credentials,
+        (peer, standing): (Credentials, Standing),
         memory: LinkMemory,
         bell: EventFd,
         socket: Option<PrivateFd>,
@@ -89,6 +92,7 @@ impl ServerLink {
         Self {
             scoid,
             peer,
+            standing,
             memory,
             bell,
             replies: ReplyArea::new(),
@@ -297,11 +301,23 @@ impl ServerLink {
         })
     }
 
-    /// A claim of priority is capped by what the kernel says of the peer: only root's processes may
-    /// stand above the highest priority that QNX gives to unprivileged ones (63).
+    /// A claim of a place in the queue is capped by what the kernel says of the peer: only processes that
+    /// may run higher can stand above the highest priority that QNX gives to unprivileged ones (63).
     fn permitted_priority(&self, claimed: u8) -> u8 {
-        let highest = if self.peer.uid == 0 { u8::MAX } else { 63 };
-        claimed.clamp(1, highest)
+        claimed.clamp(1, self.standing.place)
+    }
+
+    /// Tells the client from which priority on to ask for a boost; 0: never. A client that cannot have
+    /// such a priority is never asked to. The caller holds the channel's lock.
+    pub(crate) fn boost_from(&self, priority: u8) {
+        let reachable = self.standing.running >= priority;
+        let threshold = self.memory.threshold();
+        threshold.set(if reachable { priority } else { 0 });
+    }
+
+    /// Whether the client may ask for a boost at all.
+    pub(super) fn may_ask_for_boost(&self) -> bool {
+        self.standing.running > ORDINARY
     }
 
     /// The channel has a pool: the client may have so many pulses pending, and is told.
