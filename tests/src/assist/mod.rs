@@ -6,6 +6,7 @@
 
 pub mod bulk;
 mod commands;
+mod events;
 mod load;
 mod parcels;
 mod pending;
