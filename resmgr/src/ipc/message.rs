@@ -3,7 +3,8 @@
 use super::link::{self, RequestFields, ServerLink};
 use super::queue::Call;
 use super::ranges::Ranges;
-use super::{ChannelId, Coid, MessageInfo, Rcvid, SharedBytes, SharedBytesMut};
+use super::timeout;
+use super::{ChannelId, Coid, MessageInfo, Rcvid, SharedBytes, SharedBytesMut, process};
 use link::{AnswerFields, Breach, IN_SLOT, INLINE};
 use resmgr_sys::vm::Far;
 use resmgr_sys::{Errno, Result};
@@ -155,6 +156,30 @@ impl Message {
         self.link.is_waiting(self.slot, self.number)
     }
 
+    /// Gives the calling thread the priority that it would have if it had just received this message: for
+    /// a thread that goes on with a message that was received before. It counts as a receiver of the
+    /// message's channel from now on.
+    ///
+    /// # Errors
+    /// - `ESRCH`: the client waits no more, or the channel was destroyed.
+    #[doc(alias = "MsgCurrent")]
+    pub fn make_current(&self) -> Result<()> {
+        let channel = process::current().channel(self.info().chid);
+        let channel = channel.filter(|_| self.is_waiting()).ok_or(Errno::SRCH)?;
+        channel.run_at(self.info().priority.min(self.link.standing.running));
+        Ok(())
+    }
+
+    /// Pauses the message until a pulse with `cookie` resumes it.
+    ///
+    /// # Errors
+    /// - `ENOSYS`: always, as on QNX 8. What it was for, two processes whose page faults wait for each
+    ///   other, cannot happen here: a server never touches a client's pages.
+    #[doc(alias = "MsgPause")]
+    pub fn pause(&self, _cookie: i64) -> Result<()> {
+        Err(Errno::NOSYS)
+    }
+
     /// Copies from the client's message, from `offset` on; returns the count, 0 at its end.
     ///
     /// # Errors
@@ -162,6 +187,7 @@ impl Message {
     /// - `EFAULT`: the message lies in the client's own memory, and is not there any more.
     #[doc(alias = "MsgRead")]
     pub fn read(&self, buffer: &mut [u8], offset: usize) -> Result<usize> {
+        timeout::clear();
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
@@ -234,6 +260,7 @@ impl Message {
     /// - `ENOBUFS`: the reply is in more than 56 separate pieces.
     #[doc(alias = "MsgWrite")]
     pub fn write(&mut self, data: &[u8], offset: usize) -> Result<usize> {
+        timeout::clear();
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
@@ -289,6 +316,7 @@ impl Message {
     /// The same from several parts.
     #[doc(alias = "MsgReplyv")]
     pub fn reply_vectored(mut self, status: i64, parts: &[IoSlice<'_>]) -> Result<()> {
+        timeout::clear();
         self.answered = true;
         self.link.claim_answer(self.slot, self.number)?;
         let all = parts.iter().map(|part| part.len()).sum::<usize>();
@@ -463,6 +491,7 @@ impl Message {
     }
 
     fn refuse(&mut self, errno: Errno) -> Result<()> {
+        timeout::clear();
         self.answered = true;
         self.link.claim_answer(self.slot, self.number)?;
         self.link.refuse_held(self.slot, self.number, errno);

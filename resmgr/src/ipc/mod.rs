@@ -15,6 +15,12 @@
 //!
 //! Everything has a bound, which can be chosen, and an error of its own beyond it: see [`limits`].
 //!
+//! # Events
+//! A client hands an [`Event`] to a server, which has it performed in the client's process when the time has come
+//! ([`Channel::deliver`]): a packet on the link's socket, for the client's background thread. The server never
+//! waits for that. The client performs only what it made itself, or registered for that server, so a hostile
+//! server can do nothing with events but what it was given them for.
+//!
 //! # Decisions
 //! - *A bell for each link.* One bell for all clients of a channel would be a little faster with thousands of
 //!   them (4.5 µs against 4.8 at 5,000), but one client could spoil it for the others.
@@ -30,14 +36,28 @@
 //!   of a word, and is woken by a byte in a socket: two system calls for the signal mask and one to take the byte
 //!   more, and four descriptors for each thread that waits so at a time.
 //!
+//! - *Priorities cost nothing while they are equal.* A receive compares the message's priority with what the
+//!   thread has, in thread-local memory. A change is one system call, a boost one packet by the sender
+//!   that needs it. The alternatives were a bell that rings while the server is awake and an epoll set
+//!   that the background thread shares: either is a system call for each message of everybody.
+//!
 //! # Where it differs from QNX
 //! - A killed client cannot wait for its server: its call is dropped, and the server's reply gets `ESRCH`.
-//! - A receiver does not take the sender's priority; it decides the order of the queue only.
+//! - A receiver takes the sender's priority only where it may also return to its own; elsewhere the priority
+//!   decides the order of the queue only, and [`statistics()`] counts it. See [`set_priority`] for what the numbers mean.
+//! - A receiver that sleeps has its own priority, and takes the sender's once it is awake. A boost of busy
+//!   receivers raises all of them, and only for real-time senders.
+//! - The end of a thread that never calls this library, and that begins and ends between two receives, is not
+//!   seen by [`THREAD_DEATH`](ChannelFlags::THREAD_DEATH).
 //! - A sender on an UNBLOCK channel holds its signals back while it sleeps, and their handlers run after the
 //!   reply, as in QNX. While it looks before it sleeps (some microseconds, see [`Waiting`]) it does not: a
 //!   handler that falls into that time runs at once, and the server is not asked. [`Waiting::Block`] has no such
 //!   time. The 65th thread of a process that waits so on one channel at a time, and one for which the system has
 //!   no descriptors left, get the pulse sent but their handler runs at once.
+//! - [`Channel::verify_event`] does not look into another process: what only the client can know is found out
+//!   when the event gets there, and what the client does not accept is ignored.
+//! - A client has a share of a channel's pulse pool ([`Channel::with_pulse_pool`]), and there is no pool that all
+//!   processes share.
 //! - Connections are not inherited by children of fork, in neither id space.
 
 mod borrow;
@@ -45,8 +65,10 @@ mod caller;
 mod cancel;
 mod channel;
 mod connection;
+mod deaths;
 mod descriptors;
 mod error;
+mod event;
 mod flags;
 pub(crate) mod fuzzing;
 mod handshake;
@@ -58,6 +80,8 @@ pub mod limits;
 mod link;
 mod message;
 mod pending;
+mod pool;
+mod priority;
 mod process;
 #[doc(hidden)] // public for the model checker's tests
 pub mod protocol;
@@ -65,8 +89,13 @@ mod pulse;
 mod queue;
 mod ranges;
 mod rendezvous;
+mod semaphore;
 pub(crate) mod sessions;
 mod shared;
+mod statistics;
+mod timeout;
+mod timer;
+mod unique;
 mod wait;
 
 pub use borrow::{BorrowedReply, BorrowedRequest};
@@ -77,11 +106,20 @@ pub use channel::{Channel, ChannelOptions, Received, Waiting};
 pub use connection::{Connection, IdSpace, Reply, SendOptions, Target};
 pub use descriptors::TakenDescriptors;
 pub use error::SendError;
+pub use event::{Event, EventFlags, EventFunction, EventKind, EventTarget};
 pub use flags::{ChannelFlags, ConnectFlags, ConnectRights};
 pub use ids::{ChannelId, Coid, Rcvid, Scoid};
 pub use info::{ClientInfo, Credentials, MessageInfo, ServerInfo};
 pub use limits::{ChannelLimits, ProcessLimits, set_process_limits};
 pub use message::Message;
 pub use pending::{Answer, PendingCall, SendFuture};
+pub use pool::{PoolEvent, PulsePool};
+pub use priority::{priority, refresh_priority, set_priority};
 pub use pulse::{Pulse, PulseCode};
+pub use resmgr_sys::timer::Clock;
+pub use semaphore::Semaphore;
 pub use shared::{SharedBytes, SharedBytesMut};
+pub use statistics::{Statistics, statistics};
+pub use timeout::{TimeoutStates, TimeoutTime, timeout_next, timeout_next_with};
+pub use timer::{Timer, TimerInfo};
+pub use unique::PulseFlags;

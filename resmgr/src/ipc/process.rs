@@ -3,14 +3,21 @@
 use super::channel::Shared;
 use super::kernel::{Kernel, Source};
 use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink, WakePoint};
+use super::priority::Standing;
+use super::timer::Ticking;
 use super::{ChannelFlags, ChannelId, Coid, IdSpace, ProcessLimits, Target, rendezvous};
 use resmgr_namespace::{RuntimeDir, Session};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{PerProcess, PrivateFd};
+use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result};
 use slab::Slab;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// Timers of a process.
+const MOST_TIMERS: usize = 4096;
 
 static PROCESS: PerProcess<Process> = PerProcess::new();
 
@@ -28,8 +35,11 @@ pub(super) struct Process {
     limits: Mutex<ProcessLimits>,
     channels: Mutex<Slab<Weak<Shared>>>,
     links: Mutex<HashMap<(u32, ChannelId), Place>>,
+    /// Each connection by its number.
+    numbers: Mutex<HashMap<Coid, Weak<ClientLink>>>,
     side_ids: Mutex<Slab<()>>,
     kernel: Mutex<Option<Arc<Kernel>>>,
+    timers: AtomicUsize,
     /// The directory of the listening socket.
     listening: Mutex<Option<RuntimeDir>>,
 }
@@ -46,8 +56,10 @@ impl Process {
             limits: Mutex::default(),
             channels: Mutex::default(),
             links: Mutex::default(),
+            numbers: Mutex::default(),
             side_ids: Mutex::default(),
             kernel: Mutex::default(),
+            timers: AtomicUsize::new(0),
             listening: Mutex::default(),
         }
     }
@@ -105,6 +117,48 @@ impl Process {
         lock(&self.channels).get(key)?.upgrade()
     }
 
+    // Timers.
+
+    /// The background thread waits for a timer.
+    ///
+    /// # Errors
+    /// - `EAGAIN`: as many timers as a process may have.
+    pub(super) fn watch_timer(&self, ticking: &Arc<Ticking>) -> Result<u64> {
+        if self.timers.fetch_add(1, Ordering::Relaxed) >= MOST_TIMERS {
+            self.timers.fetch_sub(1, Ordering::Relaxed);
+            return Err(Errno::AGAIN);
+        }
+        let source = Source::Timer(Arc::clone(ticking));
+        let watched = self.kernel().and_then(|kernel| kernel.watch(source));
+        if watched.is_err() {
+            self.timers.fetch_sub(1, Ordering::Relaxed);
+        }
+        watched
+    }
+
+    pub(super) fn unwatch_timer(&self, token: u64) {
+        self.timers.fetch_sub(1, Ordering::Relaxed);
+        if let Some(kernel) = &*lock(&self.kernel) {
+            kernel.forget(token);
+        }
+    }
+
+    // Pools.
+
+    /// The background thread keeps the books of the channel's pulse pool.
+    pub(super) fn watch_pool(&self, channel: &Arc<Shared>, bells: PrivateFd) -> Result<()> {
+        let source = Source::Pool(Arc::downgrade(channel), bells);
+        self.kernel()?.watch(source).map(drop)
+    }
+
+    /// It keeps them no more.
+    pub(super) fn unwatch_pool(&self, channel: &Shared) {
+        if let Some(kernel) = &*lock(&self.kernel) {
+            let is_it = |source: &Source| matches!(source, Source::Pool(other, _) if std::ptr::eq(other.as_ptr(), channel));
+            kernel.forget_where(is_it);
+        }
+    }
+
     /// A channel was destroyed, and these clients with it.
     pub(super) fn channel_gone(&self, chid: ChannelId, clients: &[Arc<ServerLink>]) {
         if let Some(key) = usize::try_from(chid.0)
@@ -118,6 +172,7 @@ impl Process {
             self.far_end_gone(chid, link);
         }
         self.stop_listening_if_idle();
+        super::deaths::stop_if_unwanted();
     }
 
     /// A channel has closed this link. If its client is in this process, there is no socket to tell it.
@@ -173,6 +228,39 @@ impl Process {
         }
     }
 
+    // Threads.
+
+    pub(super) fn wants_thread_deaths(&self) -> bool {
+        !self.told_of_threads().is_empty()
+    }
+
+    fn told_of_threads(&self) -> Vec<Arc<Shared>> {
+        let wants = |channel: &Arc<Shared>| channel.flags.contains(ChannelFlags::THREAD_DEATH);
+        lock(&self.channels)
+            .iter()
+            .filter_map(|(_, channel)| channel.upgrade())
+            .filter(wants)
+            .collect()
+    }
+
+    /// The background thread tells the end of a thread from now on.
+    pub(super) fn watch_thread(&self, tid: u32, end: PidFd) -> Result<()> {
+        self.kernel()?.watch(Source::Thread { tid, end }).map(drop)
+    }
+
+    pub(super) fn forget_threads(&self) {
+        if let Some(kernel) = &*lock(&self.kernel) {
+            kernel.forget_where(|source| matches!(source, Source::Thread { .. }));
+        }
+    }
+
+    /// A thread of this process has ended.
+    pub(super) fn thread_ended(&self, tid: u32) {
+        for channel in self.told_of_threads() {
+            channel.thread_died(tid);
+        }
+    }
+
     // Connections.
 
     /// The link to a channel, made if this process has none, with a new connection on it.
@@ -193,7 +281,7 @@ impl Process {
         let mut link = lock(&place);
         if let Some(link) = link.as_ref().filter(|link| link.is_usable()) {
             let coid = new_id(link)?;
-            lock(&link.coids).push(coid);
+            self.joined(link, coid);
             return Ok((Arc::clone(link), coid));
         }
         let made = self.make_link(pid, target.chid)?;
@@ -204,9 +292,19 @@ impl Process {
                 return Err(errno);
             }
         };
-        lock(&made.coids).push(coid);
+        self.joined(&made, coid);
         *link = Some(Arc::clone(&made));
         Ok((made, coid))
+    }
+
+    fn joined(&self, link: &Arc<ClientLink>, coid: Coid) {
+        lock(&link.coids).push(coid);
+        lock(&self.numbers).insert(coid, Arc::downgrade(link));
+    }
+
+    /// The link of the connection with this number. Waits for nobody.
+    pub(super) fn link_of(&self, coid: Coid) -> Option<Arc<ClientLink>> {
+        lock(&self.numbers).get(&coid)?.upgrade()
     }
 
     fn make_link(&self, pid: u32, chid: ChannelId) -> Result<Arc<ClientLink>> {
@@ -225,8 +323,9 @@ impl Process {
         let bell = EventFd::new()?;
         let far_bell = bell.try_clone()?;
         let peer = ClientLink::credentials_of_self();
-        let server =
-            channel.add_client(|scoid| ServerLink::new(scoid, peer, memory, far_bell, None))?;
+        let server = channel.add_client(|scoid| {
+            ServerLink::new(scoid, (peer, Standing::OWN), memory, far_bell, None)
+        })?;
         let unblock = channel.flags.contains(ChannelFlags::UNBLOCK);
         let far = Far {
             pid: peer.pid,
@@ -274,6 +373,7 @@ impl Process {
             coids.retain(|other| *other != coid);
             coids.is_empty()
         };
+        lock(&self.numbers).remove(&coid);
         self.free_side_id(coid);
         if !last {
             return;
@@ -317,12 +417,6 @@ impl Process {
         {
             channel.local_client_gone(ended.far.scoid);
         }
-    }
-
-    /// The server of a link has sent an event. What it may mean is for this process to check.
-    #[expect(clippy::unused_self)] // to be used when events are there
-    pub(super) fn event_arrived(&self, link: &Arc<ClientLink>, event: &[u8]) {
-        tracing::debug!(pid = link.far.pid, len = event.len(), "an event");
     }
 
     /// The server of a link has gone: its callers wake up, and the channels that asked for it get a pulse for

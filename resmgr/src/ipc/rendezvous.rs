@@ -7,6 +7,7 @@
 use super::channel::Shared;
 use super::handshake::{self, Hello, Welcome};
 use super::link::{ClientLink, Far, LinkMemory, Offer, Remote, ServerLink};
+use super::priority::Standing;
 use super::{ChannelFlags, ChannelId, Credentials, janitor, process};
 use resmgr_namespace::RuntimeDir;
 use resmgr_sys::epoll::EventFd;
@@ -113,12 +114,17 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     if channel.flags.contains(ChannelFlags::PRIVATE) || !channel.rights.permit(&peer) {
         return Err(Errno::PERM);
     }
+    let standing = Standing::of_process(peer.pid);
+    if !process.is_alive() {
+        // What was read may have been another's.
+        return Err(Errno::SRCH);
+    }
     channel.check_share(&peer)?;
     let (memory, offer) = LinkMemory::offer(channel.layout)?;
     let bell = EventFd::new()?;
     let direct = channel.direct.then(|| process.try_clone()).transpose()?;
     let link = channel.add_client(|scoid| {
-        let mut link = ServerLink::new(scoid, peer, memory, bell, Some(socket));
+        let mut link = ServerLink::new(scoid, (peer, standing), memory, bell, Some(socket));
         link.direct = direct;
         link.accepts = channel.descriptors;
         link

@@ -7,20 +7,21 @@
 //! | `attach NAME PID CHID fd= nd= flags=` | `connection COID` |
 //! | `send NAME DATA room= priority= deadline= wait= cancel=` | `answer STATUS LEN BUFFER` |
 //! | `send-borrowed NAME DATA room= again=` | the same, built in the link's memory |
-//! | `pulse NAME CODE VALUE priority=` | `ok` |
+//! | `pulse NAME CODE VALUE priority= how=` | `ok` |
 //! | `receive NAME room= as= deadline=` | `message DATA` or `pulse CODE VALUE` |
 //! | `try-receive NAME`, `is-ready NAME deadline=` | the same; whether its poll descriptor is ready |
 //! | `begin NAME CONNECTION DATA room=`, `poll`, `wait` or `give-up` `NAME` | `ok`; `nothing` or as `send` |
 //! | `receive-pulse NAME deadline=` | `pulse CODE VALUE` |
 //! | `reply`, `error`, `read`, `write`, `drop` … `NAME` | `ok`, or what was read or written |
 //!
+//! More are in [`events`](super::events).
 //! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
-use super::{Words, bulk, load, parcels, pending, poll, show};
+use super::{Words, bulk, events, load, parcels, pending, poll, show};
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ConnectFlags, ConnectRights,
-    Connection, Credentials, IdSpace, ProcessLimits, Pulse, Received, Scoid, SendError,
+    Connection, Credentials, IdSpace, ProcessLimits, Pulse, PulseFlags, Received, Scoid, SendError,
     SendOptions, TakenDescriptors, Target, Waiting, set_process_limits,
 };
 use resmgr::name::NameFlags;
@@ -114,7 +115,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         "name-attach" | "name-attach-on" | "name-detach" | "name-open" | "path-attach" => {
             named(things, words)
         }
-        _ => on_process(words),
+        _ => events::run(things, words).unwrap_or_else(|| on_process(words)),
     }
 }
 
@@ -179,7 +180,7 @@ pub(super) fn deadline(words: &Words<'_>) -> Option<Instant> {
     Some(Instant::now() + Duration::from_millis(milliseconds))
 }
 
-pub(super) fn waiting(words: &Words<'_>) -> Waiting {
+pub(crate) fn waiting(words: &Words<'_>) -> Waiting {
     match words.named("wait") {
         Some("block") => Waiting::Block,
         Some("spin") => Waiting::Spin,
@@ -303,8 +304,17 @@ pub(super) fn told_of(error: SendError) -> String {
 fn pulse(things: &Things, words: &Words<'_>) -> String {
     let connection = things.connections.get(words.get(1));
     let priority = words.named_number("priority");
-    let sent = connection.send_pulse(priority, words.number(2), words.number(3));
+    let (code, value) = (words.number(2), words.number(3));
+    let sent = connection.send_pulse_with(priority, code, value, how(words));
     outcome(sent.map(|()| "ok".into()))
+}
+
+fn how(words: &Words<'_>) -> PulseFlags {
+    match words.named("how") {
+        Some("unique") => PulseFlags::IF_UNIQUE,
+        Some("replace") => PulseFlags::REPLACE,
+        _ => PulseFlags::empty(),
+    }
 }
 
 pub(super) fn receive(things: &Things, words: &Words<'_>) -> String {
@@ -355,7 +365,8 @@ fn on_channel(things: &Things, words: &Words<'_>) -> String {
         _ => {
             let priority = words.named_number("priority").unwrap_or(10);
             let (code, value) = (words.number(2), words.number(3));
-            channel.pulse(priority, code, value).map(|()| "ok".into())
+            let sent = channel.pulse_with(priority, code, value, how(words));
+            sent.map(|()| "ok".into())
         }
     };
     outcome(done)

@@ -40,7 +40,7 @@ impl Shared {
         loop {
             self.consume(self.poll_set.get().unwrap_or(&self.bells))?;
             match self.try_next()?.ok_or(Errno::AGAIN)? {
-                Item::Pulse(pending) => return Ok(Received::Pulse(Self::deliver_pulse(&pending))),
+                Item::Pulse(pending) => return Ok(Received::Pulse(self.deliver_pulse(&pending))),
                 Item::Call(call) => {
                     if let Some(message) = self.deliver_call(call, parts) {
                         return Ok(Received::Message(message));

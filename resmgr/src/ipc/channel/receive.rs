@@ -6,7 +6,7 @@ use crate::ipc::link::ServerLink;
 use crate::ipc::message::Message;
 use crate::ipc::queue::{Call, Item, PendingPulse};
 use crate::ipc::wait::Plan;
-use crate::ipc::{Pulse, Received, Waiting};
+use crate::ipc::{ChannelFlags, Pulse, Received, Waiting, deaths};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, Event};
 use resmgr_sys::{Errno, Result};
@@ -40,7 +40,7 @@ impl Shared {
     ) -> Result<Received> {
         loop {
             match self.next_item(deadline)? {
-                Item::Pulse(pending) => return Ok(Received::Pulse(Self::deliver_pulse(&pending))),
+                Item::Pulse(pending) => return Ok(Received::Pulse(self.deliver_pulse(&pending))),
                 Item::Call(call) => {
                     if let Some(message) = self.deliver_call(call, parts) {
                         return Ok(Received::Message(message));
@@ -50,7 +50,8 @@ impl Shared {
         }
     }
 
-    pub(super) fn deliver_pulse(pending: &PendingPulse) -> Pulse {
+    pub(super) fn deliver_pulse(&self, pending: &PendingPulse) -> Pulse {
+        self.run_for_pulse(pending);
         if let Some(link) = &pending.link {
             link.pulse_taken();
         }
@@ -72,6 +73,7 @@ impl Shared {
                 return None;
             }
         }
+        self.run_for_call(&call);
         let mut message = Message::new(call, self.chid);
         if message.is_far() {
             message = Self::find_far(message)?;
@@ -179,6 +181,9 @@ impl Shared {
 
     /// A thread goes back to its program with an item and looks no more.
     pub(super) fn leave(&self, state: &mut State) {
+        if state.crew.floated {
+            self.taken(state);
+        }
         if !state.is_awaited() {
             return;
         }
@@ -204,6 +209,9 @@ impl Shared {
 
     /// What a receiver that never sleeps does between two rounds: new clients ring, and deadlines pass.
     fn glance(&self, deadline: Deadline) -> Result<()> {
+        if self.flags.contains(ChannelFlags::THREAD_DEATH) {
+            deaths::look_before_sleep();
+        }
         let mut state = self.lock();
         self.look_at_bells(&mut state);
         let expired = deadline.is_some_and(|at| Instant::now() >= at);
@@ -257,6 +265,10 @@ impl Shared {
         events: &mut Vec<Event>,
         nothing: impl FnOnce(&State) -> bool,
     ) -> Result<()> {
+        if self.flags.contains(ChannelFlags::THREAD_DEATH) {
+            deaths::look_before_sleep();
+        }
+        self.before_sleep();
         {
             let mut state = self.lock();
             if state.destroyed {
@@ -270,6 +282,7 @@ impl Shared {
                 return Ok(());
             }
             state.sleepers += 1;
+            self.fall_asleep(&mut state);
         }
         let slept = bells.wait(deadline, events);
         let mut state = self.lock();
@@ -306,7 +319,8 @@ impl Shared {
                 state.drain_watched();
                 if let Some(pending) = state.queue.pop_pulse() {
                     self.leave(&mut state);
-                    return Ok(Self::deliver_pulse(&pending));
+                    drop(state);
+                    return Ok(self.deliver_pulse(&pending));
                 }
             }
             self.sleep(bells, deadline, &mut events, |state| {

@@ -6,7 +6,7 @@
 
 use super::control::{self, MOST_PARCELS, Packet, Parcel, Read};
 use super::{Breach, ClientLink, LinkState, ServerLink};
-use crate::ipc::{janitor, process};
+use crate::ipc::{event, janitor};
 use resmgr_sys::{Errno, Result, socket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,6 +56,8 @@ pub(super) struct FromClient {
     /// Where to wake the client's threads.
     wakes: Vec<Wake>,
     pub(super) parcels: Parcels,
+    /// The client has asked for a boost.
+    boost: bool,
 }
 
 #[derive(Debug)]
@@ -110,6 +112,8 @@ impl ServerLink {
             Packet::Wake { .. } => Ok(()),
             Packet::Descriptors(parcel) if parcel.count <= self.accepts => Ok(()),
             Packet::Descriptors(_) => Err(Breach("descriptors that nobody asked for")),
+            Packet::Boost if self.may_ask_for_boost() => Ok(()),
+            Packet::Boost => Err(Breach("a request for a boost from a client without rights")),
             Packet::Event(_) => Err(Breach("an event from a client")),
         };
         let take = |state: &mut FromClient, packet: Packet<'_>, mut fds: Vec<OwnedFd>| match packet
@@ -125,12 +129,22 @@ impl ServerLink {
                 state.parcels.put(parcel, fds);
                 Ok(())
             }
+            Packet::Boost => {
+                state.boost = true;
+                Ok(())
+            }
             Packet::Event(_) => Ok(()),
         };
         control::read(socket.as_fd(), most, state, wanted, take).unwrap_or_else(|breach| {
             self.breached(breach);
             Read::End
         })
+    }
+
+    /// Whether the client has asked for a boost since the last look. A receiver may have read the request while it
+    /// woke a client: it is on its way to its next receive then, where the boost is decided anew.
+    pub(crate) fn takes_boost_request(&self) -> bool {
+        std::mem::take(&mut lock(&self.inbox.0).boost)
     }
 
     /// Wakes a caller at its socket. One that is not known has been handed over on the way here, or belongs to
@@ -160,7 +174,6 @@ impl ServerLink {
     /// - `EMSGSIZE`: longer than 128 bytes.
     /// - `EAGAIN`: the client does not read.
     /// - `ESRCH`: it has gone.
-    #[expect(dead_code)] // for events
     pub(crate) fn send_event(&self, event: &[u8]) -> Result<()> {
         if event.len() > control::MOST_EVENT {
             return Err(Errno::MSGSIZE);
@@ -210,6 +223,7 @@ impl ClientLink {
             }
             Packet::Descriptors(_) => Err(Breach("descriptors that nobody asked for")),
             Packet::Event(_) => Ok(()),
+            Packet::Boost => Err(Breach("a request for a boost from a server")),
             Packet::Wake { .. } => Err(Breach("a wake-up socket from a server")),
         };
         let take = |state: &mut FromServer, packet: Packet<'_>, fds| match packet {
@@ -219,10 +233,9 @@ impl ClientLink {
             }
             Packet::Event(bytes) => {
                 // Under the lock, so that events keep their order.
-                process::current().event_arrived(self, bytes);
-                Ok(())
+                event::arrived(self, bytes)
             }
-            Packet::Wake { .. } => Ok(()),
+            Packet::Boost | Packet::Wake { .. } => Ok(()),
         };
         let read = control::read(remote.socket.as_fd(), most, state, wanted, take);
         read.unwrap_or_else(|Breach(what)| {

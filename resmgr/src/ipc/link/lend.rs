@@ -81,7 +81,7 @@ impl ClientLink {
         fields.at = at as u64;
         fields.len = lent.len as u64;
         staged.submit(fields);
-        match self.carry(&staged, options) {
+        match self.carry(&staged, fields.priority, options) {
             Carried::Answered(asked) => self
                 .look_at_answer(&staged, lent, fields.reply_room)
                 .map_err(|error| staged.as_asked(error, asked))
