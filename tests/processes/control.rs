@@ -76,7 +76,7 @@ fn nonsense() -> Vec<(Vec<u8>, usize)> {
     vec![
         (vec![0], 0),
         (vec![0; 4], 0),
-        (vec![4, 0, 0, 0], 0),
+        (vec![77, 0, 0, 0], 0),
         (vec![9; 200], 0),
         (vec![EVENT; 133], 0),
         (noise.bytes(64), 0),
@@ -223,7 +223,8 @@ fn servers_that_flood_their_clients_hurt_only_their_connection() {
     let taken = deceived(&victim, &liar);
     let call = victim.client.begin("send c x room=2 take=1");
     for _ in 0..3000 {
-        insist(&taken.socket, &[EVENT, 0, 0, 0, 1, 2, 3], &[]);
+        // An event that is to do nothing.
+        insist(&taken.socket, &event_packet(&[0; 32]), &[]);
     }
     // Descriptors that are announced, and do not come.
     taken.answer(&answer(0, 1 << 8, 2, IN_SLOT), b"hi");
