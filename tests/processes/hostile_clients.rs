@@ -1,5 +1,8 @@
 //! Clients that break the rules of a link: theirs is closed, and nobody else notices.
 
+mod floods;
+mod scribbles;
+
 use resmgr_sys::memory::{Access, Region, Seals, seal};
 use resmgr_sys::{Errno, socket};
 use resmgr_tests::hostile::layout::{

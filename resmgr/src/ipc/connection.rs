@@ -80,7 +80,8 @@ impl Connection {
     /// # Errors
     /// - `ESRCH`: no such process or channel.
     /// - `EPERM`: the channel is private, or not open to this user.
-    /// - `EAGAIN`, `EMFILE`: too many connections, or descriptors.
+    /// - `EAGAIN`: too many connections, or the server can take in no more clients now.
+    /// - `EMFILE`: this process has no descriptors left.
     /// - `EHOSTUNREACH`: another node.
     /// - `ETIMEDOUT`: the process does not answer (it is stopped, say).
     /// - `EPROTONOSUPPORT`: it was built with another layout of links.

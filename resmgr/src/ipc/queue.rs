@@ -2,8 +2,11 @@
 
 use super::Pulse;
 use super::link::{RequestFields, ServerLink};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+
+/// Clients that have gone and whose pulses are still to be received.
+const MOST_LINGERING: usize = 64;
 
 /// A message that no receiver has taken yet.
 #[derive(Debug)]
@@ -70,6 +73,19 @@ impl<T> Lanes<T> {
         self.lanes[lane].front().map(|(order, _)| (lane, *order))
     }
 
+    fn iter(&self) -> impl Iterator<Item = &T> {
+        self.lanes.iter().flatten().map(|(_, item)| item)
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
+            lane.retain(|(_, item)| keep(item));
+            if lane.is_empty() {
+                self.filled[number / 64] &= !(1 << (number % 64));
+            }
+        }
+    }
+
     fn pop(&mut self) -> Option<T> {
         let lane = self.highest()?;
         let (_, item) = self.lanes[lane].pop_front()?;
@@ -106,6 +122,25 @@ impl Queue {
     pub(super) fn push_pulse(&mut self, pulse: PendingPulse) {
         self.order += 1;
         self.pulses.push(pulse.pulse.priority, self.order, pulse);
+    }
+
+    /// A client has gone. What it sent as pulses stays, and with it what is left of its link: of the first
+    /// [`MOST_LINGERING`] such clients. Without that bound, somebody who comes, sends and goes, again and again,
+    /// would fill a queue that nobody receives from.
+    pub(super) fn client_gone(&mut self, gone: &Arc<ServerLink>) {
+        if !gone.has_pulses() {
+            return;
+        }
+        let of_gone = |pulse: &PendingPulse| {
+            let link = pulse.link.as_ref().filter(|link| link.is_gone())?;
+            Some(Arc::as_ptr(link))
+        };
+        let lingering: HashSet<_> = self.pulses.iter().filter_map(of_gone).collect();
+        if lingering.len() > MOST_LINGERING {
+            let is_its = |link: &Arc<ServerLink>| Arc::ptr_eq(link, gone);
+            self.pulses
+                .retain(|pulse| !pulse.link.as_ref().is_some_and(is_its));
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

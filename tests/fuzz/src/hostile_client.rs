@@ -261,7 +261,7 @@ impl Hostile {
     fn store(&self, at: usize, value: u32) {
         self.link
             .client
-            .word(at % LEN & !3)
+            .word((at % LEN) & !3)
             .store(value, Ordering::SeqCst);
     }
 

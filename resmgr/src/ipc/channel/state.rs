@@ -264,6 +264,7 @@ impl State {
     /// A client process has gone: what it sent as pulses stays, its calls die with it.
     pub(super) fn remove_client(&mut self, link: &Arc<ServerLink>, keep_id: bool) {
         self.watched.retain(|other| !Arc::ptr_eq(other, link));
+        self.queue.client_gone(link);
         let Some(key) = Self::key(link.scoid) else {
             return;
         };
