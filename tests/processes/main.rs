@@ -3,6 +3,7 @@
 // Noise is cut to what fits.
 #![allow(clippy::cast_possible_truncation)]
 
+mod control;
 mod hostile_clients;
 mod hostile_servers;
 mod idle;

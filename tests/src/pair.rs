@@ -1,6 +1,7 @@
 //! [`Pair`]: a server and a client, for rules that hold in one process and between two.
 
-use crate::{Peer, Pending, World};
+use crate::{Peer, Pending, User, World};
+use resmgr_sys::process;
 
 /// Where the two of a pair live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +10,24 @@ pub enum Place {
     Same,
     /// In two.
     Other,
+    /// In two, and the client's belongs to another user, who has no rights. Channels are open to everybody.
+    OtherUser,
+}
+
+impl Place {
+    /// Whether a test has to do without this place. It says why.
+    pub fn is_missing(self) -> bool {
+        let why = User::missing().filter(|_| self == Self::OtherUser);
+        why.inspect(|why| println!("skipped: {why}")).is_some()
+    }
+
+    /// The client's user and group.
+    pub fn client_ids(self) -> (u32, u32) {
+        match self {
+            Self::OtherUser => (User::STRANGER.id, User::STRANGER.id),
+            _ => (process::effective_uid(), process::effective_gid()),
+        }
+    }
 }
 
 /// How their threads wait, as a command's argument says it.
@@ -31,6 +50,25 @@ impl Role {
     /// Has a command begun in a thread of its own.
     pub fn begin(&self, command: &str) -> Pending {
         self.peer.begin(command)
+    }
+
+    /// Has a command begun in the thread that runs its commands.
+    pub fn begin_here(&self, command: &str) -> Pending {
+        self.peer.begin_in(self.lane, command)
+    }
+
+    /// The thread that runs its commands.
+    pub fn tid(&self) -> u32 {
+        let ready = self.peer.begin_in(self.lane, "ready");
+        let tid = ready.tid();
+        ready.end();
+        tid
+    }
+
+    /// Another thread of the same process, with a lane of its own.
+    pub fn beside(&self, lane: &'static str) -> Self {
+        let peer = self.peer.clone();
+        Self { peer, lane }
     }
 
     /// The value behind `name=` in what a command says.
@@ -56,6 +94,8 @@ pub struct Pair {
     pub client: Role,
     /// The channel's number.
     pub chid: u32,
+    /// Where they live.
+    pub place: Place,
     /// How both wait.
     wait: &'static str,
     // Last: it ends the processes.
@@ -73,17 +113,22 @@ impl Pair {
 
     /// Both sides, and nothing between them.
     pub fn apart(place: Place, wait: &'static str) -> Self {
-        let world = World::new();
+        let world = match place {
+            Place::OtherUser => World::of_all_users(),
+            _ => World::new(),
+        };
         let server = world.peer();
         let client = match place {
             Place::Same => server.clone(),
             Place::Other => world.peer(),
+            Place::OtherUser => world.peer_of(User::STRANGER),
         };
         let role = |peer, lane| Role { peer, lane };
         Self {
             server: role(server, "server"),
             client: role(client, "client"),
             chid: 0,
+            place,
             wait,
             world,
         }
@@ -96,9 +141,12 @@ impl Pair {
 
     /// The same with further choices.
     pub fn open_with(&mut self, flags: u32, choices: &str) {
-        let said = self
-            .server
-            .ask(&format!("channel ch flags={flags} {} {choices}", self.wait));
+        let rights = match self.place {
+            Place::OtherUser => "rights=anyone",
+            _ => "",
+        };
+        let command = format!("channel ch flags={flags} {} {rights} {choices}", self.wait);
+        let said = self.server.ask(&command);
         self.chid = said.strip_prefix("channel ").unwrap().parse().unwrap();
     }
 

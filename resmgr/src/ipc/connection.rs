@@ -3,13 +3,14 @@
 use super::borrow::BorrowedRequest;
 use super::link::{ClientLink, LinkState, PulseFields, RequestFields};
 use super::{
-    CancelToken, ChannelId, Coid, ConnectFlags, Credentials, SendError, ServerInfo, Waiting,
+    CancelToken, ChannelId, Coid, ConnectFlags, Credentials, SendError, ServerInfo,
+    TakenDescriptors, Waiting,
 };
 use super::{caller, process};
 use resmgr_sys::Result;
 use resmgr_sys::clock::Deadline;
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// Which channel to attach to.
@@ -51,6 +52,12 @@ pub struct SendOptions<'a> {
     pub direct: bool,
     /// What lets another thread ask for this send to end.
     pub cancel: Option<&'a CancelToken>,
+    /// Descriptors that the server gets copies of, if its channel asks for so many
+    /// ([`ChannelOptions::descriptors`](super::ChannelOptions::descriptors); else `ENOTSUP`). 64 such calls may be
+    /// under way, with those that take some; the next is `EAGAIN`.
+    pub descriptors: &'a [BorrowedFd<'a>],
+    /// Where descriptors go that come with the reply. Without it there are none.
+    pub take: Option<&'a TakenDescriptors>,
 }
 
 /// An answer.
@@ -80,8 +87,10 @@ impl Connection {
     /// # Errors
     /// - `ESRCH`: no such process or channel.
     /// - `EPERM`: the channel is private, or not open to this user.
-    /// - `EAGAIN`: too many connections, or the server can take in no more clients now.
-    /// - `EMFILE`: this process has no descriptors left.
+    /// - `EMFILE`: too many connections of this process, or descriptors.
+    /// - `ENFILE`: as many clients as the channel takes.
+    /// - `EUSERS`: as many of this user as the channel takes.
+    /// - `EAGAIN`: the server has no descriptors left for one more client.
     /// - `EHOSTUNREACH`: another node.
     /// - `ETIMEDOUT`: the process does not answer (it is stopped, say).
     /// - `EPROTONOSUPPORT`: it was built with another layout of links.
@@ -107,7 +116,7 @@ impl Connection {
         })
     }
 
-    pub(super) fn link(&self) -> &ClientLink {
+    pub(super) fn link(&self) -> &Arc<ClientLink> {
         &self.link
     }
 

@@ -2,6 +2,7 @@
 
 use super::handshake::{Hello, Welcome};
 use super::link::{LinkMemory, ServerLink};
+use super::priority::Standing;
 use super::{Channel, Connection, Credentials, Scoid};
 use resmgr_sys::Result;
 use resmgr_sys::epoll::EventFd;
@@ -28,7 +29,7 @@ impl RawClient {
     /// # Errors
     /// As [`Connection::attach`].
     pub fn attach(channel: &Channel, uid: u32, direct: bool) -> Result<Self> {
-        let memory = LinkMemory::local()?;
+        let memory = LinkMemory::local(channel.shared().layout)?;
         let (client, server) = (Arc::clone(&memory.client), Arc::clone(&memory.server));
         let bell = EventFd::new()?;
         let far_bell = bell.try_clone()?;
@@ -39,7 +40,7 @@ impl RawClient {
         };
         let process = direct.then(|| PidFd::open(peer.pid)).transpose()?;
         let link = channel.shared().add_client(|scoid| {
-            let mut link = ServerLink::new(scoid, peer, memory, far_bell, None);
+            let mut link = ServerLink::new(scoid, (peer, Standing::OWN), memory, far_bell, None);
             link.direct = process;
             link
         })?;

@@ -5,14 +5,14 @@
 //! changes hands. It starts at the first need, blocks every signal, and sleeps unless something happens.
 
 use super::channel::Shared;
-use super::link::{ClientLink, ServerLink};
-use super::process;
+use super::link::{BATCH, ClientLink, Read, ServerLink, WakePoint};
 use super::rendezvous::{self, Admitted};
+use super::{deaths, janitor, process};
 use resmgr_namespace::Session;
 use resmgr_sys::epoll::{Epoll, Event, EventFd, Ready};
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::pidfd::PidFd;
-use resmgr_sys::{Errno, Result, signal, socket};
+use resmgr_sys::{Errno, Result, sched, signal, socket};
 use slab::Slab;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -35,6 +35,13 @@ pub(super) enum Source {
     },
     /// A server that we are a client of.
     Server(Arc<ClientLink>),
+    /// A thread of this process whose end somebody wants to know.
+    Thread { tid: u32, end: PidFd },
+    /// Calls to a server that no thread waits for.
+    Begun {
+        link: Weak<ClientLink>,
+        point: Arc<WakePoint>,
+    },
     /// The namespace.
     Session {
         session: &'static Session,
@@ -49,6 +56,8 @@ impl Source {
             Self::Listener(fd) | Self::Stranger(fd) | Self::Session { watched: fd, .. } => {
                 vec![fd.as_fd()]
             }
+            Self::Thread { end, .. } => vec![end.as_fd()],
+            Self::Begun { point, .. } => vec![point.as_fd()],
             Self::Client { link, process, .. } => link
                 .socket()
                 .map(AsFd::as_fd)
@@ -102,14 +111,22 @@ impl Kernel {
             table: Mutex::default(),
         });
         let thread = Arc::clone(&kernel);
+        // The caller may have its sender's priority for the moment; this thread has its own for good.
+        let own = super::priority::receiver::this_thread().map(|caller| caller.own());
         std::thread::Builder::new()
             .name("resmgr".into())
-            .spawn(move || thread.run())?;
+            .spawn(move || {
+                if let Some(own) = own {
+                    let _ = sched::schedule(None, &own);
+                }
+                thread.run();
+            })?;
         Ok(kernel)
     }
 
     fn run(&self) {
         signal::block_all();
+        deaths::is_helper();
         let mut events = Vec::new();
         loop {
             match self.epoll.wait(None, &mut events) {
@@ -199,16 +216,47 @@ impl Kernel {
                 self.forget(event.token);
                 self.greet(source);
             }
-            // Nothing is ever sent after the handshake: any event is the end, or a breach.
-            Source::Client { link, channel, .. } => {
+            Source::Client {
+                link,
+                channel,
+                process,
+            } => {
+                let read = link.read_control(BATCH);
+                if link.takes_boost_request()
+                    && let Some(channel) = channel.upgrade()
+                {
+                    channel.asked_to_boost(Some(link));
+                }
+                if goes_on(read, event, process) {
+                    return;
+                }
                 self.forget(event.token);
                 if let Some(channel) = channel.upgrade() {
                     channel.client_gone(link);
                 }
             }
             Source::Server(link) => {
+                let read = link.read_control(BATCH);
+                if link
+                    .remote()
+                    .is_some_and(|far| goes_on(read, event, &far.process))
+                {
+                    return;
+                }
                 self.forget(event.token);
                 process::current().server_gone(link);
+            }
+            Source::Thread { tid, .. } => {
+                self.forget(event.token);
+                deaths::ended(*tid);
+            }
+            Source::Begun { link, point } => {
+                // First: what comes after this wakes the thread again.
+                point.drain();
+                match link.upgrade() {
+                    Some(link) => link.wake_begun(),
+                    None => drop(self.forget(event.token)),
+                }
             }
             Source::Session { session, .. } => {
                 self.forget(event.token);
@@ -222,7 +270,7 @@ impl Kernel {
             match socket::accept(listener.as_fd()) {
                 Ok(Some(stranger)) => self.add_stranger(stranger),
                 Ok(None) => return,
-                Err(Errno::MFILE | Errno::NFILE) if self.make_room() => {}
+                Err(Errno::MFILE) if self.make_room() => {}
                 Err(errno) => {
                     // Without a descriptor to spare the listener would stay ready for ever.
                     tracing::warn!(%errno, "no client can be taken in now");
@@ -276,8 +324,10 @@ impl Kernel {
                 .then(|| table.strangers.first().copied())
                 .flatten()
         };
-        if let Some(oldest) = oldest {
-            self.forget(oldest);
+        if let Some(oldest) = oldest
+            && let Some(Source::Stranger(socket)) = self.forget(oldest).and_then(Arc::into_inner)
+        {
+            janitor::close_socket(socket);
         }
         if let Ok(token) = self.watch(Source::Stranger(PrivateFd::new(stranger))) {
             self.lock().strangers.push(token);
@@ -310,6 +360,17 @@ impl Kernel {
     }
 }
 
+/// Whether a peer lives on after an event: its socket and its process share a token. What a dead one has
+/// said before is read first.
+fn goes_on(read: Read, event: Event, process: &PidFd) -> bool {
+    let end = Ready::PEER_CLOSED | Ready::HANGUP | Ready::ERROR;
+    match read {
+        Read::Some => true,
+        Read::All => !event.ready.intersects(end) && process.is_alive(),
+        Read::End => false,
+    }
+}
+
 fn key_of(token: Token) -> usize {
     usize::try_from(token & u64::from(u32::MAX)).unwrap_or(usize::MAX)
 }
@@ -319,6 +380,7 @@ fn key_of(token: Token) -> usize {
 fn recover(session: &'static Session) {
     let work = move || {
         signal::block_all();
+        deaths::is_helper();
         match session.recover() {
             Ok(()) => super::sessions::watch(session),
             // The next call on the session tries again.

@@ -13,23 +13,32 @@
 //! A process that has a public channel listens on a socket in its runtime directory (`RESMGR_DIR`, or the
 //! user's own): so making one fails where that directory cannot be used, with the error of the system.
 //!
-//! # Limits
-//! 1024 calls and 128 pulses under way on a link, 64 MiB of messages and as much of replies; 65,520 client
-//! processes on a channel; 4096 channels of a process. What is beyond gets `EAGAIN`, `ENOMEM` or `EMSGSIZE`.
+//! Everything has a bound, which can be chosen, and an error of its own beyond it: see [`limits`].
 //!
 //! # Decisions
 //! - *A bell for each link.* One bell for all clients of a channel would be a little faster with thousands of
 //!   them (4.5 µs against 4.8 at 5,000), but one client could spoil it for the others.
 //! - *One sparse layout instead of segments that grow.* Memory that is never touched costs address space only,
 //!   so the whole bound of a link is mapped at once, and a call needs no look-up of its segment. A link that
-//!   has sent small messages holds four or five pages.
+//!   has sent a few small messages holds three pages; one that has sent thousands holds those of its ring, too,
+//!   six in all.
 //! - *Three descriptors on the server's side, three on the client's:* socket, bell, and the peer's process. The
 //!   socket alone does not tell of a death while a forked child of the dead has a copy of it.
 //! - *Looking before sleeping* is planned and scored in `wait`: what it costs and when it pays is told there.
 //!
+//! - *Priorities cost nothing while they are equal.* A receive compares the message's priority with what the
+//!   thread has, in thread-local memory. A change is one system call, a boost one packet by the sender
+//!   that needs it. The alternatives were a bell that rings while the server is awake and an epoll set
+//!   that the background thread shares: either is a system call for each message of everybody.
+//!
 //! # Where it differs from QNX
 //! - A killed client cannot wait for its server: its call is dropped, and the server's reply gets `ESRCH`.
-//! - A receiver does not take the sender's priority; it decides the order of the queue only.
+//! - A receiver takes the sender's priority only where it may also return to its own; elsewhere the priority
+//!   decides the order of the queue only, and [`statistics()`] counts it. See [`set_priority`] for what the numbers mean.
+//! - A receiver that sleeps has its own priority, and takes the sender's once it is awake. A boost of busy
+//!   receivers raises all of them, and only for real-time senders.
+//! - The end of a thread that never calls this library, and that begins and ends between two receives, is not
+//!   seen by [`THREAD_DEATH`](ChannelFlags::THREAD_DEATH).
 //! - A signal handler of a client that is blocked on an UNBLOCK channel runs at once, not after the reply. The
 //!   rest is as in QNX: the server gets the pulse, and the client resumes on the reply.
 //! - Connections are not inherited by children of fork, in neither id space.
@@ -39,15 +48,21 @@ mod caller;
 mod cancel;
 mod channel;
 mod connection;
+mod deaths;
+mod descriptors;
 mod error;
 mod flags;
 pub(crate) mod fuzzing;
 mod handshake;
 mod ids;
 mod info;
+mod janitor;
 mod kernel;
+pub mod limits;
 mod link;
 mod message;
+mod pending;
+mod priority;
 mod process;
 #[doc(hidden)] // public for the model checker's tests
 pub mod protocol;
@@ -57,16 +72,24 @@ mod ranges;
 mod rendezvous;
 pub(crate) mod sessions;
 mod shared;
+mod statistics;
 mod wait;
 
 pub use borrow::{BorrowedReply, BorrowedRequest};
 pub use cancel::CancelToken;
+#[cfg(feature = "tokio")]
+pub use channel::AsyncChannel;
 pub use channel::{Channel, ChannelOptions, Received, Waiting};
 pub use connection::{Connection, IdSpace, Reply, SendOptions, Target};
+pub use descriptors::TakenDescriptors;
 pub use error::SendError;
 pub use flags::{ChannelFlags, ConnectFlags, ConnectRights};
 pub use ids::{ChannelId, Coid, Rcvid, Scoid};
 pub use info::{ClientInfo, Credentials, MessageInfo, ServerInfo};
+pub use limits::{ChannelLimits, ProcessLimits, set_process_limits};
 pub use message::Message;
+pub use pending::{Answer, PendingCall, SendFuture};
+pub use priority::{priority, refresh_priority, set_priority};
 pub use pulse::{Pulse, PulseCode};
 pub use shared::{SharedBytes, SharedBytesMut};
+pub use statistics::{Statistics, statistics};

@@ -2,20 +2,17 @@
 
 use super::channel::Shared;
 use super::kernel::{Kernel, Source};
-use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink};
-use super::{ChannelFlags, ChannelId, Coid, IdSpace, Target, rendezvous};
+use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink, WakePoint};
+use super::priority::Standing;
+use super::{ChannelFlags, ChannelId, Coid, IdSpace, ProcessLimits, Target, rendezvous};
 use resmgr_namespace::{RuntimeDir, Session};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{PerProcess, PrivateFd};
+use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result};
 use slab::Slab;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-
-/// Channels of a process.
-const MOST_CHANNELS: usize = 4096;
-/// Side-channel connections of a process.
-const MOST_CONNECTIONS: usize = 1 << 20;
 
 static PROCESS: PerProcess<Process> = PerProcess::new();
 
@@ -30,6 +27,7 @@ type Place = Arc<Mutex<Option<Arc<ClientLink>>>>;
 
 #[derive(Debug)]
 pub(super) struct Process {
+    limits: Mutex<ProcessLimits>,
     channels: Mutex<Slab<Weak<Shared>>>,
     links: Mutex<HashMap<(u32, ChannelId), Place>>,
     side_ids: Mutex<Slab<()>>,
@@ -47,12 +45,21 @@ impl Process {
         // Each link takes a few descriptors, and the usual soft limit is low.
         let _ = resmgr_sys::process::raise_descriptor_limit();
         Self {
+            limits: Mutex::default(),
             channels: Mutex::default(),
             links: Mutex::default(),
             side_ids: Mutex::default(),
             kernel: Mutex::default(),
             listening: Mutex::default(),
         }
+    }
+
+    pub(super) fn set_limits(&self, limits: ProcessLimits) {
+        *lock(&self.limits) = limits;
+    }
+
+    fn limits(&self) -> ProcessLimits {
+        *lock(&self.limits)
     }
 
     fn kernel(&self) -> Result<Arc<Kernel>> {
@@ -70,6 +77,14 @@ impl Process {
             .map(drop)
     }
 
+    /// The background thread listens for calls of this link that no thread waits for.
+    pub(super) fn watch_begun(&self, link: &Arc<ClientLink>, point: Arc<WakePoint>) -> Result<()> {
+        let link = Arc::downgrade(link);
+        self.kernel()?
+            .watch(Source::Begun { link, point })
+            .map(drop)
+    }
+
     // Channels.
 
     pub(super) fn add_channel(
@@ -77,7 +92,7 @@ impl Process {
         make: impl FnOnce(ChannelId) -> Result<Shared>,
     ) -> Result<Arc<Shared>> {
         let mut channels = lock(&self.channels);
-        if channels.len() >= MOST_CHANNELS {
+        if channels.len() >= self.limits().channels {
             return Err(Errno::AGAIN);
         }
         let entry = channels.vacant_entry();
@@ -105,6 +120,7 @@ impl Process {
             self.far_end_gone(chid, link);
         }
         self.stop_listening_if_idle();
+        super::deaths::stop_if_unwanted();
     }
 
     /// A channel has closed this link. If its client is in this process, there is no socket to tell it.
@@ -160,6 +176,39 @@ impl Process {
         }
     }
 
+    // Threads.
+
+    pub(super) fn wants_thread_deaths(&self) -> bool {
+        !self.told_of_threads().is_empty()
+    }
+
+    fn told_of_threads(&self) -> Vec<Arc<Shared>> {
+        let wants = |channel: &Arc<Shared>| channel.flags.contains(ChannelFlags::THREAD_DEATH);
+        lock(&self.channels)
+            .iter()
+            .filter_map(|(_, channel)| channel.upgrade())
+            .filter(wants)
+            .collect()
+    }
+
+    /// The background thread tells the end of a thread from now on.
+    pub(super) fn watch_thread(&self, tid: u32, end: PidFd) -> Result<()> {
+        self.kernel()?.watch(Source::Thread { tid, end }).map(drop)
+    }
+
+    pub(super) fn forget_threads(&self) {
+        if let Some(kernel) = &*lock(&self.kernel) {
+            kernel.forget_where(|source| matches!(source, Source::Thread { .. }));
+        }
+    }
+
+    /// A thread of this process has ended.
+    pub(super) fn thread_ended(&self, tid: u32) {
+        for channel in self.told_of_threads() {
+            channel.thread_died(tid);
+        }
+    }
+
     // Connections.
 
     /// The link to a channel, made if this process has none, with a new connection on it.
@@ -208,13 +257,13 @@ impl Process {
     /// Client and server in one process: the same protocol over the same layout, without sockets.
     fn make_local_link(&self, chid: ChannelId) -> Result<Arc<ClientLink>> {
         let channel = self.channel(chid).ok_or(Errno::SRCH)?;
-        let memory = LinkMemory::local()?;
+        let memory = LinkMemory::local(channel.layout)?;
         let bell = EventFd::new()?;
         let far_bell = bell.try_clone()?;
-        let ours = memory.clone();
         let peer = ClientLink::credentials_of_self();
-        let server =
-            channel.add_client(|scoid| ServerLink::new(scoid, peer, ours, far_bell, None))?;
+        let server = channel.add_client(|scoid| {
+            ServerLink::new(scoid, (peer, Standing::OWN), memory, far_bell, None)
+        })?;
         let unblock = channel.flags.contains(ChannelFlags::UNBLOCK);
         let far = Far {
             pid: peer.pid,
@@ -222,8 +271,9 @@ impl Process {
             scoid: server.scoid,
             unblock,
             direct: false,
+            descriptors: channel.descriptors,
         };
-        Ok(Arc::new(ClientLink::new(far, memory, bell, None)))
+        Ok(Arc::new(ClientLink::to_local(far, bell, server)))
     }
 
     /// A number for a connection, in the space that was asked for.
@@ -233,10 +283,11 @@ impl Process {
             // Number 0 is the system's own connection in QNX.
             ids.insert(());
         }
-        if ids.len() >= MOST_CONNECTIONS {
-            return Err(Errno::AGAIN);
+        // One of them is that of the system.
+        if ids.len() > self.limits().connections {
+            return Err(Errno::MFILE);
         }
-        let number = i32::try_from(ids.insert(())).map_err(|_| Errno::AGAIN)?;
+        let number = i32::try_from(ids.insert(())).map_err(|_| Errno::MFILE)?;
         Ok(Coid(Coid::SIDE_CHANNEL | number))
     }
 
@@ -290,7 +341,11 @@ impl Process {
         let was_open = ended.state() == LinkState::Open;
         ended.end(LinkState::Detached);
         if let Some(kernel) = &*lock(&self.kernel) {
-            let is_it = |source: &Source| matches!(source, Source::Server(link) if Arc::ptr_eq(link, ended));
+            let is_it = |source: &Source| match source {
+                Source::Server(link) => Arc::ptr_eq(link, ended),
+                Source::Begun { link, .. } => std::ptr::eq(link.as_ptr(), Arc::as_ptr(ended)),
+                _ => false,
+            };
             kernel.forget_where(is_it);
         }
         if was_open
@@ -299,6 +354,12 @@ impl Process {
         {
             channel.local_client_gone(ended.far.scoid);
         }
+    }
+
+    /// The server of a link has sent an event. What it may mean is for this process to check.
+    #[expect(clippy::unused_self)] // to be used when events are there
+    pub(super) fn event_arrived(&self, link: &Arc<ClientLink>, event: &[u8]) {
+        tracing::debug!(pid = link.far.pid, len = event.len(), "an event");
     }
 
     /// The server of a link has gone: its callers wake up, and the channels that asked for it get a pulse for

@@ -2,6 +2,7 @@
 
 use super::Pulse;
 use super::link::{RequestFields, ServerLink};
+use super::priority::{HIGHEST, ORDINARY};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -26,6 +27,28 @@ pub(super) struct PendingPulse {
     pub(super) pulse: Pulse,
     /// The link whose pulse cell is free once this is received.
     pub(super) link: Option<Arc<ServerLink>>,
+}
+
+impl Call {
+    /// What its receiver runs at: the claim, as far as the kernel allows its sender the same.
+    #[inline]
+    pub(super) fn run_priority(&self) -> u8 {
+        self.fields.priority.min(self.link.standing.running)
+    }
+}
+
+impl PendingPulse {
+    /// What its receiver runs at; `None` is for pulses of events that leave it as it is
+    /// (`SIGEV_PULSE_PRIO_INHERIT`), of which there are none yet.
+    #[inline]
+    #[expect(clippy::unnecessary_wraps)] // see above
+    pub(super) fn run_priority(&self) -> Option<u8> {
+        let highest = self
+            .link
+            .as_ref()
+            .map_or(HIGHEST, |link| link.standing.running);
+        Some(self.pulse.priority.min(highest))
+    }
 }
 
 /// What comes next.
@@ -86,6 +109,28 @@ impl<T> Lanes<T> {
         }
     }
 
+    /// The highest value of `urgency`, which is never above the lane of its item; 10 if none is higher.
+    fn most(&self, urgency: impl Fn(&T) -> u8) -> u8 {
+        let mut most = ORDINARY;
+        for lane in (usize::from(ORDINARY) + 1..256).rev() {
+            if lane <= usize::from(most) {
+                break;
+            }
+            let here = self.lanes[lane].iter().map(|(_, item)| urgency(item));
+            // The first that is all that its lane says ends the search.
+            let full = |value: &u8| usize::from(*value) == lane.min(usize::from(HIGHEST));
+            let mut best = ORDINARY;
+            for value in here {
+                best = best.max(value);
+                if full(&value) {
+                    break;
+                }
+            }
+            most = most.max(best);
+        }
+        most
+    }
+
     fn pop(&mut self) -> Option<T> {
         let lane = self.highest()?;
         let (_, item) = self.lanes[lane].pop_front()?;
@@ -141,6 +186,16 @@ impl Queue {
             self.pulses
                 .retain(|pulse| !pulse.link.as_ref().is_some_and(is_its));
         }
+    }
+
+    /// The highest priority that one of them would give its receiver; 10 if none would give more. Looks at
+    /// the head of the queue only, unless that was claimed without right.
+    pub(super) fn most_urgent(&self) -> u8 {
+        let calls = self.calls.most(Call::run_priority);
+        let pulses = self
+            .pulses
+            .most(|pulse| pulse.run_priority().unwrap_or(ORDINARY));
+        calls.max(pulses)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -7,7 +7,8 @@
 use super::channel::Shared;
 use super::handshake::{self, Hello, Welcome};
 use super::link::{ClientLink, Far, LinkMemory, Offer, Remote, ServerLink};
-use super::{ChannelFlags, ChannelId, Credentials, process};
+use super::priority::Standing;
+use super::{ChannelFlags, ChannelId, Credentials, janitor, process};
 use resmgr_namespace::RuntimeDir;
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
@@ -62,10 +63,13 @@ pub(super) struct Admitted {
 /// Server: a stranger has said something. Takes it in, or answers why not.
 pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
     let mut bytes = [0; handshake::LONGEST];
-    let packet = socket::receive(socket.as_fd(), &mut bytes)?;
-    if packet.truncated || !packet.fds.is_empty() || packet.len == 0 {
+    // Descriptors would be closed by this thread: they go with the socket, elsewhere.
+    let seen = socket::peek(socket.as_fd(), &mut bytes);
+    if !seen.is_ok_and(|seen| seen.len > 0 && !seen.too_long && !seen.carries) {
+        janitor::close_socket(socket);
         return Err(Errno::BADMSG);
     }
+    let packet = socket::receive_plain(socket.as_fd(), &mut bytes)?;
     // The link will own the socket, and the answer needs it, too.
     let answer_on = match socket.as_fd().try_clone_to_owned() {
         Ok(copy) => PrivateFd::new(copy),
@@ -87,6 +91,8 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
         scoid: link.scoid,
         flags: channel.flags,
         direct: channel.direct,
+        descriptors: channel.descriptors,
+        layout: channel.layout,
     }
     .encode();
     let fds = [
@@ -105,7 +111,7 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
 /// numbers of its own table are not meant.
 fn refuse(stranger: &PrivateFd, errno: Errno) -> Result<()> {
     let told = match errno {
-        Errno::MFILE | Errno::NFILE => Errno::AGAIN,
+        Errno::MFILE => Errno::AGAIN,
         other => other,
     };
     socket::send(stranger.as_fd(), &Welcome::refusal(told), &[])
@@ -124,12 +130,19 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     if channel.flags.contains(ChannelFlags::PRIVATE) || !channel.rights.permit(&peer) {
         return Err(Errno::PERM);
     }
-    let (memory, offer) = LinkMemory::offer()?;
+    let standing = Standing::of_process(peer.pid);
+    if !process.is_alive() {
+        // What was read may have been another's.
+        return Err(Errno::SRCH);
+    }
+    channel.check_share(&peer)?;
+    let (memory, offer) = LinkMemory::offer(channel.layout)?;
     let bell = EventFd::new()?;
     let direct = channel.direct.then(|| process.try_clone()).transpose()?;
     let link = channel.add_client(|scoid| {
-        let mut link = ServerLink::new(scoid, peer, memory, bell, Some(socket));
+        let mut link = ServerLink::new(scoid, (peer, standing), memory, bell, Some(socket));
         link.direct = direct;
+        link.accepts = channel.descriptors;
         link
     })?;
     Ok((
@@ -170,7 +183,7 @@ pub(super) fn connect(pid: u32, chid: ChannelId) -> Result<ClientLink> {
         Err(fds) if packet.truncated && fds.len() < 3 => return Err(Errno::MFILE),
         Err(_) => return Err(Errno::PROTO),
     };
-    let memory = LinkMemory::accept(&Offer { client, server })?;
+    let memory = LinkMemory::accept(&Offer { client, server }, welcome.layout)?;
     let unblock = welcome.flags.contains(ChannelFlags::UNBLOCK);
     let far = Far {
         pid,
@@ -178,6 +191,7 @@ pub(super) fn connect(pid: u32, chid: ChannelId) -> Result<ClientLink> {
         scoid: welcome.scoid,
         unblock,
         direct: welcome.direct,
+        descriptors: welcome.descriptors,
     };
     let bell = EventFd::from_received(bell)?;
     Ok(ClientLink::new(

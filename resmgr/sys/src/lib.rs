@@ -18,6 +18,7 @@ mod errno;
 pub mod fork;
 pub mod futex;
 pub mod lock;
+pub mod measure;
 pub mod memory;
 pub mod mount;
 pub mod order;

@@ -3,7 +3,7 @@
 
 use super::Victim;
 use resmgr_tests::hostile::layout::{
-    self, BULK_AT, CALL, CELLS_AT, FIELDS, IN_SLOT, LEN, RING, SLOTS, announced, request,
+    self, BULK_AT, CALL, CELLS_AT, FIELDS, IN_SLOT, LEN, RING, RING_AT, SLOTS, announced, request,
 };
 use resmgr_tests::hostile::{Noise, RawClient};
 use resmgr_tests::observe::{
@@ -48,8 +48,12 @@ fn scribble(client: &RawClient, noise: &mut Noise, position: &mut u32) {
     let word = noise.number();
     let slot = layout::slot(u32::try_from(word >> 32).unwrap() % 8);
     match noise.number() % 16 {
-        0 => store(client, word as usize % RING as usize * 4, noise.number()),
-        1 => store(client, (*position % RING) as usize * 4, word),
+        0 => store(
+            client,
+            RING_AT + word as usize % RING as usize * 4,
+            noise.number(),
+        ),
+        1 => store(client, RING_AT + (*position % RING) as usize * 4, word),
         2 => store(client, CELLS_AT + word as usize % 512 * 4, noise.number()),
         3 | 4 => store(client, slot, word & 0x3f),
         5 => store(client, slot + 4, word & 1),

@@ -2,22 +2,26 @@
 //!
 //! | command | answer |
 //! |---|---|
-//! | `channel NAME flags=N wait= rights=` | `channel CHID` |
+//! | `channel NAME flags=N wait= rights= direct= clients= user-clients= calls= bulk=` | `channel CHID` |
+//! | `limit CHANNELS CONNECTIONS` | `ok` |
 //! | `attach NAME PID CHID fd= nd= flags=` | `connection COID` |
 //! | `send NAME DATA room= priority= deadline= wait= cancel=` | `answer STATUS LEN BUFFER` |
 //! | `send-borrowed NAME DATA room= again=` | the same, built in the link's memory |
 //! | `pulse NAME CODE VALUE priority=` | `ok` |
 //! | `receive NAME room= as= deadline=` | `message DATA` or `pulse CODE VALUE` |
+//! | `try-receive NAME`, `is-ready NAME deadline=` | the same; whether its poll descriptor is ready |
+//! | `begin NAME CONNECTION DATA room=`, `poll`, `wait` or `give-up` `NAME` | `ok`; `nothing` or as `send` |
 //! | `receive-pulse NAME deadline=` | `pulse CODE VALUE` |
 //! | `reply`, `error`, `read`, `write`, `drop` … `NAME` | `ok`, or what was read or written |
 //!
 //! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
-use super::{Words, bulk, load, show};
+use super::{Words, bulk, load, parcels, pending, poll, show};
 use resmgr::ipc::{
-    Channel, ChannelFlags, ChannelId, ChannelOptions, ConnectFlags, ConnectRights, Connection,
-    Credentials, IdSpace, Pulse, Received, Scoid, SendError, SendOptions, Target, Waiting,
+    Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ConnectFlags, ConnectRights,
+    Connection, Credentials, IdSpace, ProcessLimits, Pulse, Received, Scoid, SendError,
+    SendOptions, TakenDescriptors, Target, Waiting, set_process_limits,
 };
 use resmgr::name::NameFlags;
 use resmgr_sys::{Errno, process, signal};
@@ -70,7 +74,12 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
                 info.flags.bits()
             )
         }
-        "reply" | "error" | "drop" => answer(things, words),
+        "begin" | "poll" | "wait" | "give-up" | "send-async" | "async-load" | "async-give-up" => {
+            pending::run(things, words)
+        }
+        "try-receive" | "is-ready" | "ready-to-receive" => poll::run(things, words),
+        "descriptors" | "reply-lend" => parcels::run(things, words),
+        "reply" | "error" | "error-as-asked" | "drop" => answer(things, words),
         "read" | "write" | "info" | "asked" | "waiting" | "rcvid" => look(things, words),
         "cancel" => {
             things
@@ -117,6 +126,13 @@ fn on_process(words: &Words<'_>) -> String {
             signal::count_for_test(signal::USR1, words.get(1) == "restart").map(|()| "ok".into()),
         ),
         "handled" => signal::counted().to_string(),
+        "limit" => {
+            set_process_limits(ProcessLimits {
+                channels: words.number(1),
+                connections: words.number(2),
+            });
+            "ok".into()
+        }
         "ready" => "ready".into(),
         "exec" => {
             let error = std::process::Command::new(words.get(1))
@@ -163,7 +179,7 @@ pub(super) fn deadline(words: &Words<'_>) -> Option<Instant> {
     Some(Instant::now() + Duration::from_millis(milliseconds))
 }
 
-fn waiting(words: &Words<'_>) -> Waiting {
+pub(super) fn waiting(words: &Words<'_>) -> Waiting {
     match words.named("wait") {
         Some("block") => Waiting::Block,
         Some("spin") => Waiting::Spin,
@@ -182,12 +198,29 @@ fn channel(things: &Things, words: &Words<'_>) -> String {
         rights,
         waiting: waiting(words),
         direct: words.named("direct").is_some(),
+        descriptors: words.named_number("descriptors").unwrap_or(0),
+        limits: limits(words),
     });
     outcome(made.map(|channel| {
         let id = channel.id();
         things.channels.put(words.get(1), channel);
         format!("channel {id}")
     }))
+}
+
+fn limits(words: &Words<'_>) -> ChannelLimits {
+    let mut limits = ChannelLimits::default();
+    let chosen = (
+        words.named_number("clients"),
+        words.named_number("user-clients"),
+        words.named_number("calls"),
+        words.named_number("bulk"),
+    );
+    limits.clients = chosen.0.unwrap_or(limits.clients);
+    limits.clients_per_user = chosen.1.unwrap_or(limits.clients_per_user);
+    limits.calls = chosen.2.unwrap_or(limits.calls);
+    limits.bulk = chosen.3.unwrap_or(limits.bulk);
+    limits
 }
 
 fn attach(things: &Things, words: &Words<'_>) -> String {
@@ -223,6 +256,8 @@ fn send(things: &Things, words: &Words<'_>) -> String {
         .collect();
     let token = words.named("cancel");
     let token = token.map(|name| things.tokens.lock().entry(name.into()).or_default().clone());
+    let lent = parcels::Pipes::holding(words.named("lend"));
+    let take = words.named_number("take").map(TakenDescriptors::room_for);
     let options = SendOptions {
         priority: words.named_number("priority"),
         deadline: deadline(words),
@@ -234,11 +269,21 @@ fn send(things: &Things, words: &Words<'_>) -> String {
         waiting: waiting(words),
         direct: words.named("direct").is_some(),
         cancel: token.as_ref(),
+        descriptors: &lent.borrowed(),
+        take: take.as_ref(),
     };
     match connection.send_with(&message, &mut reply, options) {
         Ok(answer) => {
             let buffers = buffers.concat();
-            format!("answer {} {} {}", answer.status, answer.len, show(&buffers))
+            let fds = take.map_or(String::new(), |take| {
+                format!(" {}", parcels::read(take.take()))
+            });
+            format!(
+                "answer {} {} {}{fds}",
+                answer.status,
+                answer.len,
+                show(&buffers)
+            )
         }
         Err(error) => told_of(error),
     }
@@ -262,7 +307,7 @@ fn pulse(things: &Things, words: &Words<'_>) -> String {
     outcome(sent.map(|()| "ok".into()))
 }
 
-fn receive(things: &Things, words: &Words<'_>) -> String {
+pub(super) fn receive(things: &Things, words: &Words<'_>) -> String {
     let channel = things.channels.get(words.get(1));
     let rooms = words.named("room").unwrap_or("64").split('|');
     let mut buffers: Vec<Vec<u8>> = rooms.map(|len| vec![0; len.parse().unwrap()]).collect();
@@ -270,7 +315,11 @@ fn receive(things: &Things, words: &Words<'_>) -> String {
         .iter_mut()
         .map(|part| IoSliceMut::new(part))
         .collect();
-    let received = channel.receive_vectored(&mut parts, deadline(words));
+    let received = if words.get(0) == "try-receive" {
+        channel.try_receive_vectored(&mut parts)
+    } else {
+        channel.receive_vectored(&mut parts, deadline(words))
+    };
     outcome(received.map(|received| match received {
         Received::Pulse(pulse) => told(pulse),
         Received::Message(message) => {
@@ -316,6 +365,7 @@ fn answer(things: &Things, words: &Words<'_>) -> String {
     let message = things.messages.take(words.get(1));
     let done = match words.get(0) {
         "reply" => message.reply(words.number(2), &words.data(3)),
+        "error-as-asked" => message.error_as_asked(),
         "error" => {
             let number = words.number(2);
             message.error(Errno::from_raw(number).unwrap())

@@ -1,6 +1,6 @@
 //! What a peer has: channels, connections, messages and names, by the names that the test gave them.
 
-use resmgr::ipc::{CancelToken, Channel, Connection, Message};
+use resmgr::ipc::{CancelToken, Channel, Connection, Message, PendingCall};
 use resmgr::name::NameAttach;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -44,9 +44,11 @@ pub(crate) struct Things {
     pub(crate) channels: Table<Channel>,
     pub(crate) connections: Table<Arc<Connection>>,
     pub(crate) messages: Table<Message>,
+    pub(crate) pending: Table<PendingCall>,
     pub(crate) tokens: Table<CancelToken>,
     pub(crate) names: Table<NameAttach>,
     pub(crate) paths: Table<resmgr::name::PathAttach>,
+    pub(crate) threads: Table<super::threads::Idle>,
     /// Loads end.
     pub(crate) stop: AtomicBool,
 }

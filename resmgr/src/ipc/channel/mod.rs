@@ -1,17 +1,27 @@
 //! Channels: where a server receives.
 
+mod boost;
+mod poll;
 mod receive;
 mod state;
+#[cfg(feature = "tokio")]
+mod tokio;
 
-use super::link::ServerLink;
-use super::{ChannelFlags, ChannelId, ClientInfo, ConnectRights, Message, Pulse, PulseCode, Scoid};
+use super::link::{Layout, ServerLink};
+use super::{
+    ChannelFlags, ChannelId, ChannelLimits, ClientInfo, ConnectRights, Credentials, Message, Pulse,
+    PulseCode, Scoid,
+};
 use super::{process, wait::Spin};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, EventFd, Ready};
 use resmgr_sys::{Errno, Result};
 use state::{Client, State};
 use std::io::IoSliceMut;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+#[cfg(feature = "tokio")]
+pub use tokio::AsyncChannel;
 
 /// How a receiver or a sender waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +48,11 @@ pub struct ChannelOptions {
     /// ([`SendOptions::direct`](super::SendOptions::direct)), with process_vm_readv. Then a page of such a client
     /// that answers late, or never, holds up the thread that receives or reads the message.
     pub direct: bool,
+    /// How many descriptors a message may bring ([`Message::descriptors`]), 4 at the most. A channel that asks for
+    /// none never has one of a client's in its process.
+    pub descriptors: u8,
+    /// How much its clients may take.
+    pub limits: ChannelLimits,
 }
 
 /// What a receive returns.
@@ -58,15 +73,27 @@ const OWN_BELL: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) chid: ChannelId,
+    /// Tells it from every other channel that this process and its parents have had; never 0.
+    key: u64,
+    habits: boost::Habits,
+    /// A receiver is boosted; changed under the lock.
+    boosted: AtomicBool,
     pub(crate) flags: ChannelFlags,
     pub(crate) rights: ConnectRights,
     pub(crate) direct: bool,
+    /// How many descriptors a message may bring.
+    pub(crate) descriptors: u8,
+    limits: ChannelLimits,
+    /// What a link has within those bounds.
+    pub(crate) layout: Layout,
     waiting: Waiting,
     spin: Spin,
     /// The clients' bells and the channel's own. Receivers wait here; the last to come is woken first.
     bells: Epoll,
     /// The same for receivers that take only pulses. Made when there is one.
     pulse_bells: OnceLock<Epoll>,
+    /// The same for an event loop. Made when somebody asks for it.
+    poll_set: OnceLock<Epoll>,
     own_bell: EventFd,
     /// Taken before no other lock of the project except a link's.
     state: Mutex<State>,
@@ -74,18 +101,26 @@ pub(crate) struct Shared {
 
 impl Shared {
     fn new(chid: ChannelId, options: &ChannelOptions) -> Result<Self> {
+        static KEYS: AtomicU64 = AtomicU64::new(1);
         let bells = Epoll::new()?;
         let own_bell = EventFd::new()?;
         bells.add(&own_bell, OWN_BELL, BELL)?;
         Ok(Self {
             chid,
+            key: KEYS.fetch_add(1, Ordering::Relaxed),
+            habits: boost::Habits::of(options.flags),
+            boosted: AtomicBool::new(false),
             flags: options.flags,
             rights: options.rights,
             direct: options.direct,
+            descriptors: options.descriptors,
+            limits: options.limits,
+            layout: options.limits.layout()?,
             waiting: options.waiting,
             spin: Spin::new(),
             bells,
             pulse_bells: OnceLock::new(),
+            poll_set: OnceLock::new(),
             own_bell,
             state: Mutex::new(State::new()),
         })
@@ -97,7 +132,8 @@ impl Shared {
 
     fn each_set(&self, mut act: impl FnMut(&Epoll) -> Result<()>) -> Result<()> {
         act(&self.bells)?;
-        self.pulse_bells.get().map_or(Ok(()), act)
+        self.pulse_bells.get().map_or(Ok(()), &mut act)?;
+        self.poll_set.get().map_or(Ok(()), act)
     }
 
     fn pulse_bells(&self) -> Result<&Epoll> {
@@ -105,15 +141,21 @@ impl Shared {
         if self.pulse_bells.get().is_none() {
             let set = Epoll::new()?;
             set.add(&self.own_bell, OWN_BELL, BELL)?;
-            for (key, client) in &state.clients {
-                if let Client::Live(link) = client {
-                    set.add(&link.bell, key as u64, BELL)?;
-                }
-            }
+            self.add_bells(&state, &set)?;
             let _ = self.pulse_bells.set(set);
         }
         drop(state);
         self.pulse_bells.get().ok_or(Errno::NOMEM)
+    }
+
+    /// Every client's bell, in a new set.
+    fn add_bells(&self, state: &State, set: &Epoll) -> Result<()> {
+        for (key, client) in &state.clients {
+            if let Client::Live(link) = client {
+                set.add(&link.bell, key as u64, BELL)?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes in a client process; `make` builds the link once its scoid is known.
@@ -125,12 +167,39 @@ impl Shared {
         if state.destroyed {
             return Err(Errno::SRCH);
         }
+        if state.clients.len() >= self.limits.clients as usize {
+            return Err(Errno::NFILE);
+        }
         let link = state.add_client(|scoid| Arc::new(make(scoid)))?;
         if let Err(errno) = self.add_bell(&link) {
             state.remove_client(&link, false);
             return Err(errno);
         }
+        if self.habits.boosts() {
+            link.boost_from(boost::ALWAYS);
+        }
         Ok(link)
+    }
+
+    /// Whether a process of this user may still come.
+    ///
+    /// # Errors
+    /// - `EUSERS`: as many of them as one user may have are clients. Root and the server's own user may have as
+    ///   many as there is room for: both can do worse to this process.
+    pub(crate) fn check_share(&self, peer: &Credentials) -> Result<()> {
+        if ConnectRights::Owner.permit(peer) {
+            return Ok(());
+        }
+        let state = self.lock();
+        let has = |(_, client): (usize, &Client)| match client {
+            Client::Live(link) => link.peer.uid == peer.uid,
+            Client::Gone(gone) => gone.uid == peer.uid,
+        };
+        let theirs = state.clients.iter().filter(|client| has(*client)).count();
+        if theirs >= self.limits.clients_per_user as usize {
+            return Err(Errno::USERS);
+        }
+        Ok(())
     }
 
     /// A client process has gone, or its link was closed. The pulses that it sent before stay in the queue.
@@ -171,6 +240,7 @@ impl Shared {
             .queue
             .push_pulse(super::queue::PendingPulse { pulse, link: None });
         self.call_receiver(&state);
+        self.boost(&mut state);
         Ok(())
     }
 
@@ -189,8 +259,19 @@ impl Shared {
         }
     }
 
+    /// A thread of this process has ended.
+    pub(crate) fn thread_died(&self, tid: u32) {
+        // A channel that is being destroyed needs no pulse.
+        let _ = self.push_pulse(Pulse {
+            code: PulseCode::THREAD_DEATH,
+            value: i64::from(tid),
+            scoid: None,
+            priority: state::SYSTEM_PRIORITY,
+        });
+    }
+
     fn call_receiver(&self, state: &State) {
-        if state.sleepers > 0 || self.never_sleeps() {
+        if state.is_awaited() || self.never_sleeps() {
             self.own_bell.ring();
         }
     }
@@ -258,7 +339,15 @@ impl Channel {
     }
 
     /// Makes a channel with every choice.
+    ///
+    /// # Errors
+    /// - `EINVAL`: more than 4 descriptors with a message.
+    /// - those of [`create`](Self::create);
+    /// - `EINVAL`: a bound that cannot be.
     pub fn with_options(options: ChannelOptions) -> Result<Self> {
+        if options.descriptors > super::TakenDescriptors::MOST {
+            return Err(Errno::INVAL);
+        }
         if !ChannelFlags::all().contains(options.flags) {
             return Err(Errno::NOTSUP);
         }
@@ -266,6 +355,9 @@ impl Channel {
         let channel = Self(Arc::new(Owner(shared)));
         if !options.flags.contains(ChannelFlags::PRIVATE) {
             process::current().listen()?;
+        }
+        if options.flags.contains(ChannelFlags::THREAD_DEATH) {
+            super::deaths::start();
         }
         Ok(channel)
     }
@@ -314,6 +406,15 @@ impl Channel {
     #[doc(alias = "MsgReceivePulse")]
     pub fn receive_pulse(&self, deadline: Deadline) -> Result<Pulse> {
         self.shared().receive_pulse(deadline)
+    }
+
+    /// The calling thread receives from no channel any more: it counts as a receiver of none, so no urgent
+    /// sender raises it (see [`ipc`](crate::ipc)), and it has its own priority and processors again. A thread counts as a
+    /// receiver of the channel that it received from last, until it ends.
+    ///
+    /// QNX writes this as a receive from channel -1.
+    pub fn leave() {
+        super::priority::receiver::leave();
     }
 
     /// Puts a pulse into this channel's own queue.

@@ -1,5 +1,6 @@
 //! What a channel's lock protects: its queue, its clients, and who is looking.
 
+use super::boost::{ALWAYS, Crew};
 use crate::ipc::link::{Arrival, Breach, ServerLink};
 use crate::ipc::queue::{Call, Item, PendingPulse, Queue};
 use crate::ipc::{Credentials, Pulse, PulseCode, Scoid};
@@ -12,8 +13,6 @@ use std::time::Instant;
 const MOST_WATCHED: usize = 8;
 /// scoids carry this bit, so that nobody takes them for descriptors.
 const SCOID: u32 = 0x0001_0000;
-/// Client processes of a channel.
-const MOST_CLIENTS: usize = 0xfff0;
 /// Where the system's own pulses stand in the queue.
 pub(super) const SYSTEM_PRIORITY: u8 = 10;
 
@@ -32,8 +31,11 @@ pub(super) struct State {
     pub(super) clients: Slab<Client>,
     /// The links that spoke last; a link in here need not be in `clients` any more.
     watched: Vec<Arc<ServerLink>>,
+    pub(super) crew: Crew,
     /// Receivers that sleep; they have to be woken for each item.
     pub(super) sleepers: usize,
+    /// An event loop may be waiting: it counts as one more sleeper, always.
+    pub(super) polled: bool,
     /// One receiver looks at the watched links' rings.
     pub(super) spinning: bool,
     /// Whether watched links were told not to ring.
@@ -49,7 +51,9 @@ impl State {
             queue: Queue::new(),
             clients: Slab::new(),
             watched: Vec::new(),
+            crew: Crew::new(),
             sleepers: 0,
+            polled: false,
             spinning: false,
             quiet: false,
             destroyed: false,
@@ -57,14 +61,16 @@ impl State {
         }
     }
 
+    /// Whether somebody has to be woken for each item.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.sleepers > 0 || self.polled
+    }
+
     /// Reserves a scoid; `make` builds the link for it.
     pub(super) fn add_client(
         &mut self,
         make: impl FnOnce(Scoid) -> Arc<ServerLink>,
     ) -> Result<Arc<ServerLink>> {
-        if self.clients.len() >= MOST_CLIENTS {
-            return Err(Errno::AGAIN);
-        }
         let entry = self.clients.vacant_entry();
         let number = u32::try_from(entry.key() + 1).map_err(|_| Errno::AGAIN)?;
         let link = make(Scoid(SCOID | number));
@@ -92,13 +98,20 @@ impl State {
         if self.watched.len() >= MOST_WATCHED {
             let oldest = self.watched.remove(0);
             oldest.memory.gate().unwatch();
+            oldest.boost_from(ALWAYS);
             self.drain(&oldest);
         }
         if self.quiet {
             link.memory.gate().watch();
         }
+        link.boost_from(self.crew.boost_from);
         self.watched.push(Arc::clone(link));
         self.drain(link);
+    }
+
+    /// The links that are looked at.
+    pub(super) fn watched(&self) -> &[Arc<ServerLink>] {
+        &self.watched
     }
 
     /// Whether every client is among those that are looked at.
@@ -191,7 +204,7 @@ impl State {
     pub(super) fn drain(&mut self, link: &Arc<ServerLink>) {
         // The bound is one round of everything that can be under way: a client that announces without end
         // must not keep this thread.
-        for _ in 0..ServerLink::MOST_ARRIVALS {
+        for _ in 0..link.most_arrivals() {
             if link.is_gone() {
                 return;
             }

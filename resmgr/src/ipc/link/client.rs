@@ -1,14 +1,22 @@
 //! The client's end of a link.
 
 use super::LinkMemory;
+use super::ServerLink;
 use super::arena::{Arena, Block};
-use super::layout::{self, BULK, CELLS, PulseFields, RequestFields};
+use super::control::{self, Packet};
+use super::inbox::ClientInbox;
+use super::lanes::Lanes;
+use super::layout::{self, CELLS, PulseFields, RequestFields};
 use super::slots::FreeSlots;
 use super::staging::Staged;
+use super::watch::Watch;
 use crate::ipc::cancel::CancelToken;
-use crate::ipc::protocol::{Caller, Entry, EntryKind, Withdrawal};
-use crate::ipc::wait::Spin;
-use crate::ipc::{ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting};
+use crate::ipc::priority::ORDINARY;
+use crate::ipc::protocol::{Caller, Entry, EntryKind, Sleeper, Withdrawal};
+use crate::ipc::wait::{Plan, Spin};
+use crate::ipc::{
+    ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting, janitor, process,
+};
 use resmgr_sys::clock::{self, Deadline};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{self, PrivateFd};
@@ -39,6 +47,8 @@ pub(crate) struct Far {
     pub(crate) unblock: bool,
     /// The server reads long messages in this process's memory if a send allows it.
     pub(crate) direct: bool,
+    /// How many descriptors a message may bring.
+    pub(crate) descriptors: u8,
 }
 
 /// A server in another process.
@@ -56,6 +66,12 @@ pub(crate) struct ClientLink {
     bell: EventFd,
     /// The way to a server in another process, and that process; none for one in this process.
     remote: Option<Remote>,
+    /// The server's end, if it is in this process.
+    pub(super) local: Option<Arc<ServerLink>>,
+    /// What the server has sent on the socket.
+    pub(super) inbox: Arc<ClientInbox>,
+    /// Which threads the server can wake one by one.
+    pub(super) lanes: Lanes,
     generation: u32,
     tail: AtomicU32,
     slots: FreeSlots,
@@ -66,48 +82,78 @@ pub(crate) struct ClientLink {
     arena: Mutex<Arena>,
     /// Pulses sent so far.
     pulses: Mutex<u32>,
-    state: AtomicU8,
+    pub(super) state: AtomicU8,
     /// Whether the kernel lets the server read this process's memory, as far as is known.
     pub(super) direct: AtomicBool,
-    spin: Spin,
+    pub(super) spin: Spin,
+    /// Calls that no thread waits for.
+    pub(super) begun: super::begun::Begun,
     /// The connections that share this link.
     pub(crate) coids: Mutex<Vec<Coid>>,
 }
 
 /// What came of a call that was announced.
 pub(super) enum Carried {
-    /// The answer is there, and the slot is the caller's.
-    Answered,
+    /// The answer is there, and the slot is the caller's. With why the server was asked to let go, if it was.
+    Answered(Option<SendError>),
     /// No answer; the slot and its block are not the caller's any more.
     Lost(SendError),
 }
 
 /// Why a wait for an answer ended.
-enum Wake {
-    Answered,
+pub(super) enum Wake {
+    /// With why the server was asked to let go, if it was.
+    Answered(Option<SendError>),
     Gone(Errno),
     GiveUp(SendError),
 }
 
+/// How one wait is to be.
+struct Sleep<'w, 'a> {
+    deadline: Deadline,
+    /// The server has been asked: signals, deadline and cancellation have had their effect.
+    asked: bool,
+    /// How to look first, if that was decided already.
+    plan: Option<Plan>,
+    watch: &'w mut Option<Watch<'a>>,
+}
+
 impl ClientLink {
     pub(crate) fn new(far: Far, memory: LinkMemory, bell: EventFd, remote: Option<Remote>) -> Self {
+        let layout = memory.layout;
         Self {
             far,
             memory,
             bell,
             remote,
+            local: None,
+            inbox: Arc::default(),
+            lanes: Lanes::default(),
             generation: fork::generation(),
             tail: AtomicU32::new(0),
-            slots: FreeSlots::new(),
+            slots: FreeSlots::new(layout.calls),
             given_up: Mutex::default(),
             given_up_count: AtomicUsize::new(0),
-            arena: Mutex::new(Arena::new(BULK)),
+            arena: Mutex::new(Arena::new(layout.bulk)),
             pulses: Mutex::default(),
             state: AtomicU8::new(0),
             direct: AtomicBool::new(true),
             spin: Spin::new(),
+            begun: super::begun::Begun::default(),
             coids: Mutex::default(),
         }
+    }
+
+    /// To a server in this process.
+    pub(crate) fn to_local(far: Far, bell: EventFd, server: Arc<ServerLink>) -> Self {
+        let mut link = Self::new(far, server.memory.clone(), bell, None);
+        // A reply's descriptors need no packet either.
+        *server
+            .far_inbox
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&link.inbox);
+        link.local = Some(server);
+        link
     }
 
     pub(crate) fn remote(&self) -> Option<&Remote> {
@@ -148,7 +194,7 @@ impl ClientLink {
         if let Some(remote) = &self.remote {
             socket::shutdown(remote.socket.as_fd());
         }
-        for slot in self.slots.claimed() {
+        for slot in self.slots.claimed(self.memory.layout.calls) {
             self.kick(slot);
         }
     }
@@ -156,7 +202,14 @@ impl ClientLink {
     /// Wakes the thread that waits in `slot`, if there is one, so that it looks around.
     pub(crate) fn kick(&self, slot: u16) {
         let caller = self.memory.caller(slot);
-        caller.kick(|| futex::wake(caller.answer, u32::MAX), sched::yield_now);
+        let wake = |sleeper| match sleeper {
+            Sleeper::AtSocket(number) => {
+                self.lanes.nudge(number);
+                1
+            }
+            _ => futex::wake(caller.answer, u32::MAX),
+        };
+        caller.kick(wake, sched::yield_now);
     }
 
     pub(super) fn check_open(&self) -> Result<()> {
@@ -167,8 +220,24 @@ impl ClientLink {
         }
     }
 
-    /// Sends and waits for the answer.
+    /// Sends and waits for the answer; again as often as the server asks for it.
+    #[inline]
     pub(crate) fn call(
+        self: &Arc<Self>,
+        message: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        fields: RequestFields,
+        options: &SendOptions<'_>,
+    ) -> Result<Reply, SendError> {
+        loop {
+            match self.call_once(message, reply, fields, options) {
+                Err(SendError::Refused(Errno::RESTART)) => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn call_once(
         self: &Arc<Self>,
         message: &[IoSlice<'_>],
         reply: &mut [IoSliceMut<'_>],
@@ -177,6 +246,10 @@ impl ClientLink {
     ) -> Result<Reply, SendError> {
         self.check_open().map_err(SendError::Gone)?;
         let mut staged = self.claim()?;
+        if options.has_descriptors() {
+            // Ahead of the message: a server may see that before its announcement.
+            self.lend_descriptors(&staged, options)?;
+        }
         let direct = self.goes_direct(message, options);
         let filled = if direct {
             staged.fill_directly(message, fields)
@@ -184,18 +257,24 @@ impl ClientLink {
             staged.fill(message, fields)
         };
         if let Err(error) = filled {
+            self.end_parcels(staged.slot, staged.number);
             self.give_back(staged.slot, staged.block);
             return Err(error);
         }
-        match self.carry(&staged, options) {
-            Carried::Answered if direct && staged.is_unreadable() => {
+        match self.carry(&staged, fields.priority, options) {
+            Carried::Answered(_) if direct && staged.is_unreadable() => {
                 // No receiver has had the message. From now on this link stages.
                 self.direct.store(false, Ordering::Relaxed);
+                self.end_parcels(staged.slot, staged.number);
                 self.give_back(staged.slot, staged.block);
                 self.call(message, reply, fields, options)
             }
-            Carried::Answered => {
-                let collected = staged.collect(reply);
+            Carried::Answered(asked) => {
+                let mut collected = staged.collect(reply);
+                if options.has_descriptors() {
+                    collected = self.take_descriptors(&staged, options, collected);
+                }
+                let collected = collected.map_err(|error| staged.as_asked(error, asked));
                 self.give_back(staged.slot, staged.block);
                 if let Err(error) = collected {
                     self.note_breach(error);
@@ -211,22 +290,27 @@ impl ClientLink {
     pub(super) fn carry(
         self: &Arc<Self>,
         staged: &Staged<'_>,
+        priority: u8,
         options: &SendOptions<'_>,
     ) -> Carried {
         let cancel = options.cancel.map(|token| token.enter(self, staged.slot));
-        let wake = self.announce_and_wait(staged, options);
+        let wake = self.announce_and_wait(staged, priority, options);
         drop(cancel);
         match wake {
-            Wake::Answered => Carried::Answered,
+            Wake::Answered(asked) => Carried::Answered(asked),
             // Nobody will use the slot again, and nobody may: its memory may still be written.
             Wake::Gone(errno) => Carried::Lost(SendError::Gone(errno)),
             Wake::GiveUp(reason) => {
-                self.given_up()
-                    .push((staged.slot, staged.number, staged.block));
-                self.given_up_count.fetch_add(1, Ordering::Release);
+                self.give_up((staged.slot, staged.number, staged.block));
                 Carried::Lost(reason)
             }
         }
+    }
+
+    /// The slot's call has no caller any more: it is free when the server has noticed.
+    pub(super) fn give_up(&self, call: (u16, u32, Option<Block>)) {
+        self.given_up().push(call);
+        self.given_up_count.fetch_add(1, Ordering::Release);
     }
 
     /// Ends the link if its server has broken the rules.
@@ -245,27 +329,50 @@ impl ClientLink {
         self.generation == fork::generation()
     }
 
-    fn announce_and_wait(&self, staged: &Staged<'_>, options: &SendOptions<'_>) -> Wake {
+    fn announce_and_wait(
+        &self,
+        staged: &Staged<'_>,
+        priority: u8,
+        options: &SendOptions<'_>,
+    ) -> Wake {
+        let plan = self.spin.plan(options.waiting);
+        // From before the announcement, so that no signal falls between it and the sleep.
+        let watch = (self.far.unblock && plan == Plan::Sleep).then(|| Watch::begin(self));
         self.announce(EntryKind::Call, staged.slot);
+        self.want_boost(priority);
         if self.memory.gate().is_closed() {
             self.end(LinkState::Dead);
         }
-        self.wait(staged, options)
+        self.wait(staged, options, plan, watch.flatten())
     }
 
     /// Waits for the answer. A signal, the deadline or a cancellation ends the wait at once while no
     /// receiver has the message, or if the channel has no UNBLOCK flag; otherwise the server is asked,
     /// once, and the wait goes on until it answers.
-    fn wait(&self, staged: &Staged<'_>, options: &SendOptions<'_>) -> Wake {
+    pub(super) fn wait<'a>(
+        &'a self,
+        staged: &Staged<'_>,
+        options: &SendOptions<'_>,
+        plan: Plan,
+        mut watch: Option<Watch<'a>>,
+    ) -> Wake {
         let caller = self.memory.caller(staged.slot);
-        let mut asked = false;
+        let mut plan = Some(plan);
+        let mut asked = None;
         loop {
-            let deadline = if asked { None } else { options.deadline };
-            let reason = match self.wait_once(&caller, staged.number, options, deadline, asked) {
+            let deadline = options.deadline.filter(|_| asked.is_none());
+            let sleep = Sleep {
+                deadline,
+                asked: asked.is_some(),
+                plan: plan.take(),
+                watch: &mut watch,
+            };
+            let reason = match self.wait_once(&caller, staged.number, options, sleep) {
+                Ok(Wake::Answered(_)) => return Wake::Answered(asked),
                 Ok(wake) => return wake,
                 Err(reason) => reason,
             };
-            if asked {
+            if asked.is_some() {
                 continue;
             }
             if !self.far.unblock {
@@ -275,26 +382,28 @@ impl ClientLink {
             if caller.withdraw(staged.number) == Withdrawal::Withdrawn {
                 return Wake::GiveUp(reason);
             }
-            asked = true;
+            asked = Some(reason);
             self.announce(EntryKind::Unblock, staged.slot);
         }
     }
 
     /// One look and one sleep; an error is a reason to stop waiting.
     #[inline]
-    fn wait_once(
-        &self,
+    fn wait_once<'a>(
+        &'a self,
         caller: &Caller<'_, AtomicU32>,
         number: u32,
         options: &SendOptions<'_>,
-        deadline: Deadline,
-        asked: bool,
+        mut sleep: Sleep<'_, 'a>,
     ) -> Result<Wake, SendError> {
+        let (deadline, asked) = (sleep.deadline, sleep.asked);
         let cancelled = || !asked && options.cancel.is_some_and(CancelToken::is_cancelled);
         let state = || self.state.load(Ordering::Acquire) != 0;
         let ready = || caller.is_answered(number) || state() || cancelled();
         loop {
-            if self.spin.follow(self.spin.plan(options.waiting), ready) {
+            let plan = sleep.plan.take();
+            let plan = plan.unwrap_or_else(|| self.spin.plan(options.waiting));
+            if self.spin.follow(plan, ready) {
                 break;
             }
             if options.waiting == Waiting::Spin {
@@ -303,14 +412,15 @@ impl ClientLink {
                 }
                 continue;
             }
-            let Some(value) = caller.prepare_sleep(number) else {
+            let place = self.place_to_sleep(sleep.watch);
+            let Some(value) = caller.prepare_sleep(number, place) else {
                 break;
             };
             // Whoever ends or cancels stores that first and then looks for sleepers: seen here, or woken.
-            let slept = if ready() {
-                Ok(())
-            } else {
-                futex::wait(caller.answer, value, deadline)
+            let slept = match &sleep.watch {
+                _ if ready() => Ok(()),
+                Some(watch) => watch.sleep(deadline, !asked),
+                None => futex::wait(caller.answer, value, deadline),
             };
             caller.end_sleep();
             match slept {
@@ -323,7 +433,7 @@ impl ClientLink {
             }
         }
         if caller.is_answered(number) {
-            return Ok(Wake::Answered);
+            return Ok(Wake::Answered(None));
         }
         match self.check_open() {
             Err(errno) => Ok(Wake::Gone(errno)),
@@ -331,12 +441,48 @@ impl ClientLink {
         }
     }
 
+    /// Where to sleep. On an UNBLOCK channel signals are watched, if that is possible.
+    fn place_to_sleep<'a>(&'a self, watch: &mut Option<Watch<'a>>) -> Sleeper {
+        if self.far.unblock && watch.is_none() {
+            *watch = Watch::begin(self);
+        }
+        watch
+            .as_ref()
+            .map_or(Sleeper::OnWord, |watch| Sleeper::AtSocket(watch.number))
+    }
+
     /// Publishes a ring entry, and rings if nobody looks.
     #[inline]
-    fn announce(&self, kind: EntryKind, index: u16) {
+    pub(super) fn announce(&self, kind: EntryKind, index: u16) {
         self.memory.ring().push(&self.tail, Entry { kind, index });
         if self.memory.gate().must_ring() {
             self.bell.ring();
+        }
+    }
+
+    /// After an announcement: does it wait behind less urgent work?
+    #[inline]
+    fn want_boost(&self, priority: u8) {
+        if priority > ORDINARY {
+            self.ask_for_boost(priority);
+        }
+    }
+
+    #[cold]
+    fn ask_for_boost(&self, priority: u8) {
+        if !self.memory.threshold().must_ask(priority) {
+            return;
+        }
+        match &self.remote {
+            // A socket that is full holds such packets enough.
+            Some(remote) => {
+                let _ = control::send(remote.socket.as_fd(), Packet::Boost, &[]);
+            }
+            None => {
+                if let Some(channel) = process::current().channel(self.far.chid) {
+                    channel.asked_to_boost(None);
+                }
+            }
         }
     }
 
@@ -347,13 +493,14 @@ impl ClientLink {
     }
 
     #[inline]
-    pub(super) fn claim(&self) -> Result<Staged<'_>, SendError> {
+    pub(super) fn claim(self: &Arc<Self>) -> Result<Staged<'_>, SendError> {
         if self.given_up_count.load(Ordering::Acquire) > 0 {
             self.reclaim();
         }
         let slot = self.slots.claim().ok_or(SendError::Unsent(Errno::AGAIN))?;
         // The server was the last to read these three lines. Asked for now, they come together.
-        let ring = layout::ring(self.tail.load(Ordering::Relaxed) % layout::RING);
+        let layout = &self.memory.layout;
+        let ring = layout.ring_word(self.tail.load(Ordering::Relaxed) % layout.ring);
         self.memory.client.prefetch_for_write(ring);
         self.memory.client.prefetch_for_write(layout::slot(slot));
         self.memory
@@ -378,11 +525,13 @@ impl ClientLink {
     }
 
     /// Slots whose calls were given up are free once the server has acknowledged that.
-    fn reclaim(&self) {
+    fn reclaim(self: &Arc<Self>) {
         let mut given_up = self.given_up();
         given_up.retain(|(slot, number, block)| {
             let noticed = self.memory.caller(*slot).is_answered(*number);
             if noticed {
+                self.memory.caller(*slot).finish(*number);
+                self.end_parcels(*slot, *number);
                 self.give_back(*slot, *block);
                 self.given_up_count.fetch_sub(1, Ordering::Release);
             }
@@ -404,7 +553,7 @@ impl ClientLink {
     /// - `EMSGSIZE`: longer than the link's memory altogether.
     /// - `ENOMEM`: other messages under way leave no room.
     pub(super) fn take_block(&self, len: usize) -> Result<Block> {
-        if len > BULK {
+        if len > self.memory.layout.bulk {
             return Err(Errno::MSGSIZE);
         }
         self.arena().take(len).ok_or(Errno::NOMEM)
@@ -429,10 +578,11 @@ impl ClientLink {
         let cell = *sent % CELLS;
         self.memory
             .client
-            .write(layout::cell(cell), &fields.encode())?;
+            .write(self.memory.layout.cell(cell), &fields.encode())?;
         *sent = sent.wrapping_add(1);
         // Under the lock: the server expects the cells in turn.
         self.announce(EntryKind::Pulse, u16::try_from(cell).unwrap_or(0));
+        self.want_boost(fields.priority);
         drop(sent);
         if self.memory.gate().is_closed() {
             Err(Errno::SRCH)
@@ -447,6 +597,14 @@ impl ClientLink {
             pid: std::process::id(),
             uid: resmgr_sys::process::effective_uid(),
             gid: resmgr_sys::process::effective_gid(),
+        }
+    }
+}
+
+impl Drop for ClientLink {
+    fn drop(&mut self) {
+        if let Some(Remote { socket, .. }) = self.remote.take() {
+            janitor::close_socket(socket);
         }
     }
 }

@@ -3,11 +3,11 @@
 use super::ClientLink;
 use super::arena::Block;
 use super::client::Carried;
-use super::layout::{self, RequestFields};
+use super::layout::RequestFields;
 use super::staging::Staged;
 use crate::ipc::shared::{SharedBytes, SharedBytesMut};
 use crate::ipc::{SendError, SendOptions};
-use resmgr_sys::Result;
+use resmgr_sys::{Errno, Result};
 use std::sync::Arc;
 
 /// A piece of bulk memory that the program has, and the slot of its last call while it reads the reply.
@@ -37,7 +37,7 @@ impl ClientLink {
 
     pub(crate) fn lent_bytes(&self, lent: &Lent) -> SharedBytesMut<'_> {
         let (at, len) = match lent.block {
-            Some(block) if self.is_ours() => (layout::BULK_AT + block.at, lent.len),
+            Some(block) if self.is_ours() => (self.memory.layout.bulk_at + block.at, lent.len),
             _ => (0, 0),
         };
         SharedBytesMut::new(&self.memory.client, at, len)
@@ -47,12 +47,26 @@ impl ClientLink {
     pub(crate) fn call_lent(
         self: &Arc<Self>,
         lent: &mut Lent,
+        fields: RequestFields,
+        options: &SendOptions<'_>,
+    ) -> Result<(i64, usize, usize), SendError> {
+        loop {
+            match self.call_lent_once(lent, fields, options) {
+                Err(SendError::Refused(Errno::RESTART)) => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn call_lent_once(
+        self: &Arc<Self>,
+        lent: &mut Lent,
         mut fields: RequestFields,
         options: &SendOptions<'_>,
     ) -> Result<(i64, usize, usize), SendError> {
         self.check_open().map_err(SendError::Gone)?;
         let block = lent.block.take();
-        let at = block.ok_or(SendError::Unsent(resmgr_sys::Errno::INVAL))?.at;
+        let at = block.ok_or(SendError::Unsent(Errno::INVAL))?.at;
         let mut staged = match self.claim() {
             Ok(staged) => staged,
             Err(error) => {
@@ -64,8 +78,11 @@ impl ClientLink {
         fields.at = at as u64;
         fields.len = lent.len as u64;
         staged.submit(fields);
-        match self.carry(&staged, options) {
-            Carried::Answered => self.look_at_answer(&staged, lent, fields.reply_room),
+        match self.carry(&staged, fields.priority, options) {
+            Carried::Answered(asked) => self
+                .look_at_answer(&staged, lent, fields.reply_room)
+                .map_err(|error| staged.as_asked(error, asked))
+                .inspect_err(|error| self.note_breach(*error)),
             Carried::Lost(error) => Err(error),
         }
     }
@@ -79,7 +96,8 @@ impl ClientLink {
     ) -> Result<(i64, usize, usize), SendError> {
         lent.block = staged.block;
         let checked = staged.answer().and_then(|fields| {
-            let place = layout::checked_place(staged.slot, fields.at, fields.len);
+            let layout = &self.memory.layout;
+            let place = layout.checked_place(staged.slot, fields.at, fields.len);
             let len = usize::try_from(fields.len).ok();
             match (place, len) {
                 (Some(place), Some(len)) if fields.len <= room => Ok((fields.status, place, len)),
@@ -88,10 +106,7 @@ impl ClientLink {
         });
         match checked {
             Ok(_) => lent.answered = Some((staged.slot, staged.number)),
-            Err(error) => {
-                self.give_back(staged.slot, None);
-                self.note_breach(error);
-            }
+            Err(_) => self.give_back(staged.slot, None),
         }
         checked
     }

@@ -7,20 +7,29 @@
 //! own checks have passed it; a breach closes the link and is logged.
 
 mod arena;
+mod begun;
 mod client;
+mod control;
 mod direct;
+mod inbox;
+mod lanes;
 mod layout;
 mod lend;
 mod memory;
+mod parcels;
 mod reply;
 mod server;
 mod slots;
 mod staging;
+mod watch;
 
+pub(crate) use begun::Call as BegunCall;
 pub(crate) use client::{ClientLink, Far, LinkState, Remote};
+pub(crate) use control::{BATCH, MOST_DESCRIPTORS, Read};
+pub(crate) use lanes::WakePoint;
 pub(crate) use layout::{
-    AnswerFields, BULK_AT, CELLS, DIRECT, IN_SLOT, INLINE, LEN, PulseFields, RING, RequestFields,
-    SLOTS, slot_data,
+    AnswerFields, DIRECT, IN_SLOT, INLINE, Layout, MOST_BULK, MOST_CALLS, PulseFields,
+    RequestFields, slot_data,
 };
 pub(crate) use lend::Lent;
 pub(crate) use memory::{LinkMemory, Offer};

@@ -1,24 +1,27 @@
 //! The server's end of a link.
 
-use super::layout::{self, AnswerFields, CELLS, PulseFields, RequestFields, SLOTS};
+use super::inbox::ServerInbox;
+use super::layout::{self, AnswerFields, CELLS, PulseFields, RequestFields};
 use super::slots::Phases;
 use super::{LinkMemory, ReplyArea};
-use crate::ipc::protocol::{EntryKind, Taken};
-use crate::ipc::{ConnectRights, Credentials, Rcvid, Scoid};
+use crate::ipc::priority::{ORDINARY, Standing};
+use crate::ipc::protocol::{EntryKind, Sleeper, Taken};
+use crate::ipc::{ConnectRights, Credentials, Rcvid, Scoid, janitor};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, futex, socket};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, Weak};
 
 /// The client broke the rules of the link: it is closed, and nobody else notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Breach(pub(crate) &'static str);
 
 /// Ring entries that may be missing of calls that were seen before them: so many calls are taken without a
-/// look at the ring, which has room for these beside everything else that can be under way.
-const MOST_OWED: u32 = 8;
+/// look at the ring.
+const MOST_OWED: u32 = layout::MOST_OWED;
 /// The same when the ring was found empty. A client publishes each entry before it waits for the answer, so
 /// only the entry of its present call can be missing, and one that was not visible yet at the look.
 const MOST_OWED_TO_AN_EMPTY_RING: u32 = 1;
@@ -53,8 +56,16 @@ pub(crate) struct ServerLink {
     pub(crate) replies: ReplyArea,
     /// The client's process, if messages may be read in its memory.
     pub(crate) direct: Option<PidFd>,
+    /// From the kernel, too.
+    pub(crate) standing: Standing,
     /// None for a client in this process.
     socket: Option<PrivateFd>,
+    /// How many descriptors a message of this client may bring.
+    pub(crate) accepts: u8,
+    /// For replies with descriptors to a client in this process.
+    pub(super) far_inbox: Mutex<Weak<super::inbox::ClientInbox>>,
+    /// What the client has sent on the socket.
+    pub(super) inbox: ServerInbox,
     /// How far the ring has been read, and which pulses; under the channel's lock.
     head: AtomicU32,
     pulses_seen: AtomicU32,
@@ -70,34 +81,41 @@ pub(crate) struct ServerLink {
 }
 
 impl ServerLink {
-    /// Everything that a well-behaved client can have announced at a time.
-    pub(crate) const MOST_ARRIVALS: u32 = layout::RING;
-
     pub(crate) fn new(
         scoid: Scoid,
-        peer: Credentials,
+        (peer, standing): (Credentials, Standing),
         memory: LinkMemory,
         bell: EventFd,
         socket: Option<PrivateFd>,
     ) -> Self {
         memory.gate().unwatch();
+        let phases = Phases::new(memory.layout.calls);
         Self {
             scoid,
             peer,
+            standing,
             memory,
             bell,
             replies: ReplyArea::new(),
             direct: None,
             socket,
+            accepts: 0,
+            far_inbox: Mutex::default(),
+            inbox: ServerInbox::default(),
             head: AtomicU32::new(0),
             pulses_seen: AtomicU32::new(0),
             pulses_taken: AtomicU32::new(0),
             latest: AtomicU64::new(0),
             owed: AtomicU32::new(0),
             unblocks_due: AtomicU32::new(0),
-            phases: Phases::new(),
+            phases,
             gone: AtomicBool::new(false),
         }
+    }
+
+    /// Everything that a well-behaved client can have announced at a time.
+    pub(crate) fn most_arrivals(&self) -> u32 {
+        self.memory.layout.ring
     }
 
     /// Whether the client has gone, or was cut off.
@@ -164,7 +182,9 @@ impl ServerLink {
         };
         self.head.store(head.wrapping_add(1), Ordering::Relaxed);
         match entry.kind {
-            EntryKind::Call if entry.index >= SLOTS => Err(Breach("a call in no slot")),
+            EntryKind::Call if entry.index >= self.memory.layout.calls => {
+                Err(Breach("a call in no slot"))
+            }
             EntryKind::Call if self.phases.was_early(entry.index) => {
                 let owed = self.owed.load(Ordering::Relaxed);
                 self.owed.store(owed.saturating_sub(1), Ordering::Relaxed);
@@ -220,7 +240,11 @@ impl ServerLink {
     #[inline]
     fn arrived(&self, slot: u16, number: u32) -> Result<Arrival, Breach> {
         let mut fields = RequestFields::decode(self.memory.request(slot).get());
-        let source = match layout::checked_place(slot, fields.at, fields.len) {
+        let source = match self
+            .memory
+            .layout
+            .checked_place(slot, fields.at, fields.len)
+        {
             Some(source) => source,
             None if fields.at == layout::DIRECT && self.direct.is_some() => layout::slot_data(slot),
             None => return Err(Breach("a message outside the link")),
@@ -249,7 +273,10 @@ impl ServerLink {
             return Err(Breach("a pulse out of turn"));
         }
         let mut bytes = [0; PulseFields::BYTES];
-        let read = self.memory.client.read(layout::cell(cell), &mut bytes);
+        let read = self
+            .memory
+            .client
+            .read(self.memory.layout.cell(cell), &mut bytes);
         read.map_err(|_| Breach("a pulse outside the link"))?;
         self.pulses_seen
             .store(seen.wrapping_add(1), Ordering::Relaxed);
@@ -264,7 +291,7 @@ impl ServerLink {
     /// and comes to nothing.
     fn announced_unblock(&self, slot: u16) -> Result<Arrival, Breach> {
         let due = self.unblocks_due.load(Ordering::Relaxed).checked_sub(1);
-        let (Some(due), true) = (due, slot < SLOTS) else {
+        let (Some(due), true) = (due, slot < self.memory.layout.calls) else {
             return Err(Breach("an unblock request for no call"));
         };
         self.unblocks_due.store(due, Ordering::Relaxed);
@@ -274,11 +301,23 @@ impl ServerLink {
         })
     }
 
-    /// A claim of priority is capped by what the kernel says of the peer: only root's processes may
-    /// stand above the highest priority that QNX gives to unprivileged ones (63).
+    /// A claim of a place in the queue is capped by what the kernel says of the peer: only processes that
+    /// may run higher can stand above the highest priority that QNX gives to unprivileged ones (63).
     fn permitted_priority(&self, claimed: u8) -> u8 {
-        let highest = if self.peer.uid == 0 { u8::MAX } else { 63 };
-        claimed.clamp(1, highest)
+        claimed.clamp(1, self.standing.place)
+    }
+
+    /// Tells the client from which priority on to ask for a boost; 0: never. A client that cannot have
+    /// such a priority is never asked to. The caller holds the channel's lock.
+    pub(crate) fn boost_from(&self, priority: u8) {
+        let reachable = self.standing.running >= priority;
+        let threshold = self.memory.threshold();
+        threshold.set(if reachable { priority } else { 0 });
+    }
+
+    /// Whether the client may ask for a boost at all.
+    pub(super) fn may_ask_for_boost(&self) -> bool {
+        self.standing.running > ORDINARY
     }
 
     /// Whether pulses of this client are queued. The caller holds the channel's lock.
@@ -355,8 +394,10 @@ impl ServerLink {
         self.memory.answer(slot).set(fields.encode());
         self.phases.release(slot);
         let answerer = self.memory.answerer(slot);
-        if answerer.publish(number) {
-            futex::wake(answerer.answer, u32::MAX);
+        match answerer.publish(number) {
+            Sleeper::None => {}
+            Sleeper::OnWord => drop(futex::wake(answerer.answer, u32::MAX)),
+            Sleeper::AtSocket(number) => self.wake_at_socket(number),
         }
     }
 
@@ -380,7 +421,7 @@ impl ServerLink {
     }
 
     pub(crate) fn rcvid(&self, slot: u16, number: u32) -> Rcvid {
-        Rcvid(i64::from(self.scoid.0) << 40 | i64::from(slot) << 30 | i64::from(number))
+        Rcvid(i64::from(self.scoid.0) << 42 | i64::from(slot) << 30 | i64::from(number))
     }
 
     /// On whose behalf a message is. What the client says is believed from root and from our own user only.
@@ -391,6 +432,14 @@ impl ServerLink {
             Credentials { pid, uid, gid }
         } else {
             self.peer
+        }
+    }
+}
+
+impl Drop for ServerLink {
+    fn drop(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            janitor::close_socket(socket);
         }
     }
 }
