@@ -63,6 +63,11 @@ fn parcel(count: u8, slot: u8, number: u32) -> Vec<u8> {
     [head, number.to_ne_bytes().to_vec()].concat()
 }
 
+/// An event of 32 bytes for handle 200.
+fn event_packet(event: &[u8]) -> Vec<u8> {
+    [&[EVENT, 0, 0, 0, 200, 0, 0, 0], event].concat()
+}
+
 /// Sends until the peer has taken it, or has closed.
 fn insist(to: &OwnedFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
     until("the peer reads", || {

@@ -35,7 +35,6 @@
 //!   core (1,000 calls of 64 bytes, medians of 100, 2026-11-22). The sleeper waits on a set of descriptors instead
 //!   of a word, and is woken by a byte in a socket: two system calls for the signal mask and one to take the byte
 //!   more, and four descriptors for each thread that waits so at a time.
-//!
 //! - *Priorities cost nothing while they are equal.* A receive compares the message's priority with what the
 //!   thread has, in thread-local memory. A change is one system call, a boost one packet by the sender
 //!   that needs it. The alternatives were a bell that rings while the server is awake and an epoll set
@@ -49,15 +48,15 @@
 //!   receivers raises all of them, and only for real-time senders.
 //! - The end of a thread that never calls this library, and that begins and ends between two receives, is not
 //!   seen by [`THREAD_DEATH`](ChannelFlags::THREAD_DEATH).
+//! - [`Channel::verify_event`] does not look into another process: what only the client can know is found out
+//!   when the event gets there, and what the client does not accept is ignored.
+//! - A client has a share of a channel's pulse pool ([`Channel::with_pulse_pool`]), and there is no pool that all
+//!   processes share.
 //! - A sender on an UNBLOCK channel holds its signals back while it sleeps, and their handlers run after the
 //!   reply, as in QNX. While it looks before it sleeps (some microseconds, see [`Waiting`]) it does not: a
 //!   handler that falls into that time runs at once, and the server is not asked. [`Waiting::Block`] has no such
 //!   time. The 65th thread of a process that waits so on one channel at a time, and one for which the system has
 //!   no descriptors left, get the pulse sent but their handler runs at once.
-//! - [`Channel::verify_event`] does not look into another process: what only the client can know is found out
-//!   when the event gets there, and what the client does not accept is ignored.
-//! - A client has a share of a channel's pulse pool ([`Channel::with_pulse_pool`]), and there is no pool that all
-//!   processes share.
 //! - Connections are not inherited by children of fork, in neither id space.
 
 mod borrow;
