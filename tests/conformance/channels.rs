@@ -13,6 +13,11 @@ rules! {
     c5_an_unknown_flag_is_enotsup,
 }
 
+apart! {
+    c6_a_private_channel_lets_nobody_else_in,
+    c6_a_process_with_private_channels_only_is_not_to_be_found,
+}
+
 fn c1_channels_are_numbered_from_1(place: Place, _wait: &'static str) {
     let pair = Pair::apart(place, "");
     assert_eq!(pair.server.ask("channel one"), "channel 1");
@@ -139,9 +144,8 @@ fn c5_an_unknown_flag_is_enotsup(place: Place, _wait: &'static str) {
     );
 }
 
-#[test]
-fn c6_a_private_channel_lets_nobody_else_in() {
-    let mut pair = Pair::apart(Place::Other, "");
+fn c6_a_private_channel_lets_nobody_else_in(place: Place) {
+    let mut pair = Pair::apart(place, "");
     pair.server.ask("channel public");
     pair.open(PRIVATE);
     assert_eq!(pair.client.ask(&pair.attachment("c")), "error EPERM");
@@ -152,9 +156,8 @@ fn c6_a_private_channel_lets_nobody_else_in() {
     );
 }
 
-#[test]
-fn c6_a_process_with_private_channels_only_is_not_to_be_found() {
-    let mut pair = Pair::apart(Place::Other, "");
+fn c6_a_process_with_private_channels_only_is_not_to_be_found(place: Place) {
+    let mut pair = Pair::apart(place, "");
     pair.open(PRIVATE);
     assert_eq!(pair.client.ask(&pair.attachment("c")), "error ESRCH");
     assert_eq!(pair.world().sockets(), 0);

@@ -112,14 +112,9 @@ fn x10_the_kernel_says_who_a_client_is(place: Place, wait: &'static str) {
     let scoid = pair.client.field("server-info c", "scoid");
     let info = pair.server.ask(&format!("client-info ch {scoid}"));
     assert_eq!(field(&info, "pid"), pair.client.peer.pid().to_string());
-    assert_eq!(
-        field(&info, "uid"),
-        resmgr_sys::process::effective_uid().to_string()
-    );
-    assert_eq!(
-        field(&info, "gid"),
-        resmgr_sys::process::effective_gid().to_string()
-    );
+    let (uid, gid) = place.client_ids();
+    assert_eq!(field(&info, "uid"), uid.to_string());
+    assert_eq!(field(&info, "gid"), gid.to_string());
     assert_eq!(pair.server.ask("client-info ch 65999"), "error EINVAL");
 }
 

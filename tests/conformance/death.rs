@@ -4,30 +4,41 @@ use crate::flags::{COID_DISCONNECT, DISCONNECT, NONE, PRIVATE, UNBLOCK};
 use resmgr_tests::observe::until;
 use resmgr_tests::{Pair, Place};
 
-fn apart(flags: u32) -> Pair {
-    Pair::new(Place::Other, "", flags)
+apart! {
+    d1_a_killed_server_ends_a_send_that_nobody_has,
+    d2_a_killed_server_ends_the_wait_for_its_reply,
+    d3_a_dead_servers_connections_say_so_until_they_are_detached,
+    d5_a_killed_sender_takes_its_message_with_it,
+    d5_pulses_of_a_killed_client_are_received_before_its_end,
+    d6_a_killed_client_can_be_answered_no_more,
+    u6_a_killed_client_does_not_wait_for_its_server,
+    d8_exec_ends_the_connections,
+    d11_a_client_that_is_detached_by_its_server_is_told,
+    c20_a_process_that_ends_takes_its_channels_and_its_socket,
+    d_a_forked_child_keeps_nobody_alive,
 }
 
-#[test]
-fn d1_a_killed_server_ends_a_send_that_nobody_has() {
-    let pair = apart(NONE);
+fn apart(place: Place, flags: u32) -> Pair {
+    Pair::new(place, "", flags)
+}
+
+fn d1_a_killed_server_ends_a_send_that_nobody_has(place: Place) {
+    let pair = apart(place, NONE);
     let call = pair.blocked_send("x");
     pair.server.peer.kill();
     assert_eq!(call.end(), "gone ESRCH");
 }
 
-#[test]
-fn d2_a_killed_server_ends_the_wait_for_its_reply() {
-    let pair = apart(UNBLOCK);
+fn d2_a_killed_server_ends_the_wait_for_its_reply(place: Place) {
+    let pair = apart(place, UNBLOCK);
     let call = pair.blocked_send("x");
     pair.server.ask("receive ch");
     pair.server.peer.kill();
     assert_eq!(call.end(), "gone ESRCH");
 }
 
-#[test]
-fn d3_a_dead_servers_connections_say_so_until_they_are_detached() {
-    let pair = apart(NONE);
+fn d3_a_dead_servers_connections_say_so_until_they_are_detached(place: Place) {
+    let pair = apart(place, NONE);
     let flags = COID_DISCONNECT | PRIVATE;
     pair.client.ask(&format!("channel own flags={flags}"));
     let coid = pair.attach("d");
@@ -45,9 +56,8 @@ fn d3_a_dead_servers_connections_say_so_until_they_are_detached() {
     assert_eq!(pair.client.ask("detach d"), "ok");
 }
 
-#[test]
-fn d5_a_killed_sender_takes_its_message_with_it() {
-    let pair = apart(DISCONNECT);
+fn d5_a_killed_sender_takes_its_message_with_it(place: Place) {
+    let pair = apart(place, DISCONNECT);
     pair.blocked_send("never seen");
     pair.client.peer.kill();
     // From the moment on in which the server learns it.
@@ -59,9 +69,8 @@ fn d5_a_killed_sender_takes_its_message_with_it() {
     assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
 }
 
-#[test]
-fn d5_pulses_of_a_killed_client_are_received_before_its_end() {
-    let pair = apart(DISCONNECT);
+fn d5_pulses_of_a_killed_client_are_received_before_its_end(place: Place) {
+    let pair = apart(place, DISCONNECT);
     for value in 0..20 {
         pair.client.ask(&format!("pulse c 3 {value}"));
     }
@@ -76,9 +85,8 @@ fn d5_pulses_of_a_killed_client_are_received_before_its_end() {
     assert!(pair.server.ask("receive ch").starts_with("pulse -33 0 "));
 }
 
-#[test]
-fn d6_a_killed_client_can_be_answered_no_more() {
-    let pair = apart(DISCONNECT);
+fn d6_a_killed_client_can_be_answered_no_more(place: Place) {
+    let pair = apart(place, DISCONNECT);
     pair.blocked_send("x room=10");
     pair.server.ask("receive ch as=m");
     pair.blocked_send("y room=10");
@@ -91,9 +99,8 @@ fn d6_a_killed_client_can_be_answered_no_more() {
     assert_eq!(pair.server.ask("error n 22"), "error ESRCH");
 }
 
-#[test]
-fn u6_a_killed_client_does_not_wait_for_its_server() {
-    let pair = apart(DISCONNECT | UNBLOCK);
+fn u6_a_killed_client_does_not_wait_for_its_server(place: Place) {
+    let pair = apart(place, DISCONNECT | UNBLOCK);
     pair.blocked_send("x");
     pair.server.ask("receive ch");
     // Returns once it is dead.
@@ -102,16 +109,14 @@ fn u6_a_killed_client_does_not_wait_for_its_server() {
     assert_eq!(pair.server.ask("reply m 0 -"), "error ESRCH");
 }
 
-#[test]
-fn d8_exec_ends_the_connections() {
-    let pair = apart(DISCONNECT);
+fn d8_exec_ends_the_connections(place: Place) {
+    let pair = apart(place, DISCONNECT);
     let _executed = pair.client.begin("exec sleep 60");
     assert!(pair.server.ask("receive ch").starts_with("pulse -33 0 "));
 }
 
-#[test]
-fn d11_a_client_that_is_detached_by_its_server_is_told() {
-    let pair = apart(DISCONNECT);
+fn d11_a_client_that_is_detached_by_its_server_is_told(place: Place) {
+    let pair = apart(place, DISCONNECT);
     let replying = pair.blocked_send("x");
     pair.server.ask("receive ch");
     let sending = pair.blocked_send("y");
@@ -136,9 +141,8 @@ fn d11_a_client_in_the_servers_process_is_told_too() {
     assert_eq!(pair.client.ask("send c x"), "gone ESRCH");
 }
 
-#[test]
-fn c20_a_process_that_ends_takes_its_channels_and_its_socket() {
-    let pair = apart(NONE);
+fn c20_a_process_that_ends_takes_its_channels_and_its_socket(place: Place) {
+    let pair = apart(place, NONE);
     assert!(pair.world().socket_of(pair.server.peer.pid()).exists());
     pair.server.peer.kill();
     until("the socket is gone", || {
@@ -147,16 +151,15 @@ fn c20_a_process_that_ends_takes_its_channels_and_its_socket() {
     assert_eq!(pair.client.ask(&pair.attachment("d")), "error ESRCH");
 }
 
-#[test]
-fn d_a_forked_child_keeps_nobody_alive() {
+fn d_a_forked_child_keeps_nobody_alive(place: Place) {
     for handlers in [true, false] {
-        let pair = apart(DISCONNECT);
+        let pair = apart(place, DISCONNECT);
         let call = pair.blocked_send("x");
         pair.server.ask("receive ch");
         pair.world().orphan(pair.server.peer.fork(handlers));
         pair.server.peer.kill();
         assert_eq!(call.end(), "gone ESRCH");
-        let pair = apart(DISCONNECT);
+        let pair = apart(place, DISCONNECT);
         pair.world().orphan(pair.client.peer.fork(handlers));
         pair.client.peer.kill();
         assert!(pair.server.ask("receive ch").starts_with("pulse -33 0 "));

@@ -1,5 +1,6 @@
 //! The rules of `RULES.md`: a test for each, its number first. Those that say nothing of processes run for a
-//! server and a client in one process and in two, and for threads that sleep at once and that look first.
+//! server and a client in one process, in two, and of two users (skipped unless root runs the tests), and for
+//! threads that sleep at once and that look first.
 #![allow(clippy::unwrap_used)]
 
 /// Runs each rule for every kind of pair.
@@ -9,13 +10,18 @@ macro_rules! rules {
         rules!(@kind same_process_blocking Same "wait=block" $($rule)*);
         rules!(@kind other_process Other "" $($rule)*);
         rules!(@kind other_process_blocking Other "wait=block" $($rule)*);
+        rules!(@kind other_user OtherUser "" $($rule)*);
+        rules!(@kind other_user_blocking OtherUser "wait=block" $($rule)*);
     };
     (@kind $kind:ident $place:ident $wait:literal $($rule:ident)*) => {
         mod $kind {
             $(
                 #[test]
                 fn $rule() {
-                    super::$rule(resmgr_tests::Place::$place, $wait);
+                    let place = resmgr_tests::Place::$place;
+                    if !place.is_missing() {
+                        super::$rule(place, $wait);
+                    }
                 }
             )*
         }
@@ -25,11 +31,26 @@ macro_rules! rules {
 /// Runs rules once more for threads that never sleep.
 macro_rules! spinning {
     ($($rule:ident),* $(,)?) => {
-        mod other_process_spinning {
+        rules!(@kind other_process_spinning Other "wait=spin" $($rule)*);
+        rules!(@kind other_user_spinning OtherUser "wait=spin" $($rule)*);
+    };
+}
+
+/// Runs rules that need two processes, of one user and of two.
+macro_rules! apart {
+    ($($rule:ident),* $(,)?) => {
+        apart!(@kind two_processes Other $($rule)*);
+        apart!(@kind two_users OtherUser $($rule)*);
+    };
+    (@kind $kind:ident $place:ident $($rule:ident)*) => {
+        mod $kind {
             $(
                 #[test]
                 fn $rule() {
-                    super::$rule(resmgr_tests::Place::Other, "wait=spin");
+                    let place = resmgr_tests::Place::$place;
+                    if !place.is_missing() {
+                        super::$rule(place);
+                    }
                 }
             )*
         }
@@ -49,3 +70,4 @@ mod pulses;
 mod register;
 mod timeouts;
 mod unblock;
+mod users;

@@ -3,7 +3,8 @@
 //! - [`World`]: a runtime directory with its own namespace; it ends with everything in it, and then looks
 //!   whether something is left.
 //! - [`Peer`]: a process of that world (the program `assist`) that does what it is told, line by line.
-//! - [`Pair`]: a server and a client, in two processes or in one: rules hold for both.
+//! - [`Pair`]: a server and a client, in one process, in two, or of two users: rules hold for each.
+//! - [`User`]: whom the client of the last kind runs as.
 //! - [`Pending`]: something that a peer has begun, and that may be blocked.
 //! - [`assist`]: the commands that a peer knows.
 //! - [`hostile`]: links spoken by hand, and wrongly.
@@ -22,12 +23,14 @@ pub mod observe;
 mod pair;
 mod peer;
 mod pending;
+mod user;
 mod world;
 
 pub use daemon::namespaced;
 pub use pair::{BLOCKING, Pair, Place, Role, field};
 pub use peer::Peer;
 pub use pending::Pending;
+pub use user::User;
 pub use world::World;
 
 use std::time::Duration;

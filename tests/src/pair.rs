@@ -1,6 +1,7 @@
 //! [`Pair`]: a server and a client, for rules that hold in one process and between two.
 
-use crate::{Peer, Pending, World};
+use crate::{Peer, Pending, User, World};
+use resmgr_sys::process;
 
 /// Where the two of a pair live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +10,24 @@ pub enum Place {
     Same,
     /// In two.
     Other,
+    /// In two, and the client's belongs to another user, who has no rights. Channels are open to everybody.
+    OtherUser,
+}
+
+impl Place {
+    /// Whether a test has to do without this place. It says why.
+    pub fn is_missing(self) -> bool {
+        let why = User::missing().filter(|_| self == Self::OtherUser);
+        why.inspect(|why| println!("skipped: {why}")).is_some()
+    }
+
+    /// The client's user and group.
+    pub fn client_ids(self) -> (u32, u32) {
+        match self {
+            Self::OtherUser => (User::STRANGER.id, User::STRANGER.id),
+            _ => (process::effective_uid(), process::effective_gid()),
+        }
+    }
 }
 
 /// How their threads wait, as a command's argument says it.
@@ -56,6 +75,8 @@ pub struct Pair {
     pub client: Role,
     /// The channel's number.
     pub chid: u32,
+    /// Where they live.
+    pub place: Place,
     /// How both wait.
     wait: &'static str,
     // Last: it ends the processes.
@@ -73,17 +94,22 @@ impl Pair {
 
     /// Both sides, and nothing between them.
     pub fn apart(place: Place, wait: &'static str) -> Self {
-        let world = World::new();
+        let world = match place {
+            Place::OtherUser => World::of_all_users(),
+            _ => World::new(),
+        };
         let server = world.peer();
         let client = match place {
             Place::Same => server.clone(),
             Place::Other => world.peer(),
+            Place::OtherUser => world.peer_of(User::STRANGER),
         };
         let role = |peer, lane| Role { peer, lane };
         Self {
             server: role(server, "server"),
             client: role(client, "client"),
             chid: 0,
+            place,
             wait,
             world,
         }
@@ -91,9 +117,12 @@ impl Pair {
 
     /// The server makes the channel `ch`.
     pub fn open(&mut self, flags: u32) {
-        let said = self
-            .server
-            .ask(&format!("channel ch flags={flags} {}", self.wait));
+        let rights = match self.place {
+            Place::OtherUser => "rights=anyone",
+            _ => "",
+        };
+        let command = format!("channel ch flags={flags} {} {rights}", self.wait);
+        let said = self.server.ask(&command);
         self.chid = said.strip_prefix("channel ").unwrap().parse().unwrap();
     }
 

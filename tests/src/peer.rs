@@ -2,7 +2,7 @@
 
 use crate::daemon::programs;
 use crate::observe::{all_stopped, until};
-use crate::{LIMIT, Pending, namespaced};
+use crate::{LIMIT, Pending, User, namespaced};
 use resmgr_sys::epoll::{Ready, poll_one};
 use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::signal;
@@ -33,8 +33,11 @@ struct Process {
 }
 
 impl Peer {
-    pub(crate) fn start(directory: &Path) -> Self {
+    pub(crate) fn start(directory: &Path, user: Option<User>) -> Self {
         let mut command = Command::new(programs().join("assist"));
+        if let Some(user) = user {
+            user.runs(&mut command);
+        }
         command
             .env("RESMGR_DIR", directory)
             .env("RESMGR_NAMESPACED", namespaced())

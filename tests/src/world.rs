@@ -1,12 +1,13 @@
 //! [`World`]: a runtime directory of its own, and everything that lives in it.
 
 use crate::observe::{processes_of, until};
-use crate::{LIMIT, Peer};
+use crate::{LIMIT, Peer, User};
 use resmgr_namespace::{Pathname, RuntimeDir, Session};
 use resmgr_sys::epoll::{Ready, poll_one};
 use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, signal};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -30,6 +31,14 @@ impl World {
         }
     }
 
+    /// One whose servers other users can reach, as they reach the system's.
+    pub fn of_all_users() -> Self {
+        let world = Self::new();
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(world.path(), open).unwrap();
+        world
+    }
+
     /// The runtime directory.
     pub fn path(&self) -> &Path {
         self.directory.path()
@@ -42,7 +51,15 @@ impl World {
 
     /// Starts a process in it.
     pub fn peer(&self) -> Peer {
-        let peer = Peer::start(self.path());
+        self.add(Peer::start(self.path(), None))
+    }
+
+    /// Starts a process of another user in it.
+    pub fn peer_of(&self, user: User) -> Peer {
+        self.add(Peer::start(self.path(), Some(user)))
+    }
+
+    fn add(&self, peer: Peer) -> Peer {
         self.peers.lock().unwrap().push(peer.clone());
         peer
     }

@@ -79,6 +79,22 @@ pub fn detached(command: &mut Command, keep: Option<BorrowedFd<'_>>) {
     unsafe { command.pre_exec(prepare) };
 }
 
+/// Prepares `command` to start as another user, in these groups and no others. Only root can.
+pub fn as_user(command: &mut Command, uid: u32, gid: u32, groups: &[u32]) {
+    let groups = groups.to_vec();
+    let prepare = move || {
+        // SAFETY: the groups live in the closure; the kernel reads as many as it is told.
+        check(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) })?;
+        // SAFETY: no pointers.
+        check(unsafe { libc::setresgid(gid, gid, gid) })?;
+        // SAFETY: no pointers. Last, since it takes the right to do the others.
+        check(unsafe { libc::setresuid(uid, uid, uid) })?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes only async-signal-safe system calls and allocates nothing.
+    unsafe { command.pre_exec(prepare) };
+}
+
 fn new_session() {
     // SAFETY: no arguments; it fails only for a group leader, which a fresh child is not.
     unsafe { libc::setsid() };

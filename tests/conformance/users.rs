@@ -1,0 +1,44 @@
+//! What differs when the client belongs to another user (X-6, M-11).
+
+use crate::flags::NONE;
+use resmgr_tests::{Pair, Place, User, field};
+
+/// A pair of two users, or of one when the test has to do without the other.
+fn two_users() -> Option<Pair> {
+    let place = Place::OtherUser;
+    (!place.is_missing()).then(|| Pair::apart(place, ""))
+}
+
+#[test]
+fn x6_a_channel_is_closed_to_other_users_unless_it_is_opened() {
+    let Some(mut pair) = two_users() else { return };
+    let server = pair.server.peer.pid();
+    let attach = |chid: &str| pair.client.ask(&format!("attach c {server} {chid}"));
+    pair.server.ask("channel closed");
+    assert_eq!(attach("1"), "error EPERM");
+    pair.server.ask("channel opened rights=anyone");
+    assert!(attach("2").starts_with("connection "));
+    pair.open(NONE);
+    pair.attach("d");
+}
+
+#[test]
+fn m11_a_server_believes_only_root_and_its_own_user_whom_a_message_is_for() {
+    for place in [Place::Other, Place::OtherUser] {
+        if place.is_missing() {
+            continue;
+        }
+        let pair = Pair::new(place, "", NONE);
+        let call = pair.send("x behalf=777");
+        pair.server.ask("receive ch");
+        let info = pair.server.ask("info m");
+        let believed = match place {
+            Place::OtherUser => User::STRANGER.id.to_string(),
+            _ => "777".into(),
+        };
+        assert_eq!(field(&info, "uid"), believed);
+        assert_eq!(field(&info, "pid"), pair.client.peer.pid().to_string());
+        pair.server.ask("reply m 0 -");
+        call.end();
+    }
+}
