@@ -24,19 +24,23 @@ pub struct World {
 impl World {
     /// An empty one: whoever needs its namespace first starts it.
     pub fn new() -> Self {
-        Self {
-            directory: tempfile::tempdir().unwrap(),
-            peers: Mutex::default(),
-            orphans: Mutex::default(),
-        }
+        Self::with_mode(0o700)
     }
 
     /// One whose servers other users can reach, as they reach the system's.
     pub fn of_all_users() -> Self {
-        let world = Self::new();
-        let open = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(world.path(), open).unwrap();
-        world
+        Self::with_mode(0o755)
+    }
+
+    fn with_mode(mode: u32) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(directory.path(), mode).unwrap();
+        Self {
+            directory,
+            peers: Mutex::default(),
+            orphans: Mutex::default(),
+        }
     }
 
     /// The runtime directory.
