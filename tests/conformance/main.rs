@@ -57,11 +57,13 @@ macro_rules! apart {
     };
 }
 
+mod by_id;
 mod channels;
 mod connections;
 mod death;
 mod destruction;
 mod flags;
+mod inherited;
 mod local;
 mod messages;
 mod names;

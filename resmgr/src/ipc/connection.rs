@@ -1,15 +1,16 @@
 //! Connections: from where a client sends.
 
-use super::link::{ClientLink, IN_SLOT, LinkState, PulseFields, RequestFields};
+use super::attachment::{self, Attachment, NewId};
+use super::link::{IN_SLOT, PulseFields, RequestFields};
 use super::{
     CancelToken, ChannelId, Coid, ConnectFlags, Credentials, SendError, ServerInfo, Waiting,
 };
 use super::{caller, process};
-use resmgr_sys::Result;
 use resmgr_sys::clock::Deadline;
+use resmgr_sys::{Errno, Result};
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Which channel to attach to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +62,28 @@ pub struct Reply {
 ///
 /// All connections of a process to one channel share what lies underneath, so the second one costs next to
 /// nothing, and the server sees one client. Any number of threads may send on it at the same time.
+///
+/// It has a number in this process, by which it can be used as well: see [`by_id`](Self::by_id).
+///
+/// # Descriptors, fork and exec
+/// An id in the descriptor space is the number of a descriptor that says where the connection leads. A forked
+/// child and a new program (exec, spawn) inherit the descriptor, unless the flags CLOEXEC or NOINHERIT say
+/// otherwise, and with it the connection: it is made again when it is first used there, for the server a new
+/// client process with its own rights and its own scoid. Nothing happens before that first use, since a child
+/// must not wait for a server that may be stopped; so a server does not count those that never use theirs. If
+/// the channel has gone meanwhile, that use is `ESRCH`, also when another one has its number by then.
+/// Side-channel connections are not inherited: their use in a child is `EBADF`.
+///
+/// The descriptor is the connection's. A program that closes it by itself, or puts another one in its place
+/// with `dup2`, has detached the connection; that is noticed when its number is given to another connection, or
+/// when [`info_from`](Self::info_from) or [`detach_id`](Self::detach_id) look at it. Until then sends go on,
+/// since they do not look at descriptors. Nobody else's descriptor is closed in either case. What `dup` makes is
+/// one more connection, like an inherited one.
 #[derive(Debug)]
 pub struct Connection {
-    link: Arc<ClientLink>,
-    coid: Coid,
-    /// Keeps the number taken, if it is a descriptor's.
-    _descriptor: Option<OwnedFd>,
+    attachment: Arc<Attachment>,
+    /// Whether the connection goes with this value.
+    owns: bool,
 }
 
 impl Connection {
@@ -86,43 +103,86 @@ impl Connection {
     }
 
     /// Attaches with every choice.
+    ///
+    /// # Errors
+    /// Also:
+    /// - `ENOTSUP`: a flag that is not known here.
+    /// - `EINVAL`: the flag DEAD, or a number below 0.
+    #[doc(alias = "ConnectAttachExt")]
     pub fn attach_with(target: Target, space: IdSpace, flags: ConnectFlags) -> Result<Self> {
-        let close_on_exec = flags.contains(ConnectFlags::CLOEXEC);
-        let mut descriptor = None;
-        let (link, coid) = process::current().attach(target, |link| {
-            let (coid, fd) = process::new_id(link, space, close_on_exec)?;
-            descriptor = fd;
-            Ok(coid)
-        })?;
-        Ok(Self {
-            link,
-            coid,
-            _descriptor: descriptor,
-        })
+        attachment::check_flags(flags)?;
+        if flags.contains(ConnectFlags::DEAD) {
+            return Err(Errno::INVAL);
+        }
+        let id = match space {
+            IdSpace::SideChannel => NewId::Side,
+            IdSpace::Descriptor(lowest) => NewId::Lowest(lowest),
+        };
+        let made = process::current().attach(target, 0, id, flags)?;
+        Ok(Self::owner(made))
+    }
+
+    pub(super) fn owner(attachment: Arc<Attachment>) -> Self {
+        Self {
+            attachment,
+            owns: true,
+        }
+    }
+
+    pub(super) fn user(attachment: Arc<Attachment>) -> Self {
+        Self {
+            attachment,
+            owns: false,
+        }
     }
 
     /// Its id in this process.
     #[doc(alias = "coid")]
     pub fn id(&self) -> Coid {
-        self.coid
+        self.attachment.coid
+    }
+
+    /// Leaves it attached, as its number alone: it is detached by [`detach_id`](Self::detach_id).
+    pub fn into_id(mut self) -> Coid {
+        self.owns = false;
+        self.id()
     }
 
     /// The server behind it.
     #[doc(alias = "ConnectServerInfo")]
     pub fn server_info(&self) -> ServerInfo {
-        let far = self.link.far;
-        let dead = self.link.state() != LinkState::Open;
-        let flags = if dead {
-            ConnectFlags::DEAD
-        } else {
-            ConnectFlags::empty()
-        };
-        ServerInfo {
-            pid: far.pid,
-            chid: far.chid,
-            scoid: far.scoid,
-            flags,
+        if self.attachment.is_inherited()
+            && let Ok(own) = Self::by_id(self.id())
+        {
+            return own.attachment.info();
         }
+        self.attachment.info()
+    }
+
+    /// Its flags, with DEAD if the server has gone.
+    ///
+    /// # Errors
+    /// - `EBADF`: it has been detached.
+    pub fn flags(&self) -> Result<ConnectFlags> {
+        self.set_flags(ConnectFlags::empty(), ConnectFlags::empty())
+    }
+
+    /// Sets the flags under `mask` to those in `bits`; returns all of them as they were before.
+    ///
+    /// QNX's call names a process; here it is always the caller's own.
+    ///
+    /// # Errors
+    /// - `ENOTSUP`: a flag that is not known here.
+    /// - `EINVAL`: one that cannot be set (DEAD), or only when attaching (NOSHARE).
+    /// - `EBADF`: it has been detached.
+    #[doc(alias = "ConnectFlags")]
+    pub fn set_flags(&self, mask: ConnectFlags, bits: ConnectFlags) -> Result<ConnectFlags> {
+        if self.attachment.is_inherited() {
+            return Self::by_id(self.id())
+                .map_err(|_| Errno::BADF)?
+                .set_flags(mask, bits);
+        }
+        self.attachment.set_flags(mask, bits)
     }
 
     /// Sends and waits for the answer: blocked until a receiver takes the message, and then until it replies.
@@ -146,18 +206,39 @@ impl Connection {
         reply: &mut [IoSliceMut<'_>],
         options: SendOptions<'_>,
     ) -> Result<Reply, SendError> {
+        let sent = self.send_here(message, reply, &options);
+        match sent {
+            // Nothing was sent: the parent's link is not this process's.
+            Err(SendError::Gone(Errno::BADF)) if self.attachment.is_inherited() => {
+                let own = Self::by_id(self.id()).map_err(SendError::Gone)?;
+                own.send_here(message, reply, &options)
+            }
+            sent => sent,
+        }
+    }
+
+    #[inline]
+    fn send_here(
+        &self,
+        message: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        options: &SendOptions<'_>,
+    ) -> Result<Reply, SendError> {
         let behalf = options.on_behalf;
         let fields = RequestFields {
             len: 0,
             reply_room: reply.iter().map(|part| part.len() as u64).sum(),
             at: IN_SLOT,
-            coid: self.coid.raw(),
+            coid: self.attachment.coid.raw(),
             tid: caller::thread_id(),
             priority: options.priority.unwrap_or_else(caller::priority),
             on_behalf: behalf.is_some(),
             ids: behalf.map_or([0; 3], |ids| [ids.pid, ids.uid, ids.gid]),
         };
-        self.link.call(message, reply, fields, &options)
+        let detached = self.attachment.detached();
+        self.attachment
+            .link
+            .call(detached, message, reply, fields, options)
     }
 
     /// Sends a pulse; `None` takes the thread's priority. Never waits.
@@ -165,25 +246,33 @@ impl Connection {
     /// # Errors
     /// - `EAGAIN`: 128 pulses of this process are not yet received.
     /// - `ESRCH`: the server has gone.
-    /// - `EBADF`: the connection was made by the parent of this process.
+    /// - `EBADF`: it has been detached, or it is a side channel of the parent of this process.
     #[doc(alias = "MsgSendPulse")]
     pub fn send_pulse(&self, priority: Option<u8>, code: i8, value: i64) -> Result<()> {
         let priority = priority.unwrap_or_else(caller::priority);
-        self.link.pulse(PulseFields {
+        if self.attachment.is_inherited() {
+            let own = Self::by_id(self.id())?;
+            return own.send_pulse(Some(priority), code, value);
+        }
+        if self.attachment.detached().load(Ordering::Relaxed) {
+            return Err(Errno::BADF);
+        }
+        self.attachment.link.pulse(PulseFields {
             value,
             code,
             priority,
         })
     }
 
-    /// Detaches now; dropping does the same. Threads that are blocked in a send on the last connection to the
-    /// channel fail with `EBADF`.
+    /// Detaches now; dropping does the same. See [`detach_id`](Self::detach_id).
     #[doc(alias = "ConnectDetach")]
     pub fn detach(self) {}
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        process::current().detach(&self.link, self.coid);
+        if self.owns {
+            self.attachment.let_go();
+        }
     }
 }

@@ -29,15 +29,37 @@ bitflags::bitflags! {
 
 bitflags::bitflags! {
     /// What a connection does beside sending. The numbers are QNX's.
+    ///
+    /// Those that only other releases or a network have are refused with `ENOTSUP`: LOCAL, ALLOWED (NETCON),
+    /// NONBLOCK, ASYNC, PIPE (GLOBAL) and DUP2.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     #[doc(alias = "_NTO_COF")]
     pub struct ConnectFlags: u32 {
-        /// An id in the descriptor space is closed by exec.
+        /// An id in the descriptor space is closed by exec: it is the descriptor's own flag. Side-channel ids
+        /// never survive exec.
         #[doc(alias = "_NTO_COF_CLOEXEC")]
         const CLOEXEC = 0x0001;
         /// The server has gone (reported, never set).
         #[doc(alias = "_NTO_COF_DEAD")]
         const DEAD = 0x0002;
+        /// No child has an id in the descriptor space: in a forked one the number stays taken, but names no
+        /// connection (`EBADF`), and exec closes it, since nothing tells the exec of a new child from another.
+        #[doc(alias = "_NTO_COF_NOINHERIT")]
+        const NOINHERIT = 0x0004;
+        /// The connection shares nothing with others of this process: the server sees a client of its own.
+        /// Said when attaching; not changed later.
+        #[doc(alias = "_NTO_COF_NOSHARE")]
+        const NOSHARE = 0x0040;
+        /// No events come through it.
+        #[doc(alias = "_NTO_COF_NOEVENT")]
+        const NOEVENT = 0x0800;
+        /// A mark for the program, with no effect. A connection that a program with more rights than whoever
+        /// started it finds among its descriptors has it.
+        #[doc(alias = "_NTO_COF_INSECURE")]
+        const INSECURE = 0x1000;
+        /// Only registered events come through it.
+        #[doc(alias = "_NTO_COF_REG_EVENTS")]
+        const REG_EVENTS = 0x2000;
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! | packet | fields |
 //! |---|---|
-//! | hello | magic, layout version, channel |
-//! | welcome | magic, layout version, error number or 0, scoid, channel flags; with three descriptors: the client's part, the server's part, the bell |
+//! | hello | magic, layout version, channel, its birth or 0 (two words) |
+//! | welcome | magic, layout version, error number or 0, scoid, channel flags, its birth (two words); with three descriptors: the client's part, the server's part, the bell |
 
 use super::link::{CELLS, LEN, RING, SLOTS};
 use super::{ChannelFlags, ChannelId, Scoid};
@@ -13,7 +13,7 @@ const MAGIC: u32 = u32::from_ne_bytes(*b"RSM1");
 
 /// Changes with the layout of the link, so that two builds that disagree refuse each other.
 #[expect(clippy::cast_possible_truncation)] // a digest: lost bits do not matter
-const VERSION: u32 = 1 ^ (SLOTS as u32) << 4 ^ CELLS << 8 ^ RING ^ ((LEN >> 12) as u32) << 5;
+const VERSION: u32 = 2 ^ (SLOTS as u32) << 4 ^ CELLS << 8 ^ RING ^ ((LEN >> 12) as u32) << 5;
 
 /// More than either packet has.
 pub(super) const LONGEST: usize = 64;
@@ -22,21 +22,25 @@ pub(super) const LONGEST: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hello {
     pub(super) chid: ChannelId,
+    /// Only if it is the channel of this birth; 0: any.
+    pub(super) birth: u64,
 }
 
 impl Hello {
-    pub(super) fn encode(self) -> [u8; 12] {
-        words([MAGIC, VERSION, self.chid.0])
+    pub(super) fn encode(self) -> [u8; 20] {
+        let [low, high] = halves(self.birth);
+        words([MAGIC, VERSION, self.chid.0, low, high])
     }
 
     /// # Errors
     /// - `EPROTONOSUPPORT`: another layout.
     /// - `EBADMSG`: no such packet.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
-        let [magic, version, chid] = split(bytes)?;
+        let [magic, version, chid, low, high] = split(bytes)?;
         check(magic, version)?;
         Ok(Self {
             chid: ChannelId(chid),
+            birth: whole([low, high]),
         })
     }
 }
@@ -46,16 +50,19 @@ impl Hello {
 pub(super) struct Welcome {
     pub(super) scoid: Scoid,
     pub(super) flags: ChannelFlags,
+    pub(super) birth: u64,
 }
 
 impl Welcome {
-    pub(super) fn encode(self) -> [u8; 20] {
-        words([MAGIC, VERSION, 0, self.scoid.0, self.flags.bits()])
+    pub(super) fn encode(self) -> [u8; 28] {
+        let [low, high] = halves(self.birth);
+        let flags = self.flags.bits();
+        words([MAGIC, VERSION, 0, self.scoid.0, flags, low, high])
     }
 
     /// The packet of a server that does not.
-    pub(super) fn refusal(errno: Errno) -> [u8; 20] {
-        words([MAGIC, VERSION, errno.raw().cast_unsigned(), 0, 0])
+    pub(super) fn refusal(errno: Errno) -> [u8; 28] {
+        words([MAGIC, VERSION, errno.raw().cast_unsigned(), 0, 0, 0, 0])
     }
 
     /// # Errors
@@ -63,7 +70,8 @@ impl Welcome {
     /// - `EPROTONOSUPPORT`: another layout.
     /// - `EPROTO`: no such packet.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
-        let [magic, version, errno, scoid, flags] = split(bytes).map_err(|_| Errno::PROTO)?;
+        let [magic, version, errno, scoid, flags, low, high] =
+            split(bytes).map_err(|_| Errno::PROTO)?;
         check(magic, version)?;
         match i32::try_from(errno).map(Errno::from_raw) {
             Ok(None) if errno == 0 => {}
@@ -73,6 +81,7 @@ impl Welcome {
         Ok(Self {
             scoid: Scoid(scoid),
             flags: ChannelFlags::from_bits_truncate(flags),
+            birth: whole([low, high]),
         })
     }
 }
@@ -83,6 +92,14 @@ fn check(magic: u32, version: u32) -> Result<()> {
         (MAGIC, _) => Err(Errno::PROTONOSUPPORT),
         _ => Err(Errno::BADMSG),
     }
+}
+
+fn halves(word: u64) -> [u32; 2] {
+    [word, word >> 32].map(|half| u32::try_from(half & u64::from(u32::MAX)).unwrap_or(0))
+}
+
+fn whole([low, high]: [u32; 2]) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
 }
 
 fn words<const WORDS: usize, const BYTES: usize>(words: [u32; WORDS]) -> [u8; BYTES] {
@@ -115,15 +132,19 @@ mod tests {
 
     #[test]
     fn packets_survive_the_way_and_others_are_refused() {
-        let hello = Hello { chid: ChannelId(7) };
+        let hello = Hello {
+            chid: ChannelId(7),
+            birth: 1 << 40 | 3,
+        };
         assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
-        assert_eq!(Hello::decode(&hello.encode()[..11]), Err(Errno::BADMSG));
+        assert_eq!(Hello::decode(&hello.encode()[..19]), Err(Errno::BADMSG));
         let mut other = hello.encode();
         other[5] ^= 1;
         assert_eq!(Hello::decode(&other), Err(Errno::PROTONOSUPPORT));
         let welcome = Welcome {
             scoid: Scoid(5),
             flags: ChannelFlags::UNBLOCK,
+            birth: 1 << 40 | 3,
         };
         assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
         assert_eq!(

@@ -54,6 +54,11 @@ impl Coid {
     #[doc(alias = "_NTO_SIDE_CHANNEL")]
     pub const SIDE_CHANNEL: i32 = 0x4000_0000;
 
+    /// In QNX the first side channel of every process, which leads to the system itself. Here nothing lies
+    /// behind it, and no connection gets its number.
+    #[doc(alias = "SYSMGR_COID")]
+    pub const SYSTEM: Self = Self(Self::SIDE_CHANNEL);
+
     /// Whether the id lies in the side-channel space.
     pub const fn is_side_channel(self) -> bool {
         self.0 & Self::SIDE_CHANNEL != 0

@@ -59,12 +59,16 @@ pub struct ClientInfo {
 #[doc(alias = "_server_info")]
 #[doc(alias = "ConnectServerInfo")]
 pub struct ServerInfo {
+    /// Its node: 0, this machine.
+    pub nd: u32,
     /// The server's process.
     pub pid: u32,
     /// Its channel.
     pub chid: ChannelId,
     /// This process's id there.
     pub scoid: Scoid,
-    /// `DEAD` when it has gone.
+    /// The connection.
+    pub coid: Coid,
+    /// The connection's flags; `DEAD` when the server has gone.
     pub flags: ConnectFlags,
 }

@@ -32,8 +32,16 @@
 //! - A receiver does not take the sender's priority; it decides the order of the queue only.
 //! - A signal handler of a client that is blocked on an UNBLOCK channel runs at once, not after the reply. The
 //!   rest is as in QNX: the server gets the pulse, and the client resumes on the reply.
-//! - Connections are not inherited by children of fork, in neither id space.
+//! - What children and new programs inherit (see [`Connection`]) is made anew at its first use there: their
+//!   connection has an id of its own at the server, which learns nothing of children that never use theirs. Making
+//!   it in the handler of a fork, or when a program starts, could mean to wait for a server that is stopped.
+//! - A connection's calls by number ([`Connection::info_from`], [`Connection::set_flags`]) are about this process
+//!   only, not about others.
+//! - A program that closes the descriptor of a connection by itself has detached it, but sends do not notice before
+//!   something else does: they do not ask the system what a descriptor means.
 
+mod attachment;
+mod by_id;
 mod caller;
 mod cancel;
 mod channel;
@@ -56,6 +64,7 @@ mod rendezvous;
 pub(crate) mod sessions;
 mod wait;
 
+pub use by_id::ConnectionRef;
 pub use cancel::CancelToken;
 pub use channel::{Channel, ChannelOptions, Received, Waiting};
 pub use connection::{Connection, IdSpace, Reply, SendOptions, Target};

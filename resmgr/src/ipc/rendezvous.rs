@@ -80,6 +80,7 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
     let welcome = Welcome {
         scoid: link.scoid,
         flags: channel.flags,
+        birth: channel.birth,
     }
     .encode();
     let fds = [
@@ -104,6 +105,9 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     };
     let process = socket::peer_pidfd(socket.as_fd())?;
     let channel = process::current().channel(hello.chid).ok_or(Errno::SRCH)?;
+    if !channel.is_born(hello.birth) {
+        return Err(Errno::SRCH);
+    }
     if channel.flags.contains(ChannelFlags::PRIVATE) || !channel.rights.permit(&peer) {
         return Err(Errno::PERM);
     }
@@ -121,7 +125,7 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     ))
 }
 
-/// Client: meets the process `pid` and attaches to its channel.
+/// Client: meets the process `pid` and attaches to its channel; only to the one of this birth, if that is not 0.
 ///
 /// # Errors
 /// - `ESRCH`: no such process, it has no public channel, or not this one.
@@ -129,18 +133,21 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
 /// - `ETIMEDOUT`: it does not answer.
 /// - `EPROTONOSUPPORT`: it was built with another layout.
 /// - `EPROTO`: it is no server of this kind.
-pub(super) fn connect(pid: u32, chid: ChannelId) -> Result<ClientLink> {
+pub(super) fn connect(pid: u32, chid: ChannelId, birth: u64) -> Result<ClientLink> {
     let socket = reach(pid)?;
     // Whoever listens must be the process that was asked for.
     if socket::peer_credentials(socket.as_fd())?.pid != pid {
         return Err(Errno::SRCH);
     }
     let process = socket::peer_pidfd(socket.as_fd())?;
-    socket::send(socket.as_fd(), &Hello { chid }.encode(), &[]).map_err(lost)?;
+    socket::send(socket.as_fd(), &Hello { chid, birth }.encode(), &[]).map_err(lost)?;
     let mut bytes = [0; handshake::LONGEST];
     let deadline = Some(Instant::now() + PATIENCE);
     let packet = socket::receive_until(socket.as_fd(), &mut bytes, deadline).map_err(lost)?;
     let welcome = Welcome::decode(&bytes[..packet.len])?;
+    if birth != 0 && welcome.birth != birth {
+        return Err(Errno::SRCH);
+    }
     let [client, server, bell] = <[OwnedFd; 3]>::try_from(packet.fds).map_err(|_| Errno::PROTO)?;
     let memory = LinkMemory::accept(&Offer { client, server })?;
     let unblock = welcome.flags.contains(ChannelFlags::UNBLOCK);
@@ -148,6 +155,7 @@ pub(super) fn connect(pid: u32, chid: ChannelId) -> Result<ClientLink> {
         pid,
         chid,
         scoid: welcome.scoid,
+        birth: welcome.birth,
         unblock,
     };
     let bell = EventFd::from_received(bell)?;

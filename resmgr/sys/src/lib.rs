@@ -26,6 +26,7 @@ pub mod process;
 pub mod sched;
 pub mod signal;
 pub mod socket;
+pub mod standin;
 
 pub use errno::{Errno, Result};
 

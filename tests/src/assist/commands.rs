@@ -10,10 +10,12 @@
 //! | `receive-pulse NAME deadline=` | `pulse CODE VALUE` |
 //! | `reply`, `error`, `read`, `write`, `drop` … `NAME` | `ok`, or what was read or written |
 //!
+//! Connections by number, and in children: see `by_id`. `#COID` stands for a connection where a name does.
+//!
 //! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
-use super::{Words, load, show};
+use super::{Words, by_id, load, show};
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelOptions, ConnectFlags, ConnectRights, Connection,
     Credentials, IdSpace, Pulse, Received, Scoid, SendError, SendOptions, Target, Waiting,
@@ -33,6 +35,9 @@ const ORPHAN: Duration = Duration::from_mins(2);
 
 /// Runs one command.
 pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
+    if let Some(said) = by_id::run(things, words) {
+        return said;
+    }
     let name = words.get(1);
     match words.get(0) {
         "channel" => channel(things, words),
@@ -53,16 +58,11 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
             "ok".into()
         }
         "detach-client" | "client-info" | "self-pulse" => on_channel(things, words),
-        "server-info" => {
-            let info = things.connections.get(name).server_info();
-            format!(
-                "pid={} chid={} scoid={} flags={:?}",
-                info.pid,
-                info.chid,
-                info.scoid,
-                info.flags.bits()
-            )
-        }
+        "server-info" => outcome(
+            things
+                .connection(name)
+                .map(|found| by_id::told(found.server_info())),
+        ),
         "reply" | "error" | "drop" => answer(things, words),
         "read" | "write" | "info" | "asked" | "waiting" | "rcvid" => look(things, words),
         "cancel" => {
@@ -147,7 +147,7 @@ fn fork_send(things: &Things, words: &Words<'_>) -> String {
     format!("child ended with {}", status >> 8)
 }
 
-fn outcome(result: resmgr_sys::Result<String>) -> String {
+pub(crate) fn outcome(result: resmgr_sys::Result<String>) -> String {
     result.unwrap_or_else(|errno| format!("error {errno:?}"))
 }
 
@@ -195,14 +195,17 @@ fn attach(things: &Things, words: &Words<'_>) -> String {
     outcome(made.map(|connection| keep(things, words.get(1), connection)))
 }
 
-fn keep(things: &Things, name: &str, connection: Connection) -> String {
+pub(crate) fn keep(things: &Things, name: &str, connection: Connection) -> String {
     let id = connection.id();
     things.connections.put(name, Arc::new(connection));
     format!("connection {id}")
 }
 
 fn send(things: &Things, words: &Words<'_>) -> String {
-    let connection = things.connections.get(words.get(1));
+    let connection = match things.connection(words.get(1)) {
+        Ok(connection) => connection,
+        Err(errno) => return format!("error {errno:?}"),
+    };
     let message = words.parts(2);
     let message: Vec<_> = message.iter().map(|part| IoSlice::new(part)).collect();
     let rooms = words.named("room").unwrap_or("0").split('|');
@@ -241,9 +244,10 @@ fn send(things: &Things, words: &Words<'_>) -> String {
 }
 
 fn pulse(things: &Things, words: &Words<'_>) -> String {
-    let connection = things.connections.get(words.get(1));
     let priority = words.named_number("priority");
-    let sent = connection.send_pulse(priority, words.number(2), words.number(3));
+    let connection = things.connection(words.get(1));
+    let sent = connection
+        .and_then(|connection| connection.send_pulse(priority, words.number(2), words.number(3)));
     outcome(sent.map(|()| "ok".into()))
 }
 

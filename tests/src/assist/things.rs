@@ -1,8 +1,10 @@
 //! What a peer has: channels, connections, messages and names, by the names that the test gave them.
 
-use resmgr::ipc::{CancelToken, Channel, Connection, Message};
+use resmgr::ipc::{CancelToken, Channel, Coid, Connection, ConnectionRef, Message};
 use resmgr::name::NameAttach;
+use resmgr_sys::Result;
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -49,4 +51,34 @@ pub(crate) struct Things {
     pub(crate) paths: Table<resmgr::name::PathAttach>,
     /// Loads end.
     pub(crate) stop: AtomicBool,
+}
+
+/// A connection that the test has named, or one by its number.
+pub(crate) enum Handle {
+    Named(Arc<Connection>),
+    ById(ConnectionRef),
+}
+
+impl Deref for Handle {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        match self {
+            Self::Named(connection) => connection,
+            Self::ById(connection) => connection,
+        }
+    }
+}
+
+impl Things {
+    /// `NAME`, or `#COID`.
+    pub(crate) fn connection(&self, name: &str) -> Result<Handle> {
+        match name.strip_prefix('#') {
+            Some(number) => {
+                let coid = Coid::from_raw(number.parse().unwrap());
+                Connection::by_id(coid).map(Handle::ById)
+            }
+            None => Ok(Handle::Named(self.connections.get(name))),
+        }
+    }
 }

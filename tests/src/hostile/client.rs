@@ -32,7 +32,7 @@ impl RawClient {
     /// Attaches to a channel.
     pub fn attach(world: &World, pid: u32, chid: u32) -> Self {
         let socket = Self::stranger(world, pid);
-        socket::send(socket.as_fd(), &packet(&[MAGIC, VERSION, chid]), &[]).unwrap();
+        socket::send(socket.as_fd(), &packet(&[MAGIC, VERSION, chid, 0, 0]), &[]).unwrap();
         let mut bytes = [0; 64];
         let welcome = socket::receive_until(socket.as_fd(), &mut bytes, Some(soon())).unwrap();
         assert_eq!(bytes[..12], packet(&[MAGIC, VERSION, 0]), "not welcome");

@@ -45,7 +45,7 @@ pub const MAGIC: u32 = u32::from_ne_bytes(*b"RSM1");
 const PAGES: u32 = 5 + 256 + 16_384;
 const _: () = assert!(PAGES as usize * 4096 == LEN);
 /// The layout's version.
-pub const VERSION: u32 = 1 ^ (SLOTS << 4) ^ (CELLS << 8) ^ RING ^ (PAGES << 5);
+pub const VERSION: u32 = 2 ^ (SLOTS << 4) ^ (CELLS << 8) ^ RING ^ (PAGES << 5);
 
 /// Words as a packet.
 pub fn packet(words: &[u32]) -> Vec<u8> {

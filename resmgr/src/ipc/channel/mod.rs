@@ -56,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) chid: ChannelId,
     pub(crate) flags: ChannelFlags,
     pub(crate) rights: ConnectRights,
+    /// When it was made: tells it from others that had its number, in this process or in another one.
+    pub(crate) birth: u64,
     waiting: Waiting,
     spin: Spin,
     /// The clients' bells and the channel's own. Receivers wait here; the last to come is woken first.
@@ -76,6 +78,7 @@ impl Shared {
             chid,
             flags: options.flags,
             rights: options.rights,
+            birth: now(),
             waiting: options.waiting,
             spin: Spin::new(),
             bells,
@@ -83,6 +86,11 @@ impl Shared {
             own_bell,
             state: Mutex::new(State::new()),
         })
+    }
+
+    /// Whether it is the channel of this birth; 0 stands for any.
+    pub(crate) fn is_born(&self, birth: u64) -> bool {
+        birth == 0 || birth == self.birth
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -216,6 +224,13 @@ impl Shared {
         // One ring wakes one receiver of each set, and each that leaves wakes the next.
         self.own_bell.ring();
     }
+}
+
+/// Nanoseconds of the epoch, and never 0.
+fn now() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanoseconds = now.map_or(1, |since| since.as_nanos());
+    u64::try_from(nanoseconds).unwrap_or(u64::MAX).max(1)
 }
 
 /// The handle's own part: the last clone destroys the channel.

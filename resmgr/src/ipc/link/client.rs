@@ -15,8 +15,8 @@ use resmgr_sys::fork::{self, PrivateFd};
 use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result, futex, sched, socket};
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Whether a link can be used.
@@ -35,6 +35,8 @@ pub(crate) struct Far {
     pub(crate) pid: u32,
     pub(crate) chid: ChannelId,
     pub(crate) scoid: Scoid,
+    /// When the channel was made. Another one may get its number; this it cannot get.
+    pub(crate) birth: u64,
     /// The channel has the UNBLOCK flag.
     pub(crate) unblock: bool,
 }
@@ -112,9 +114,14 @@ impl ClientLink {
                 .is_none_or(|remote| remote.process.is_alive())
     }
 
-    /// A descriptor whose number can stand for a connection.
-    pub(crate) fn placeholder(&self, lowest: i32, close_on_exec: bool) -> Result<OwnedFd> {
-        resmgr_sys::memory::duplicate(self.bell.as_fd(), lowest, close_on_exec)
+    /// Whether this process made it, and not a parent.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.generation == fork::generation()
+    }
+
+    /// Whether the server has gone, as far as this process knows.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.state() != LinkState::Open
     }
 
     #[inline]
@@ -135,6 +142,16 @@ impl ClientLink {
         if let Some(remote) = &self.remote {
             socket::shutdown(remote.socket.as_fd());
         }
+        self.kick_all();
+    }
+
+    /// Has every sender look around: something that it looks for has been stored.
+    ///
+    /// A sender claims its slot, announces that it sleeps, and then looks; this stores, and then looks for
+    /// claimed slots and sleepers. Between the two steps of each side stands a full fence (the sender's is
+    /// that of `prepare_sleep`), so either the slot is seen here, or what was stored is seen there.
+    pub(crate) fn kick_all(&self) {
+        resmgr_sys::order::full_fence();
         for slot in self.slots.claimed() {
             self.kick(slot);
         }
@@ -154,16 +171,20 @@ impl ClientLink {
         }
     }
 
-    /// Sends and waits for the answer.
+    /// Sends and waits for the answer, through a connection that may be `detached` meanwhile.
     pub(crate) fn call(
         self: &Arc<Self>,
+        detached: &AtomicBool,
         message: &[IoSlice<'_>],
         reply: &mut [IoSliceMut<'_>],
         fields: RequestFields,
         options: &SendOptions<'_>,
     ) -> Result<Reply, SendError> {
         self.check_open().map_err(SendError::Gone)?;
-        let mut staged = self.claim()?;
+        if detached.load(Ordering::Relaxed) {
+            return Err(SendError::Gone(Errno::BADF));
+        }
+        let mut staged = self.claim(detached)?;
         if let Err(error) = staged.fill(message, fields) {
             self.give_back(staged.slot, staged.block);
             return Err(error);
@@ -211,10 +232,14 @@ impl ClientLink {
         let mut asked = false;
         loop {
             let deadline = if asked { None } else { options.deadline };
-            let reason = match self.wait_once(&caller, staged.number, options, deadline, asked) {
+            let reason = match self.wait_once(&caller, staged, options, deadline, asked) {
                 Ok(wake) => return wake,
                 Err(reason) => reason,
             };
+            if matches!(reason, SendError::Gone(_)) {
+                self.desert(staged, asked);
+                return Wake::GiveUp(reason);
+            }
             if asked {
                 continue;
             }
@@ -230,18 +255,31 @@ impl ClientLink {
         }
     }
 
+    /// The connection of a call was detached, and others of the link go on. The call ends whatever the channel
+    /// does about unblocking: there is nobody to take the answer any more. A server that has the message and
+    /// asked to be told learns of it, and its answer is `ESRCH`, since the request is void before it is told.
+    #[cold]
+    fn desert(&self, staged: &Staged<'_>, asked: bool) {
+        self.memory.caller(staged.slot).abandon(staged.number);
+        if self.far.unblock && !asked {
+            self.announce(EntryKind::Unblock, staged.slot);
+        }
+    }
+
     /// One look and one sleep; an error is a reason to stop waiting.
     #[inline]
     fn wait_once(
         &self,
         caller: &Caller<'_, AtomicU32>,
-        number: u32,
+        staged: &Staged<'_>,
         options: &SendOptions<'_>,
         deadline: Deadline,
         asked: bool,
     ) -> Result<Wake, SendError> {
         let cancelled = || !asked && options.cancel.is_some_and(CancelToken::is_cancelled);
-        let state = || self.state.load(Ordering::Acquire) != 0;
+        let number = staged.number;
+        let detached = || staged.detached.load(Ordering::Acquire);
+        let state = || self.state.load(Ordering::Acquire) != 0 || detached();
         let ready = || caller.is_answered(number) || state() || cancelled();
         loop {
             if self.spin.follow(self.spin.plan(options.waiting), ready) {
@@ -277,6 +315,7 @@ impl ClientLink {
         }
         match self.check_open() {
             Err(errno) => Ok(Wake::Gone(errno)),
+            Ok(()) if detached() => Err(SendError::Gone(Errno::BADF)),
             Ok(()) => Err(SendError::Interrupted),
         }
     }
@@ -291,7 +330,7 @@ impl ClientLink {
     }
 
     #[inline]
-    fn claim(&self) -> Result<Staged<'_>, SendError> {
+    fn claim<'a>(&'a self, detached: &'a AtomicBool) -> Result<Staged<'a>, SendError> {
         if self.given_up_count.load(Ordering::Acquire) > 0 {
             self.reclaim();
         }
@@ -307,6 +346,7 @@ impl ClientLink {
         let number = Caller::<AtomicU32>::next(last);
         Ok(Staged {
             link: self,
+            detached,
             slot,
             number,
             block: None,

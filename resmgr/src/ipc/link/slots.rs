@@ -42,8 +42,14 @@ impl FreeSlots {
 
     /// The slots that are in use now.
     pub(super) fn claimed(&self) -> impl Iterator<Item = u16> + '_ {
-        (0..SLOTS).filter(|slot| {
-            self.0[usize::from(*slot) / 64].load(Ordering::Acquire) & 1 << (slot % 64) == 0
+        // A whole word at a time: mostly there is nothing in use but in the first.
+        let words = self.0.iter().zip((0..SLOTS).step_by(64));
+        words.flat_map(|(word, first)| {
+            let free = word.load(Ordering::Acquire);
+            let in_use = if free == u64::MAX { 0..0 } else { 0..64 };
+            in_use
+                .filter(move |bit| free & 1 << bit == 0)
+                .map(move |bit| first + bit)
         })
     }
 }
