@@ -98,7 +98,7 @@ impl Shared {
     }
 
     fn handle(&self, message: Message, buffer: &[u8], scratch: &mut Scratch) {
-        let info = *message.info();
+        let info = message.info();
         let received = buffer.get(..info.len).unwrap_or(buffer);
         scratch.output.clear();
         let answer = self.answer(&message, received, scratch);

@@ -1,11 +1,12 @@
 //! A received message: the right, and the duty, to answer it.
 
 use super::link::{self, RequestFields, ServerLink};
+use super::queue::Call;
 use super::ranges::Ranges;
 use super::{ChannelId, Coid, MessageInfo, Rcvid};
 use link::{AnswerFields, IN_SLOT, INLINE};
 use resmgr_sys::{Errno, Result};
-use std::io::IoSlice;
+use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 
 /// A client's call, until it is answered. Dropping it unanswered answers `EIO`.
@@ -15,12 +16,17 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Message {
     link: Arc<ServerLink>,
-    slot: u16,
-    number: u32,
+    /// A private copy of what the client said of the call, checked.
+    fields: RequestFields,
     /// Where the client's message lies, in its part of the link.
     source: usize,
-    info: MessageInfo,
-    reply: ReplySoFar,
+    /// Bytes that the receive copied.
+    received: usize,
+    /// Boxed, because most replies are in one piece.
+    reply: Option<Box<ReplySoFar>>,
+    chid: ChannelId,
+    number: u32,
+    slot: u16,
     answered: bool,
 }
 
@@ -33,45 +39,67 @@ struct ReplySoFar {
 }
 
 impl Message {
-    pub(super) fn new(
-        link: Arc<ServerLink>,
-        (slot, number): (u16, u32),
-        fields: &RequestFields,
-        chid: ChannelId,
-    ) -> Result<Self> {
-        // Checked when the call was announced; the fields are a private copy since.
-        let source = link::checked_place(slot, fields.at, fields.len).ok_or(Errno::PROTO)?;
-        let info = MessageInfo {
-            pid: link.peer.pid,
-            tid: fields.tid,
-            chid,
-            scoid: link.scoid,
-            coid: Coid(fields.coid),
-            priority: fields.priority,
-            len: 0,
-            source_len: usize::try_from(fields.len).unwrap_or(usize::MAX),
-            reply_len: usize::try_from(fields.reply_room).unwrap_or(usize::MAX),
-            credentials: link.credentials(fields),
-        };
-        Ok(Self {
+    #[inline]
+    pub(super) fn new(call: Call, chid: ChannelId) -> Self {
+        let Call {
             link,
             slot,
             number,
+            fields,
             source,
-            info,
-            reply: ReplySoFar::default(),
+        } = call;
+        Self {
+            link,
+            fields,
+            source,
+            received: 0,
+            reply: None,
+            chid,
+            number,
+            slot,
             answered: false,
-        })
+        }
     }
 
-    pub(super) fn received(&mut self, len: usize) {
-        self.info.len = len;
+    /// Copies as much of the message as there is room for: the receive itself.
+    #[inline]
+    pub(super) fn receive(&mut self, parts: &mut [IoSliceMut<'_>]) -> Result<()> {
+        for part in parts {
+            let len = self.copy(part, self.received)?;
+            self.received += len;
+            if len < part.len() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Who sent what.
     #[doc(alias = "MsgInfo")]
-    pub fn info(&self) -> &MessageInfo {
-        &self.info
+    pub fn info(&self) -> MessageInfo {
+        let (fields, link) = (&self.fields, &self.link);
+        MessageInfo {
+            pid: link.peer.pid,
+            tid: fields.tid,
+            chid: self.chid,
+            scoid: link.scoid,
+            coid: Coid(fields.coid),
+            priority: fields.priority,
+            len: self.received,
+            source_len: self.source_len(),
+            reply_len: self.reply_len(),
+            credentials: link.credentials(fields),
+        }
+    }
+
+    #[inline]
+    fn source_len(&self) -> usize {
+        usize::try_from(self.fields.len).unwrap_or(usize::MAX)
+    }
+
+    #[inline]
+    fn reply_len(&self) -> usize {
+        usize::try_from(self.fields.reply_room).unwrap_or(usize::MAX)
     }
 
     /// The name that an unblock pulse carries.
@@ -99,14 +127,15 @@ impl Message {
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
-        let len = buffer
-            .len()
-            .min(self.info.source_len.saturating_sub(offset));
+        self.copy(buffer, offset)
+    }
+
+    #[inline]
+    fn copy(&self, buffer: &mut [u8], offset: usize) -> Result<usize> {
+        let len = buffer.len().min(self.source_len().saturating_sub(offset));
         if len > 0 {
-            self.link
-                .memory
-                .client
-                .read(self.source + offset, &mut buffer[..len])?;
+            let client = &self.link.memory.client;
+            client.read(self.source + offset, &mut buffer[..len])?;
         }
         Ok(len)
     }
@@ -123,33 +152,40 @@ impl Message {
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
-        let len = data.len().min(self.info.reply_len.saturating_sub(offset));
+        let len = data.len().min(self.reply_len().saturating_sub(offset));
         if len == 0 {
             return Ok(0);
         }
-        self.make_room(offset + len)?;
-        self.reply.ranges.add(offset, len)?;
-        self.link
-            .memory
-            .server
-            .write(link::BULK_AT + self.reply.at + offset, &data[..len])?;
+        let at = self.extend(offset, len)?;
+        let server = &self.link.memory.server;
+        server.write(link::BULK_AT + at + offset, &data[..len])?;
         Ok(len)
+    }
+
+    /// Notes that `len` bytes at `offset` of the reply are going to be written; returns where the reply lies in
+    /// the bulk part.
+    fn extend(&mut self, offset: usize, len: usize) -> Result<usize> {
+        self.make_room(offset + len)?;
+        let reply = self.reply.get_or_insert_default();
+        reply.ranges.add(offset, len)?;
+        Ok(reply.at)
     }
 
     /// Bulk memory for a reply up to `end`; grows by doubling, and keeps what is there.
     fn make_room(&mut self, end: usize) -> Result<()> {
-        if end <= self.reply.room {
+        let limit = self.reply_len();
+        let reply = self.reply.get_or_insert_default();
+        if end <= reply.room {
             return Ok(());
         }
-        let keep = self.reply.ranges.end();
+        let keep = reply.ranges.end();
         let wanted = end
             .checked_next_power_of_two()
             .unwrap_or(end)
-            .min(self.info.reply_len)
+            .min(limit)
             .max(end);
         let call = (self.slot, self.number);
-        (self.reply.at, self.reply.room) =
-            self.link.replies.piece(&self.link, call, wanted, keep)?;
+        (reply.at, reply.room) = self.link.replies.piece(&self.link, call, wanted, keep)?;
         Ok(())
     }
 
@@ -160,6 +196,7 @@ impl Message {
     /// - `ESRCH`: the client waits no more; nothing was sent.
     /// - `ENOMEM`: more reply memory is in use than the link has; the client gets this error, too.
     #[doc(alias = "MsgReply")]
+    #[inline]
     pub fn reply(self, status: i64, data: &[u8]) -> Result<()> {
         self.reply_vectored(status, &[IoSlice::new(data)])
     }
@@ -169,38 +206,50 @@ impl Message {
     pub fn reply_vectored(mut self, status: i64, parts: &[IoSlice<'_>]) -> Result<()> {
         self.answered = true;
         self.link.claim_answer(self.slot, self.number)?;
-        let staged = self.stage(status, parts);
+        let all = parts.iter().map(|part| part.len()).sum::<usize>();
+        let len = all.min(self.reply_len());
+        let staged = if self.reply.is_none() && len <= INLINE {
+            self.stage_in_slot(status, parts, len)
+        } else {
+            self.stage_in_bulk(status, parts, len)
+        };
         let fields = staged.unwrap_or_else(AnswerFields::refusal);
         self.link.publish(self.slot, self.number, &fields);
         staged.map(drop)
     }
 
-    /// Puts the reply where the client finds it.
     #[inline]
-    fn stage(&mut self, status: i64, parts: &[IoSlice<'_>]) -> Result<AnswerFields> {
-        let all = parts.iter().map(|part| part.len()).sum::<usize>();
-        let len = all.min(self.info.reply_len);
-        let in_slot = self.reply.ranges.is_empty() && len <= INLINE;
-        let (at, place) = if in_slot {
-            (IN_SLOT, link::slot_data(self.slot))
-        } else {
-            self.make_room(len)?;
-            self.reply.ranges.add(0, len)?;
-            (self.reply.at as u64, link::BULK_AT + self.reply.at)
-        };
-        self.copy_out(place, parts, len)?;
-        let end = if in_slot {
-            len
-        } else {
-            self.reply.ranges.end()
-        };
-        let ranges = self.list_ranges(in_slot)?;
+    fn stage_in_slot(
+        &self,
+        status: i64,
+        parts: &[IoSlice<'_>],
+        len: usize,
+    ) -> Result<AnswerFields> {
+        self.copy_out(link::slot_data(self.slot), parts, len)?;
         Ok(AnswerFields {
             errno: 0,
-            ranges,
+            ranges: 0,
             status,
-            len: end as u64,
-            at,
+            len: len as u64,
+            at: IN_SLOT,
+        })
+    }
+
+    #[cold]
+    fn stage_in_bulk(
+        &mut self,
+        status: i64,
+        parts: &[IoSlice<'_>],
+        len: usize,
+    ) -> Result<AnswerFields> {
+        let at = self.extend(0, len)?;
+        self.copy_out(link::BULK_AT + at, parts, len)?;
+        Ok(AnswerFields {
+            errno: 0,
+            ranges: self.list_ranges()?,
+            status,
+            len: self.reply.as_ref().map_or(0, |reply| reply.ranges.end()) as u64,
+            at: at as u64,
         })
     }
 
@@ -216,15 +265,17 @@ impl Message {
     }
 
     /// A reply with gaps needs the list of its pieces, which goes into the slot.
-    fn list_ranges(&self, in_slot: bool) -> Result<u32> {
-        if in_slot || self.reply.ranges.is_from_start() {
+    fn list_ranges(&self) -> Result<u32> {
+        let Some(reply) = self
+            .reply
+            .as_ref()
+            .filter(|reply| !reply.ranges.is_from_start())
+        else {
             return Ok(0);
-        }
-        let (list, count) = self.reply.ranges.encode();
-        self.link
-            .memory
-            .server
-            .write(link::slot_data(self.slot), &list)?;
+        };
+        let (list, count) = reply.ranges.encode();
+        let place = link::slot_data(self.slot);
+        self.link.memory.server.write(place, &list)?;
         Ok(count)
     }
 
@@ -249,7 +300,10 @@ impl Drop for Message {
     fn drop(&mut self) {
         // A handler that loses its message must not leave the client blocked for ever.
         if !self.answered && self.refuse(Errno::IO).is_ok() {
-            tracing::warn!(pid = self.info.pid, "a message was dropped unanswered: EIO");
+            tracing::warn!(
+                pid = self.link.peer.pid,
+                "a message was dropped unanswered: EIO"
+            );
         }
     }
 }

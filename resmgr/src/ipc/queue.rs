@@ -11,7 +11,10 @@ pub(super) struct Call {
     pub(super) link: Arc<ServerLink>,
     pub(super) slot: u16,
     pub(super) number: u32,
+    /// A private copy, checked.
     pub(super) fields: RequestFields,
+    /// Where the message lies in the client's part.
+    pub(super) source: usize,
 }
 
 /// A pulse that no receiver has taken yet.

@@ -13,10 +13,6 @@ pub(super) const BYTES: usize = 16;
 pub(super) struct Ranges(Vec<(usize, usize)>);
 
 impl Ranges {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// One range that begins at 0, or none: its end says everything.
     pub(super) fn is_from_start(&self) -> bool {
         matches!(self.0.as_slice(), [] | [(0, _)])

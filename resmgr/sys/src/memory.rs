@@ -6,7 +6,7 @@ use std::io::IoSlice;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 bitflags::bitflags! {
     /// What nobody may do any more to a memfd.
@@ -70,6 +70,34 @@ pub enum Access {
     Read,
     /// Read and write.
     Write,
+}
+
+/// One cache line of a region: two words to wait on or to decide by, and the fields that go with them.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct Line {
+    /// 32-bit words.
+    pub words: [AtomicU32; 2],
+    /// 64-bit fields.
+    pub fields: [AtomicU64; 7],
+}
+
+impl Line {
+    /// Writes the first fields. They become visible with whatever is stored next with Release order.
+    #[inline]
+    pub fn set<const N: usize>(&self, values: [u64; N]) {
+        const { assert!(N <= 7) };
+        for (field, value) in self.fields.iter().zip(values) {
+            field.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// A private copy of the first fields.
+    #[inline]
+    pub fn get<const N: usize>(&self) -> [u64; N] {
+        const { assert!(N <= 7) };
+        std::array::from_fn(|index| self.fields[index].load(Ordering::Relaxed))
+    }
 }
 
 /// A mapping whose bytes another process may change at any moment.
@@ -177,6 +205,22 @@ impl Region {
         let at = unsafe { self.base.as_ptr().add(offset) };
         // SAFETY: aligned (checked); atomics are what both processes use here.
         unsafe { AtomicU64::from_ptr(at.cast()) }
+    }
+
+    /// The cache line at `offset`.
+    ///
+    /// # Panics
+    /// When `offset` is not a multiple of 64 inside the region.
+    #[inline]
+    #[expect(clippy::cast_ptr_alignment)] // checked by the assertion
+    pub fn line(&self, offset: usize) -> &Line {
+        assert!(offset.is_multiple_of(size_of::<Line>()) && offset < self.len);
+        // SAFETY: inside the mapping (an aligned line that begins below the length ends in the same page, and
+        // mappings are whole pages), which lives as long as `self`.
+        let at = unsafe { self.base.as_ptr().add(offset) };
+        // SAFETY: aligned (checked; mappings are page-aligned), and made of atomics, which are what both
+        // processes use here. In a region for reading, its stores are faults like those of `word`.
+        unsafe { &*at.cast::<Line>() }
     }
 
     /// Copies `to.len()` bytes at `offset` into private memory.

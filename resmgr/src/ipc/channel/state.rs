@@ -117,39 +117,51 @@ impl State {
         self.watched = watched;
     }
 
-    /// Takes what comes first.
-    ///
-    /// The ordinary case, one client that speaks and nothing queued, goes past the queue.
+    /// The link to look at without the lock: the only one that is watched, while nothing is queued.
     #[inline]
-    pub(super) fn next(&mut self) -> Option<Item> {
-        for _ in 0..ServerLink::MOST_ARRIVALS {
-            let [link] = self.watched.as_slice() else {
-                break;
-            };
-            if !self.queue.is_empty() {
-                break;
-            }
-            if link.is_gone() || !link.has_news() {
-                return None;
-            }
-            let link = Arc::clone(link);
-            match link.next_arrival() {
-                Ok(Some(Arrival::Nothing)) => {}
-                Ok(Some(Arrival::Call {
+    pub(super) fn only_link(&self) -> Option<&Arc<ServerLink>> {
+        match self.watched.as_slice() {
+            [link] if self.queue.is_empty() => Some(link),
+            _ => None,
+        }
+    }
+
+    /// The ordinary case: one client that speaks, whose next call is in the slot of its last, and nothing else.
+    /// It goes past the queue and the ring. `spare` is a count of the link, taken while there was time.
+    #[inline]
+    pub(super) fn next_of_one(&mut self, spare: &mut Option<Arc<ServerLink>>) -> Option<Item> {
+        let link = self.only_link()?;
+        if link.is_gone() {
+            return None;
+        }
+        match link.next_unannounced() {
+            Ok(None) => None,
+            Ok(Some(Arrival::Call {
+                slot,
+                number,
+                fields,
+                source,
+            })) => {
+                let counted = spare.take().filter(|spare| Arc::ptr_eq(spare, link));
+                Some(Item::Call(Call {
+                    link: counted.unwrap_or_else(|| Arc::clone(link)),
                     slot,
                     number,
                     fields,
-                })) if !link.has_news() => {
-                    return Some(Item::Call(Call {
-                        link,
-                        slot,
-                        number,
-                        fields,
-                    }));
-                }
-                arrived => self.admit(&link, arrived),
+                    source,
+                }))
+            }
+            arrived => {
+                let link = Arc::clone(link);
+                self.admit(&link, arrived);
+                None
             }
         }
+    }
+
+    /// Takes what comes first, of everything that was announced.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<Item> {
         self.drain_watched();
         self.queue.pop()
     }
@@ -210,12 +222,14 @@ impl State {
                 slot,
                 number,
                 fields,
+                source,
             } => {
                 self.queue.push_call(Call {
                     link: Arc::clone(link),
                     slot,
                     number,
                     fields,
+                    source,
                 });
             }
             Arrival::Pulse(fields) => {

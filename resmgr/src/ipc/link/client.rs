@@ -329,6 +329,12 @@ impl ClientLink {
         }
     }
 
+    /// How many entries this process has published, as far as this thread knows: its own at least.
+    #[inline]
+    pub(super) fn announced(&self) -> u16 {
+        layout::place_in_ring(self.tail.load(Ordering::Relaxed))
+    }
+
     #[inline]
     fn claim<'a>(&'a self, detached: &'a AtomicBool) -> Result<Staged<'a>, SendError> {
         if self.given_up_count.load(Ordering::Acquire) > 0 {

@@ -49,6 +49,12 @@ pub(crate) const fn ring(index: u32) -> usize {
     index as usize * 4
 }
 
+/// A place in the ring, as a request carries it.
+#[inline]
+pub(crate) fn place_in_ring(entries: u32) -> u16 {
+    halves(entries)[1]
+}
+
 /// Client's part: a pulse.
 pub(crate) const fn cell(index: u32) -> usize {
     CELLS_AT + index as usize * CELL
@@ -64,14 +70,6 @@ pub(crate) const fn slot_data(index: u16) -> usize {
     slot(index) + DATA
 }
 
-/// Client's part, in a slot: number and state of the call.
-pub(crate) const REQUEST: usize = 0;
-/// Client's part, in a slot: the caller sleeps.
-pub(crate) const WAITING: usize = 4;
-/// Server's part, in a slot: which call is answered.
-pub(crate) const ANSWER: usize = 0;
-/// Both parts, in a slot: the fields that go with the request or the answer.
-pub(crate) const FIELDS: usize = 8;
 /// Both parts, in a slot: a small message or reply.
 pub(crate) const DATA: usize = HEADER;
 /// Server's part, in a slot: which call a receiver has. Away from the answer, on which the client spins.
@@ -103,33 +101,48 @@ pub(crate) struct RequestFields {
 }
 
 impl RequestFields {
-    pub(crate) const BYTES: usize = 48;
+    /// Words of it in a slot's header.
+    pub(crate) const WORDS: usize = 6;
 
-    pub(crate) fn encode(&self) -> [u8; Self::BYTES] {
-        let mut bytes = [0; Self::BYTES];
-        bytes[0..8].copy_from_slice(&self.len.to_ne_bytes());
-        bytes[8..16].copy_from_slice(&self.reply_room.to_ne_bytes());
-        bytes[16..24].copy_from_slice(&self.at.to_ne_bytes());
-        bytes[24..28].copy_from_slice(&self.coid.to_ne_bytes());
-        bytes[28..32].copy_from_slice(&self.tid.to_ne_bytes());
-        bytes[32] = self.priority;
-        bytes[33] = u8::from(self.on_behalf);
-        for (place, id) in bytes[36..48].chunks_exact_mut(4).zip(self.ids) {
-            place.copy_from_slice(&id.to_ne_bytes());
-        }
-        bytes
+    /// `announced`: the client's place in the ring when it filled the slot ([`announced`](Self::announced)).
+    #[inline]
+    pub(crate) fn encode(&self, announced: u16) -> [u64; Self::WORDS] {
+        let [pid, uid, gid] = self.ids;
+        let flags =
+            u32::from(self.priority) | u32::from(self.on_behalf) << 8 | u32::from(announced) << 16;
+        [
+            self.len,
+            self.reply_room,
+            self.at,
+            join(self.coid.cast_unsigned(), self.tid),
+            join(flags, pid),
+            join(uid, gid),
+        ]
     }
 
-    pub(crate) fn decode(bytes: &[u8; Self::BYTES]) -> Self {
+    /// How many ring entries the sending thread had seen published, modulo 2^16: whoever takes the call ahead of
+    /// its own entry can tell whether it would overtake another.
+    #[inline]
+    pub(crate) fn announced(words: &[u64; Self::WORDS]) -> u16 {
+        let [low, _] = halves(split(words[4]).0);
+        low
+    }
+
+    #[inline]
+    pub(crate) fn decode(words: [u64; Self::WORDS]) -> Self {
+        let [len, reply_room, at, sender, flags, ids] = words;
+        let (flags, pid) = split(flags);
+        let (coid, tid) = split(sender);
+        let (uid, gid) = split(ids);
         Self {
-            len: u64_at(bytes, 0),
-            reply_room: u64_at(bytes, 8),
-            at: u64_at(bytes, 16),
-            coid: u32_at(bytes, 24).cast_signed(),
-            tid: u32_at(bytes, 28),
-            priority: bytes[32],
-            on_behalf: bytes[33] != 0,
-            ids: [u32_at(bytes, 36), u32_at(bytes, 40), u32_at(bytes, 44)],
+            len,
+            reply_room,
+            at,
+            coid: coid.cast_signed(),
+            tid,
+            priority: flags.to_le_bytes()[0],
+            on_behalf: flags & 1 << 8 != 0,
+            ids: [pid, uid, gid],
         }
     }
 }
@@ -150,7 +163,8 @@ pub(crate) struct AnswerFields {
 }
 
 impl AnswerFields {
-    pub(crate) const BYTES: usize = 32;
+    /// Words of it in a slot's header.
+    pub(crate) const WORDS: usize = 4;
 
     pub(crate) fn refusal(errno: Errno) -> Self {
         Self {
@@ -174,23 +188,26 @@ impl AnswerFields {
         self.ranges == u32::MAX
     }
 
-    pub(crate) fn encode(&self) -> [u8; Self::BYTES] {
-        let mut bytes = [0; Self::BYTES];
-        bytes[0..4].copy_from_slice(&self.errno.to_ne_bytes());
-        bytes[4..8].copy_from_slice(&self.ranges.to_ne_bytes());
-        bytes[8..16].copy_from_slice(&self.status.to_ne_bytes());
-        bytes[16..24].copy_from_slice(&self.len.to_ne_bytes());
-        bytes[24..32].copy_from_slice(&self.at.to_ne_bytes());
-        bytes
+    #[inline]
+    pub(crate) fn encode(&self) -> [u64; Self::WORDS] {
+        [
+            join(self.errno, self.ranges),
+            self.status.cast_unsigned(),
+            self.len,
+            self.at,
+        ]
     }
 
-    pub(crate) fn decode(bytes: &[u8; Self::BYTES]) -> Self {
+    #[inline]
+    pub(crate) fn decode(words: [u64; Self::WORDS]) -> Self {
+        let [outcome, status, len, at] = words;
+        let (errno, ranges) = split(outcome);
         Self {
-            errno: u32_at(bytes, 0),
-            ranges: u32_at(bytes, 4),
-            status: u64_at(bytes, 8).cast_signed(),
-            len: u64_at(bytes, 16),
-            at: u64_at(bytes, 24),
+            errno,
+            ranges,
+            status: status.cast_signed(),
+            len,
+            at,
         }
     }
 }
@@ -230,10 +247,22 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
         .map_or(0, |field| u64::from_ne_bytes(*field))
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..]
-        .first_chunk()
-        .map_or(0, |field| u32::from_ne_bytes(*field))
+#[inline]
+fn join(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
+}
+
+/// The upper half and the lower half.
+#[inline]
+#[expect(clippy::cast_possible_truncation)] // each half on its own
+fn halves(word: u32) -> [u16; 2] {
+    [(word >> 16) as u16, word as u16]
+}
+
+#[inline]
+#[expect(clippy::cast_possible_truncation)] // each half on its own
+fn split(word: u64) -> (u32, u32) {
+    (word as u32, (word >> 32) as u32)
 }
 
 /// Whether `len` bytes at `at` are a place that a peer may name: inside the slot, or inside the bulk part.
@@ -264,7 +293,8 @@ mod tests {
             on_behalf: true,
             ids: [7, 8, 9],
         };
-        assert_eq!(RequestFields::decode(&request.encode()), request);
+        assert_eq!(RequestFields::decode(request.encode(77)), request);
+        assert_eq!(RequestFields::announced(&request.encode(0xfedc)), 0xfedc);
         let answer = AnswerFields {
             errno: 1,
             ranges: 2,
@@ -272,7 +302,7 @@ mod tests {
             len: 4,
             at: 5,
         };
-        assert_eq!(AnswerFields::decode(&answer.encode()), answer);
+        assert_eq!(AnswerFields::decode(answer.encode()), answer);
     }
 
     #[test]

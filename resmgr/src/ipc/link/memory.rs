@@ -3,7 +3,7 @@
 use super::layout;
 use crate::ipc::protocol::{Answerer, Caller, Gate, Ring};
 use resmgr_sys::Result;
-use resmgr_sys::memory::{self, Access, Region, Seals};
+use resmgr_sys::memory::{self, Access, Line, Region, Seals};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -76,14 +76,28 @@ impl LinkMemory {
         }
     }
 
+    /// The header of a slot in the client's part: `request`, `waiting`, and the request's fields.
+    #[inline]
+    pub(crate) fn request(&self, index: u16) -> &Line {
+        self.client.line(layout::slot(index))
+    }
+
+    /// The header of a slot in the server's part: `answer`, and the answer's fields.
+    #[inline]
+    pub(crate) fn answer(&self, index: u16) -> &Line {
+        self.server.line(layout::slot(index))
+    }
+
     #[inline]
     pub(crate) fn caller(&self, index: u16) -> Caller<'_, AtomicU32> {
-        let slot = layout::slot(index);
+        let [request, waiting] = &self.request(index).words;
+        let [answer, _] = &self.answer(index).words;
+        let taken = self.server.word(layout::slot(index) + layout::TAKEN);
         Caller {
-            request: self.client.word(slot + layout::REQUEST),
-            waiting: self.client.word(slot + layout::WAITING),
-            taken: self.server.word(slot + layout::TAKEN),
-            answer: self.server.word(slot + layout::ANSWER),
+            request,
+            waiting,
+            taken,
+            answer,
         }
     }
 

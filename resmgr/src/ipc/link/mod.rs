@@ -18,7 +18,7 @@ mod staging;
 pub(crate) use client::{ClientLink, Far, LinkState, Remote};
 pub(crate) use layout::{
     AnswerFields, BULK_AT, CELLS, IN_SLOT, INLINE, LEN, PulseFields, RING, RequestFields, SLOTS,
-    checked_place, slot_data,
+    slot_data,
 };
 pub(crate) use memory::{LinkMemory, Offer};
 pub(crate) use reply::ReplyArea;

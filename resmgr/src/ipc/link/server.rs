@@ -15,6 +15,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Breach(pub(crate) &'static str);
 
+/// Ring entries that may be missing of calls that were seen before them: so many calls are taken without a
+/// look at the ring, which has room for these beside everything else that can be under way.
+const MOST_OWED: u32 = 8;
+/// The same when the ring was found empty. A client publishes each entry before it waits for the answer, so
+/// only the entry of its present call can be missing, and one that was not visible yet at the look.
+const MOST_OWED_TO_AN_EMPTY_RING: u32 = 1;
+
 /// What a client announced next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Arrival {
@@ -23,6 +30,7 @@ pub(crate) enum Arrival {
         slot: u16,
         number: u32,
         fields: RequestFields,
+        source: usize,
     },
     /// A pulse.
     Pulse(PulseFields),
@@ -50,6 +58,8 @@ pub(crate) struct ServerLink {
     pulses_taken: AtomicU32,
     /// Slot and number of the call that came last.
     latest: AtomicU64,
+    /// Ring entries still to come, of calls that were taken ahead of them; under the channel's lock.
+    owed: AtomicU32,
     /// How many unblock requests may still come: a well-behaved client makes at most one for each call.
     unblocks_due: AtomicU32,
     phases: Phases,
@@ -79,6 +89,7 @@ impl ServerLink {
             pulses_seen: AtomicU32::new(0),
             pulses_taken: AtomicU32::new(0),
             latest: AtomicU64::new(0),
+            owed: AtomicU32::new(0),
             unblocks_due: AtomicU32::new(0),
             phases: Phases::new(),
             gone: AtomicBool::new(false),
@@ -113,13 +124,11 @@ impl ServerLink {
         self.socket.as_ref()
     }
 
-    /// Whether the client has announced something more. The caller holds the channel's lock.
+    /// Whether the slot that spoke last has spoken again: a look that needs no lock, and no line but the one
+    /// that the client writes last.
     #[inline]
-    pub(crate) fn has_news(&self) -> bool {
-        !matches!(
-            self.memory.ring().peek(self.head.load(Ordering::Relaxed)),
-            Ok(None)
-        ) || self.early_call().is_some()
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.early_call().is_some()
     }
 
     /// A call in the slot that spoke last, whose ring entry has not come yet. Only while the ring is empty, so
@@ -152,7 +161,11 @@ impl ServerLink {
         self.head.store(head.wrapping_add(1), Ordering::Relaxed);
         match entry.kind {
             EntryKind::Call if entry.index >= SLOTS => Err(Breach("a call in no slot")),
-            EntryKind::Call if self.phases.was_early(entry.index) => Ok(Arrival::Nothing),
+            EntryKind::Call if self.phases.was_early(entry.index) => {
+                let owed = self.owed.load(Ordering::Relaxed);
+                self.owed.store(owed.saturating_sub(1), Ordering::Relaxed);
+                Ok(Arrival::Nothing)
+            }
             EntryKind::Call => self.announced_call(entry.index),
             EntryKind::Pulse => self.announced_pulse(u32::from(entry.index)),
             EntryKind::Unblock => self.announced_unblock(entry.index),
@@ -160,15 +173,33 @@ impl ServerLink {
         .map(Some)
     }
 
-    #[inline]
+    /// A call of the slot that spoke last, ahead of its ring entry. The caller has found the ring empty.
     fn next_early(&self) -> Result<Option<Arrival>, Breach> {
+        if self.phases.owed(self.latest().0) > MOST_OWED_TO_AN_EMPTY_RING {
+            return Err(Breach("calls that are never announced"));
+        }
+        self.next_unannounced()
+    }
+
+    /// The same without a look at the ring, as often as that may be put off: the ring's line stays with the
+    /// client's processor for several calls, and neither side waits for it.
+    ///
+    /// A client's announcements come out as they were made. So the call is taken only if its sender knew of no
+    /// ring entry but those that were read here, and those of calls that were taken early like this one.
+    #[inline]
+    pub(crate) fn next_unannounced(&self) -> Result<Option<Arrival>, Breach> {
         let Some((slot, number)) = self.early_call() else {
             return Ok(None);
         };
         self.memory.client.prefetch(layout::slot_data(slot));
-        if !self.phases.note_early(slot) {
-            return Err(Breach("calls that are never announced"));
+        let owed = self.owed.load(Ordering::Relaxed);
+        let expected = self.head.load(Ordering::Relaxed).wrapping_add(owed);
+        let announced = RequestFields::announced(&self.memory.request(slot).get());
+        if owed >= MOST_OWED || announced != layout::place_in_ring(expected) {
+            return Ok(None);
         }
+        self.owed.store(owed + 1, Ordering::Relaxed);
+        self.phases.note_early(slot);
         self.arrived(slot, number).map(Some)
     }
 
@@ -184,16 +215,10 @@ impl ServerLink {
     /// Copies what goes with a call, and checks the copy.
     #[inline]
     fn arrived(&self, slot: u16, number: u32) -> Result<Arrival, Breach> {
-        let mut bytes = [0; RequestFields::BYTES];
-        let read = self
-            .memory
-            .client
-            .read(layout::slot(slot) + layout::FIELDS, &mut bytes);
-        read.map_err(|_| Breach("a slot outside the link"))?;
-        let mut fields = RequestFields::decode(&bytes);
-        if layout::checked_place(slot, fields.at, fields.len).is_none() {
+        let mut fields = RequestFields::decode(self.memory.request(slot).get());
+        let Some(source) = layout::checked_place(slot, fields.at, fields.len) else {
             return Err(Breach("a message outside the link"));
-        }
+        };
         if !self.phases.hold(slot) {
             return Err(Breach("a second call in a slot"));
         }
@@ -207,6 +232,7 @@ impl ServerLink {
             slot,
             number,
             fields,
+            source,
         })
     }
 
@@ -314,11 +340,7 @@ impl ServerLink {
     /// Publishes an answer whose right was claimed, and wakes the client if it sleeps.
     #[inline]
     pub(crate) fn publish(&self, slot: u16, number: u32, fields: &AnswerFields) {
-        // The place is a constant of the layout: the write cannot fail.
-        let _ = self
-            .memory
-            .server
-            .write(layout::slot(slot) + layout::FIELDS, &fields.encode());
+        self.memory.answer(slot).set(fields.encode());
         self.phases.release(slot);
         let answerer = self.memory.answerer(slot);
         if answerer.publish(number) {

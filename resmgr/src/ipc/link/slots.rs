@@ -87,14 +87,17 @@ impl Phases {
         &self.at(slot).word
     }
 
-    /// A call was seen before its ring entry. False: more entries are missing than a client can owe, which
-    /// publishes each before it waits for the answer. (Two: one that was not visible yet when the ring was
-    /// looked at, and the one that comes next.)
-    pub(super) fn note_early(&self, slot: u16) -> bool {
+    /// Ring entries still to come of calls that were seen before them.
+    #[inline]
+    pub(super) fn owed(&self, slot: u16) -> u32 {
+        self.at(slot).early.load(Ordering::Relaxed)
+    }
+
+    /// A call was seen before its ring entry.
+    #[inline]
+    pub(super) fn note_early(&self, slot: u16) {
         let early = &self.at(slot).early;
-        let count = early.load(Ordering::Relaxed) + 1;
-        early.store(count, Ordering::Relaxed);
-        count <= 2
+        early.store(early.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// Whether a ring entry is that of a call which was seen before it.
@@ -203,9 +206,11 @@ mod tests {
     fn an_entry_is_ignored_once_for_each_early_call() {
         let phases = Phases::new();
         assert!(!phases.was_early(5));
-        assert!(phases.note_early(5) && phases.note_early(5));
+        phases.note_early(5);
+        phases.note_early(5);
+        assert_eq!(phases.owed(5), 2);
         assert!(phases.was_early(5) && phases.was_early(5));
         assert!(!phases.was_early(5));
-        assert!(phases.note_early(5) && phases.note_early(5) && !phases.note_early(5));
+        assert_eq!(phases.owed(5), 0);
     }
 }

@@ -39,26 +39,21 @@ impl Staged<'_> {
             layout::BULK_AT + block.at
         };
         fields.len = len as u64;
-        let client = &self.link.memory.client;
-        let written = client.write_parts(place, parts);
-        let header = layout::slot(self.slot) + layout::FIELDS;
-        written
-            .and_then(|()| client.write(header, &fields.encode()))
+        let memory = &self.link.memory;
+        memory
+            .client
+            .write_parts(place, parts)
             .map_err(SendError::Unsent)?;
-        self.link.memory.caller(self.slot).submit(self.number);
+        let announced = self.link.announced();
+        memory.request(self.slot).set(fields.encode(announced));
+        memory.caller(self.slot).submit(self.number);
         Ok(())
     }
 
     /// Copies the answer into the caller's buffers, after checking what the server wrote.
     #[inline]
     pub(super) fn collect(&self, reply: &mut [IoSliceMut<'_>]) -> Result<Reply, SendError> {
-        let mut bytes = [0; AnswerFields::BYTES];
-        let server = &self.link.memory.server;
-        let header = layout::slot(self.slot) + layout::FIELDS;
-        server
-            .read(header, &mut bytes)
-            .map_err(|_| SendError::Protocol)?;
-        let fields = AnswerFields::decode(&bytes);
+        let fields = AnswerFields::decode(self.link.memory.answer(self.slot).get());
         if fields.is_gone() {
             return Err(SendError::Gone(Errno::SRCH));
         }

@@ -13,11 +13,13 @@
 //! | withdrawn or received? | `request`, `taken` | `taken`, `request` |
 //! | sent or closed? | ring entry, `closed` | `closed`, ring entry |
 //!
-//! One look goes ahead of this order: while the ring is empty, the server also looks at the slot that spoke
-//! last, whose request is complete before its ring entry is written ([`Answerer::announced_early`]). It saves
-//! fetching the ring's line from the client's processor before the slot's: 130 ns of 1.1 µs for a round trip
-//! of 64 bytes across two cores (2 × Xeon, 2026-11-22). A server that went on to sleep has looked at the ring
-//! after asking for bells, as ever; the early look never stands in for that.
+//! One look goes ahead of this order: the server looks at the slot that spoke last, whose request is complete
+//! before its ring entry is written ([`Answerer::announced_early`]), and puts off the look at the ring, whose
+//! line would have to come from the client's processor. Two things keep the order of a client's announcements
+//! all the same. The request says how many ring entries its sender knew of, and it is taken early only if the
+//! server has read as many, those of earlier calls of this kind left aside. And after a few such calls the
+//! ring comes first again. A server that goes to sleep has looked at the ring after asking for bells, as ever;
+//! the early look never stands in for that.
 //!
 //! Everything is generic over [`Word`], owns no memory and makes no system call: the type that ships runs
 //! over mapped memory, and the same type runs in a model checker (`tests/loom`).
