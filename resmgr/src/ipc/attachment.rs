@@ -378,9 +378,21 @@ pub(super) fn found_flags(said: ConnectFlags) -> ConnectFlags {
 
 #[cfg(test)]
 mod tests {
-    use super::Text;
-    use crate::ipc::{ChannelId, ConnectFlags, Target};
+    use super::{Attachments, MOST_CONNECTIONS, Text};
+    use crate::ipc::{ChannelId, Coid, ConnectFlags, Target};
     use resmgr_sys::Errno;
+
+    #[test]
+    fn x6_side_channel_numbers_run_out() {
+        let all = Attachments::default();
+        for number in 1..MOST_CONNECTIONS {
+            let coid = i32::try_from(number).map(|number| Coid(Coid::SIDE_CHANNEL | number));
+            assert_eq!(all.side_id(), Ok(coid.unwrap()));
+        }
+        assert_eq!(all.side_id(), Err(Errno::AGAIN));
+        all.free_side_id(Coid(Coid::SIDE_CHANNEL | 7));
+        assert_eq!(all.side_id(), Ok(Coid(Coid::SIDE_CHANNEL | 7)));
+    }
 
     #[test]
     fn texts_survive_the_way_and_others_are_refused() {

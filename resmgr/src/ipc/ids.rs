@@ -44,9 +44,42 @@ id! {
     Scoid(u32)
 }
 id! {
-    /// A client thread's current call, as the server names it in unblock pulses.
+    /// A client thread's current call, as the server names it in unblock pulses. It says which client's it is for
+    /// as long as one likes. The same client gets the same one again after some 16 million calls.
     #[doc(alias = "rcvid")]
     Rcvid(i64)
+}
+
+impl Rcvid {
+    const SLOT: u32 = 24;
+    const CLIENT: u32 = 34;
+    const CHANNEL: u32 = 50;
+
+    /// The name of a call: all that tells it from other calls in this process. The number of a call has more bits
+    /// than there is room for.
+    pub(crate) fn new(chid: ChannelId, scoid: Scoid, slot: u16, number: u32) -> Self {
+        let client = i64::from(scoid.0 & 0xffff);
+        let number = i64::from(number & ((1 << Self::SLOT) - 1));
+        let places = i64::from(slot) << Self::SLOT | client << Self::CLIENT;
+        Self(i64::from(chid.0) << Self::CHANNEL | places | number)
+    }
+
+    /// The channel that the message came to. For a number that was made up, any.
+    pub fn channel(self) -> ChannelId {
+        ChannelId(u32::try_from(self.0 >> Self::CHANNEL).unwrap_or(0))
+    }
+
+    /// The client that sent it, also after the answer.
+    pub fn client(self) -> Scoid {
+        let number = u32::try_from(self.0 >> Self::CLIENT & 0xffff).unwrap_or(0);
+        Scoid(Scoid::CONNECTION | number)
+    }
+}
+
+impl Scoid {
+    /// Every one carries this bit, so that nobody takes it for a descriptor.
+    #[doc(alias = "_NTO_CONNECTION_SCOID")]
+    pub const CONNECTION: u32 = 0x0001_0000;
 }
 
 impl Coid {
@@ -62,5 +95,20 @@ impl Coid {
     /// Whether the id lies in the side-channel space.
     pub const fn is_side_channel(self) -> bool {
         self.0 & Self::SIDE_CHANNEL != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ChannelId, Rcvid, Scoid};
+
+    #[test]
+    fn the_name_of_a_call_says_whose_it_is() {
+        let (channel, client) = (ChannelId(4096), Scoid(Scoid::CONNECTION | 0xfff0));
+        let name = Rcvid::new(channel, client, 1023, u32::MAX);
+        assert!(name.raw() > 0);
+        assert_eq!((name.channel(), name.client()), (channel, client));
+        let other = Rcvid::new(channel, client, 1022, u32::MAX);
+        assert_ne!(name, other);
     }
 }

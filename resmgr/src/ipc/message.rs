@@ -3,7 +3,7 @@
 use super::link::{self, RequestFields, ServerLink};
 use super::queue::Call;
 use super::ranges::Ranges;
-use super::{ChannelId, Coid, MessageInfo, Rcvid};
+use super::{ChannelId, Coid, MessageFlags, MessageInfo, Rcvid};
 use link::{AnswerFields, IN_SLOT, INLINE};
 use resmgr_sys::{Errno, Result};
 use std::io::{IoSlice, IoSliceMut};
@@ -74,11 +74,17 @@ impl Message {
         Ok(())
     }
 
-    /// Who sent what.
+    /// Who sent what, and whether the client has asked to be let go by now.
+    ///
     #[doc(alias = "MsgInfo")]
     pub fn info(&self) -> MessageInfo {
         let (fields, link) = (&self.fields, &self.link);
+        let mut flags = MessageFlags::MACHINE;
+        flags.set(MessageFlags::UNBLOCK_REQ, self.unblock_requested());
         MessageInfo {
+            nd: 0,
+            source_nd: 0,
+            flags,
             pid: link.peer.pid,
             tid: fields.tid,
             chid: self.chid,

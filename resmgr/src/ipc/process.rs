@@ -4,7 +4,7 @@ use super::attachment::{Attachment, Attachments, NewId};
 use super::channel::Shared;
 use super::kernel::{Kernel, Source};
 use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink};
-use super::{ChannelFlags, ChannelId, ConnectFlags, Target, rendezvous};
+use super::{ChannelFlags, ChannelId, ConnectFlags, Credentials, Target, rendezvous};
 use resmgr_namespace::{RuntimeDir, Session};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{PerProcess, PrivateFd};
@@ -247,9 +247,9 @@ impl Process {
         let bell = EventFd::new()?;
         let far_bell = bell.try_clone()?;
         let ours = memory.clone();
-        let peer = ClientLink::credentials_of_self();
-        let server =
-            channel.add_client(|scoid| ServerLink::new(scoid, peer, ours, far_bell, None))?;
+        let peer = Credentials::of_self();
+        let server = channel
+            .add_client(|scoid| ServerLink::new((chid, scoid), peer, ours, far_bell, None))?;
         let unblock = channel.flags.contains(ChannelFlags::UNBLOCK);
         let far = Far {
             pid: peer.pid,

@@ -12,7 +12,7 @@ use resmgr_namespace::RuntimeDir;
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::pidfd::PidFd;
-use resmgr_sys::{Errno, Result, socket};
+use resmgr_sys::{Errno, Result, socket, who};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::sync::Arc;
@@ -108,13 +108,15 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     if !channel.is_born(hello.birth) {
         return Err(Errno::SRCH);
     }
-    if channel.flags.contains(ChannelFlags::PRIVATE) || !channel.rights.permit(&peer) {
+    let groups = || who::peer_groups(socket.as_fd()).unwrap_or_default();
+    if channel.flags.contains(ChannelFlags::PRIVATE) || !channel.rights.permit(&peer, groups) {
         return Err(Errno::PERM);
     }
     let (memory, offer) = LinkMemory::offer()?;
     let bell = EventFd::new()?;
-    let link =
-        channel.add_client(|scoid| ServerLink::new(scoid, peer, memory, bell, Some(socket)))?;
+    let link = channel.add_client(|scoid| {
+        ServerLink::new((hello.chid, scoid), peer, memory, bell, Some(socket))
+    })?;
     Ok((
         Admitted {
             link,

@@ -27,6 +27,7 @@ pub mod sched;
 pub mod signal;
 pub mod socket;
 pub mod standin;
+pub mod who;
 
 pub use errno::{Errno, Result};
 

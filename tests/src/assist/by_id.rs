@@ -7,13 +7,21 @@
 //! | `flags NAME MASK BITS` | `flags OLD` |
 //! | `close FD`, `dup2 FROM TO` | `ok` |
 //! | `from-descriptor NAME FD` | `connection COID` |
+//! | `park NAME` | `rcvid N` |
+//! | `reply-id RCVID STATUS DATA`, `read-id RCVID OFFSET LEN`, `info-id RCVID` | as without `-id` |
+//! | `whose RCVID` | `channel CHID client SCOID` |
+//! | `self-info` | as `client-info` |
+//! | `attach-many PID CHID fd=` | `attached COUNT ERRNO` |
 //! | `fork-use NAME DATA` | `child ended with ERRNO` |
 //! | `spawn COMMAND…`, `exec-self` | what it says; nothing |
 
-use super::commands::{keep, outcome};
+use super::commands::{self, keep, outcome};
 use super::things::Things;
-use super::{ONCE, Words};
-use resmgr::ipc::{Coid, ConnectFlags, Connection, ServerInfo};
+use super::{ONCE, Words, show};
+use resmgr::ipc::{
+    ChannelId, ClientInfo, Coid, ConnectFlags, Connection, IdSpace, Message, Rcvid, ServerInfo,
+    Target,
+};
 use resmgr_sys::{Errno, process};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
@@ -23,6 +31,7 @@ use std::process::Command;
 pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
     let name = words.get(1);
     let coid = || Coid::from_raw(words.number(1));
+    let rcvid = || Rcvid::from_raw(words.number(1));
     let done = match words.get(0) {
         "into-id" => {
             let connection = std::sync::Arc::into_inner(things.connections.take(name)).unwrap();
@@ -40,6 +49,23 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
         "from-descriptor" => {
             from_descriptor(words.number(2)).map(|connection| keep(things, name, connection))
         }
+        "park" => Ok(format!("rcvid {}", things.messages.take(name).into_rcvid())),
+        "reply-id" => Message::by_rcvid(rcvid())
+            .and_then(|message| message.reply(words.number(2), &words.data(3)))
+            .map(|()| "ok".into()),
+        "read-id" => {
+            let mut bytes = vec![0; words.number(3)];
+            Message::with_rcvid(rcvid(), |message| message.read(&mut bytes, words.number(2)))
+                .map(|len| format!("{len} {}", show(&bytes[..len])))
+        }
+        "info-id" => Message::with_rcvid(rcvid(), |message| Ok(message.info()))
+            .map(|info| format!("scoid={} flags={}", info.scoid, info.flags.bits())),
+        "whose" => {
+            let (channel, client) = (rcvid().channel(), rcvid().client());
+            Ok(format!("channel {channel} client {client}"))
+        }
+        "self-info" => Ok(commands::identity(&ClientInfo::of_self())),
+        "attach-many" => Ok(attach_many(words)),
         "fork-use" => Ok(fork_use(things, words)),
         "spawn" => Ok(spawn(words)),
         "exec-self" => Err(Command::new(program()).exec().into()),
@@ -72,6 +98,24 @@ fn from_descriptor(number: i32) -> resmgr_sys::Result<Connection> {
     let other = std::fs::File::open(path).map_err(|_| Errno::BADF)?;
     let moved = resmgr_sys::memory::duplicate(other.as_fd(), number + 100, true)?;
     Connection::from_descriptor(OwnedFd::from(moved))
+}
+
+/// Attaches until there is no number left, and lets go of them all.
+fn attach_many(words: &Words<'_>) -> String {
+    let target = Target {
+        nd: 0,
+        pid: words.number(1),
+        chid: ChannelId::from_raw(words.number(2)),
+    };
+    let lowest = words.named_number("fd");
+    let space = lowest.map_or(IdSpace::SideChannel, IdSpace::Descriptor);
+    let mut attached = Vec::new();
+    loop {
+        match Connection::attach_with(target, space, ConnectFlags::empty()) {
+            Ok(connection) => attached.push(connection),
+            Err(errno) => return format!("attached {} {errno:?}", attached.len()),
+        }
+    }
 }
 
 /// A forked child uses a connection of its parent's; what came of it is its exit status.

@@ -17,8 +17,9 @@
 use super::things::Things;
 use super::{Words, by_id, load, show};
 use resmgr::ipc::{
-    Channel, ChannelFlags, ChannelId, ChannelOptions, ConnectFlags, ConnectRights, Connection,
-    Credentials, IdSpace, Pulse, Received, Scoid, SendError, SendOptions, Target, Waiting,
+    Channel, ChannelFlags, ChannelId, ChannelOptions, ClientInfo, ConnectFlags, ConnectRights,
+    Connection, Credentials, IdSpace, Pulse, Received, Scoid, SendError, SendOptions, Target,
+    Waiting,
 };
 use resmgr::name::NameFlags;
 use resmgr_sys::{Errno, process, signal};
@@ -168,7 +169,8 @@ fn channel(things: &Things, words: &Words<'_>) -> String {
     let flags = words.named_number("flags").unwrap_or(0);
     let rights = match words.named("rights") {
         Some("anyone") => ConnectRights::Anyone,
-        _ => ConnectRights::Owner,
+        Some(group) => ConnectRights::Group(group.parse().unwrap()),
+        None => ConnectRights::Owner,
     };
     let made = Channel::with_options(ChannelOptions {
         flags: ChannelFlags::from_bits_retain(flags),
@@ -288,10 +290,7 @@ fn on_channel(things: &Things, words: &Words<'_>) -> String {
     let scoid = || Scoid::from_raw(words.number(2));
     let done = match words.get(0) {
         "detach-client" => channel.detach_client(scoid()).map(|()| "ok".into()),
-        "client-info" => channel.client_info(scoid()).map(|info| {
-            let Credentials { pid, uid, gid } = info.credentials;
-            format!("pid={pid} uid={uid} gid={gid}")
-        }),
+        "client-info" => channel.client_info(scoid()).map(|info| identity(&info)),
         _ => {
             let priority = words.named_number("priority").unwrap_or(10);
             let (code, value) = (words.number(2), words.number(3));
@@ -299,6 +298,19 @@ fn on_channel(things: &Things, words: &Words<'_>) -> String {
         }
     };
     outcome(done)
+}
+
+pub(crate) fn identity(info: &ClientInfo) -> String {
+    let Credentials { pid, uid, gid } = info.credentials;
+    let groups: Vec<String> = info.groups.iter().map(u32::to_string).collect();
+    format!(
+        "pid={pid} uid={uid} gid={gid} sid={} ruid={} rgid={} groups={} flags={}",
+        info.sid,
+        info.user_ids.real,
+        info.group_ids.real,
+        groups.join(","),
+        info.flags.bits()
+    )
 }
 
 fn answer(things: &Things, words: &Words<'_>) -> String {
@@ -333,7 +345,7 @@ fn look(things: &Things, words: &Words<'_>) -> String {
         "info" => {
             let info = message.info();
             Ok(format!(
-                "pid={} tid={} chid={} scoid={} coid={} priority={} len={} source={} room={} uid={}",
+                "pid={} tid={} chid={} scoid={} coid={} priority={} len={} source={} room={} uid={} flags={}",
                 info.pid,
                 info.tid,
                 info.chid,
@@ -343,7 +355,8 @@ fn look(things: &Things, words: &Words<'_>) -> String {
                 info.len,
                 info.source_len,
                 info.reply_len,
-                info.credentials.uid
+                info.credentials.uid,
+                info.flags.bits()
             ))
         }
         "asked" => Ok(message.unblock_requested().to_string()),

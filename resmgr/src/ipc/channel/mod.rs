@@ -5,7 +5,7 @@ mod state;
 
 use super::link::ServerLink;
 use super::{ChannelFlags, ChannelId, ClientInfo, ConnectRights, Message, Pulse, PulseCode, Scoid};
-use super::{process, wait::Spin};
+use super::{held::Held, process, wait::Spin};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, EventFd, Ready};
 use resmgr_sys::{Errno, Result};
@@ -65,6 +65,8 @@ pub(crate) struct Shared {
     /// The same for receivers that take only pulses. Made when there is one.
     pulse_bells: OnceLock<Epoll>,
     own_bell: EventFd,
+    /// Messages that are known by number. Its lock is taken after the next one.
+    pub(in crate::ipc) held: Held,
     /// Taken before no other lock of the project except a link's.
     state: Mutex<State>,
 }
@@ -84,6 +86,7 @@ impl Shared {
             bells,
             pulse_bells: OnceLock::new(),
             own_bell,
+            held: Held::default(),
             state: Mutex::new(State::new()),
         })
     }
@@ -160,6 +163,7 @@ impl Shared {
         link.cut();
         let _ = self.each_set(|set| set.remove(&link.bell));
         state.remove_client(link, keep_id);
+        self.held.forget(link.scoid);
         self.call_receiver(state);
     }
 
@@ -219,6 +223,7 @@ impl Shared {
         for link in &links {
             link.cut();
         }
+        self.held.clear();
 
         process::current().channel_gone(self.chid, &links);
         // One ring wakes one receiver of each set, and each that leaves wakes the next.
@@ -367,18 +372,22 @@ impl Channel {
         }
     }
 
-    /// Who a client is.
+    /// Who a client is. Of one that has gone, and whose id is not detached yet, its supplementary groups are no
+    /// longer known. For this process itself see [`ClientInfo::of_self`].
     ///
     /// # Errors
     /// - `EINVAL`: no client has this id.
     #[doc(alias = "ConnectClientInfo")]
     pub fn client_info(&self, scoid: Scoid) -> Result<ClientInfo> {
         let key = State::key(scoid).ok_or(Errno::INVAL)?;
-        let credentials = match self.shared().lock().clients.get(key).ok_or(Errno::INVAL)? {
-            Client::Live(link) => link.peer,
-            Client::Gone(credentials) => *credentials,
+        let link = match self.shared().lock().clients.get(key).ok_or(Errno::INVAL)? {
+            Client::Live(link) => Arc::clone(link),
+            Client::Gone(credentials) => {
+                return Ok(ClientInfo::new(*credentials, Vec::new(), None));
+            }
         };
-        Ok(ClientInfo { credentials })
+        // Not under the lock: it asks the system.
+        Ok(link.client_info())
     }
 
     /// Destroys the channel now, whoever else has a clone: everybody who is blocked on it gets `ESRCH`.

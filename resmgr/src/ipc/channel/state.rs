@@ -10,8 +10,6 @@ use std::time::Instant;
 
 /// Links whose rings are looked at without a bell. More would make each look slow.
 const MOST_WATCHED: usize = 8;
-/// scoids carry this bit, so that nobody takes them for descriptors.
-const SCOID: u32 = 0x0001_0000;
 /// Client processes of a channel.
 const MOST_CLIENTS: usize = 0xfff0;
 /// Where the system's own pulses stand in the queue.
@@ -67,13 +65,14 @@ impl State {
         }
         let entry = self.clients.vacant_entry();
         let number = u32::try_from(entry.key() + 1).map_err(|_| Errno::AGAIN)?;
-        let link = make(Scoid(SCOID | number));
+        let link = make(Scoid(Scoid::CONNECTION | number));
         entry.insert(Client::Live(Arc::clone(&link)));
         Ok(link)
     }
 
     pub(super) fn key(scoid: Scoid) -> Option<usize> {
-        usize::try_from(scoid.0 & !SCOID).ok()?.checked_sub(1)
+        let number = scoid.0.checked_sub(Scoid::CONNECTION)?;
+        usize::try_from(number).ok()?.checked_sub(1)
     }
 
     /// The client whose bell has this number.
@@ -292,5 +291,30 @@ impl State {
             .into_iter()
             .filter_map(live)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Client, MOST_CLIENTS, State};
+    use crate::ipc::{Credentials, Scoid};
+    use resmgr_sys::Errno;
+
+    #[test]
+    fn c10_ids_that_no_server_detaches_run_out() {
+        let mut state = State::new();
+        for _ in 0..MOST_CLIENTS {
+            state.clients.insert(Client::Gone(Credentials::of_self()));
+        }
+        let refused = state.add_client(|_| unreachable!("there is no id for it"));
+        assert_eq!(refused.map(drop), Err(Errno::AGAIN));
+    }
+
+    #[test]
+    fn x10_numbers_that_are_no_ids_name_nobody() {
+        for number in [0, 1, Scoid::CONNECTION] {
+            assert_eq!(State::key(Scoid(number)), None);
+        }
+        assert_eq!(State::key(Scoid(Scoid::CONNECTION | 1)), Some(0));
     }
 }

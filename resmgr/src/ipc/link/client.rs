@@ -8,7 +8,7 @@ use super::staging::Staged;
 use crate::ipc::cancel::CancelToken;
 use crate::ipc::protocol::{Caller, Entry, EntryKind, Withdrawal};
 use crate::ipc::wait::Spin;
-use crate::ipc::{ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting};
+use crate::ipc::{ChannelId, Coid, Reply, Scoid, SendError, SendOptions, Waiting};
 use resmgr_sys::clock::{self, Deadline};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{self, PrivateFd};
@@ -428,15 +428,6 @@ impl ClientLink {
             Err(Errno::SRCH)
         } else {
             Ok(())
-        }
-    }
-
-    /// This process, for a link to itself.
-    pub(crate) fn credentials_of_self() -> Credentials {
-        Credentials {
-            pid: std::process::id(),
-            uid: resmgr_sys::process::effective_uid(),
-            gid: resmgr_sys::process::effective_gid(),
         }
     }
 }

@@ -4,10 +4,10 @@ use super::layout::{self, AnswerFields, CELLS, PulseFields, RequestFields, SLOTS
 use super::slots::Phases;
 use super::{LinkMemory, ReplyArea};
 use crate::ipc::protocol::{EntryKind, Taken};
-use crate::ipc::{ConnectRights, Credentials, Rcvid, Scoid};
+use crate::ipc::{ChannelId, ClientInfo, ConnectRights, Credentials, Rcvid, Scoid};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
-use resmgr_sys::{Errno, futex, socket};
+use resmgr_sys::{Errno, futex, socket, who};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -43,6 +43,7 @@ pub(crate) enum Arrival {
 /// One client process on one channel.
 #[derive(Debug)]
 pub(crate) struct ServerLink {
+    pub(crate) chid: ChannelId,
     pub(crate) scoid: Scoid,
     /// From the kernel.
     pub(crate) peer: Credentials,
@@ -71,7 +72,7 @@ impl ServerLink {
     pub(crate) const MOST_ARRIVALS: u32 = layout::RING;
 
     pub(crate) fn new(
-        scoid: Scoid,
+        (chid, scoid): (ChannelId, Scoid),
         peer: Credentials,
         memory: LinkMemory,
         bell: EventFd,
@@ -79,6 +80,7 @@ impl ServerLink {
     ) -> Self {
         memory.gate().unwatch();
         Self {
+            chid,
             scoid,
             peer,
             memory,
@@ -368,14 +370,28 @@ impl ServerLink {
     }
 
     pub(crate) fn rcvid(&self, slot: u16, number: u32) -> Rcvid {
-        Rcvid(i64::from(self.scoid.0) << 40 | i64::from(slot) << 30 | i64::from(number))
+        Rcvid::new(self.chid, self.scoid, slot, number)
+    }
+
+    /// Who the client is, as far as the system tells now.
+    pub(crate) fn client_info(&self) -> ClientInfo {
+        let Some(socket) = self.socket() else {
+            return ClientInfo::of_self();
+        };
+        let groups = who::peer_groups(socket.as_fd()).unwrap_or_default();
+        // The number is the client's as long as it lives: what was read before that is still so was its own.
+        let now = socket::peer_pidfd(socket.as_fd()).and_then(|process| {
+            let now = who::who(self.peer.pid)?;
+            process.is_alive().then_some(now).ok_or(Errno::SRCH)
+        });
+        ClientInfo::new(self.peer, groups, now.ok())
     }
 
     /// On whose behalf a message is. What the client says is believed from root and from our own user only.
     pub(crate) fn credentials(&self, fields: &RequestFields) -> Credentials {
         let [pid, uid, gid] = fields.ids;
-        let trusted = ConnectRights::Owner.permit(&self.peer);
-        if fields.on_behalf && trusted {
+        let is_trusted = || ConnectRights::Owner.permit(&self.peer, Vec::new);
+        if fields.on_behalf && is_trusted() {
             Credentials { pid, uid, gid }
         } else {
             self.peer
