@@ -1,6 +1,8 @@
 //! Connections by number: what interfaces need that have numbers only.
 
-use super::attachment::{self, Attachment, NewId, Text};
+use super::attachment::Attachment;
+use super::attachments::NewId;
+use super::inherited::{self, Text};
 use super::{Coid, Connection, ServerInfo, process};
 use resmgr_sys::standin::StandIn;
 use resmgr_sys::{Errno, Result};
@@ -37,7 +39,8 @@ impl Connection {
         Ok(ConnectionRef(Self::user(found)))
     }
 
-    /// The connection that a descriptor stands for, which this program was started with.
+    /// The connection that a descriptor stands for, which this program was started with, or which another
+    /// program has sent it: this process attaches with its own rights.
     ///
     /// # Errors
     /// As [`by_id`](Self::by_id). The descriptor is closed then.
@@ -67,6 +70,8 @@ impl Connection {
     }
 
     /// The same without the dead ones, and only the number: what QNX answers when it is given no place for more.
+    /// Whoever receives a COID_DEATH pulse asks this before cleaning up: if the answer is the pulse's value, the
+    /// number is another connection's by then.
     ///
     /// # Errors
     /// - `EINVAL`: there is none.
@@ -138,6 +143,6 @@ fn find(coid: Coid) -> Result<Arc<Attachment>> {
     let (stand_in, text) = said(coid)?;
     // It stays open whatever comes of this.
     stand_in.leave();
-    let (id, flags) = (NewId::Found(coid.0), attachment::found_flags(text.flags));
+    let (id, flags) = (NewId::Found(coid.0), inherited::found_flags(text.flags));
     process::current().attach(text.target, text.birth, id, flags)
 }

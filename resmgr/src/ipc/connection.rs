@@ -1,6 +1,7 @@
 //! Connections: from where a client sends.
 
-use super::attachment::{self, Attachment, NewId};
+use super::attachment::{self, Attachment};
+use super::attachments::NewId;
 use super::link::{IN_SLOT, PulseFields, RequestFields};
 use super::{
     CancelToken, ChannelId, Coid, ConnectFlags, Credentials, SendError, ServerInfo, Waiting,

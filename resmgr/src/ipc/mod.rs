@@ -15,7 +15,7 @@
 //!
 //! # Limits
 //! 1024 calls and 128 pulses under way on a link, 64 MiB of messages and as much of replies; 65,520 client
-//! processes on a channel; 4096 channels of a process. What is beyond gets `EAGAIN`, `ENOMEM` or `EMSGSIZE`.
+//! processes on a channel; 4096 channels and 1,048,575 side channels of a process. What is beyond gets `EAGAIN`, `ENOMEM` or `EMSGSIZE`.
 //!
 //! # Decisions
 //! - *A bell for each link.* One bell for all clients of a channel would be a little faster with thousands of
@@ -41,6 +41,7 @@
 //!   something else does: they do not ask the system what a descriptor means.
 
 mod attachment;
+mod attachments;
 mod by_id;
 mod caller;
 mod cancel;
@@ -52,6 +53,7 @@ mod handshake;
 mod held;
 mod ids;
 mod info;
+mod inherited;
 mod kernel;
 mod link;
 mod message;

@@ -1,6 +1,7 @@
 //! This process: its channels, its links to other processes' channels, and its background thread.
 
-use super::attachment::{Attachment, Attachments, NewId};
+use super::attachment::Attachment;
+use super::attachments::{Attachments, NewId};
 use super::channel::Shared;
 use super::kernel::{Kernel, Source};
 use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink};

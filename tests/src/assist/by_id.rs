@@ -23,7 +23,7 @@ use resmgr::ipc::{
     Target,
 };
 use resmgr_sys::{Errno, process};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
@@ -97,7 +97,7 @@ fn from_descriptor(number: i32) -> resmgr_sys::Result<Connection> {
     let path = format!("/proc/self/fd/{number}");
     let other = std::fs::File::open(path).map_err(|_| Errno::BADF)?;
     let moved = resmgr_sys::memory::duplicate(other.as_fd(), number + 100, true)?;
-    Connection::from_descriptor(OwnedFd::from(moved))
+    Connection::from_descriptor(moved)
 }
 
 /// Attaches until there is no number left, and lets go of them all.

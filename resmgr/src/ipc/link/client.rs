@@ -119,9 +119,10 @@ impl ClientLink {
         self.generation == fork::generation()
     }
 
-    /// Whether the server has gone, as far as this process knows.
+    /// Whether the server has gone, as far as this process knows. Only its own link may be looked into: a child
+    /// does not have the memory.
     pub(crate) fn is_dead(&self) -> bool {
-        self.state() != LinkState::Open
+        self.state() != LinkState::Open || self.memory.gate().is_closed()
     }
 
     #[inline]
