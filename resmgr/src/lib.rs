@@ -25,6 +25,8 @@
 pub mod client;
 pub mod dispatch;
 mod error;
+#[doc(hidden)] // public for the fuzz targets
+pub mod fuzzing;
 pub mod ipc;
 pub mod name;
 mod names;

@@ -57,6 +57,7 @@ macro_rules! apart {
     };
 }
 
+mod bulk;
 mod by_id;
 mod channels;
 mod connections;
@@ -64,6 +65,7 @@ mod death;
 mod destruction;
 mod flags;
 mod inherited;
+mod limits;
 mod local;
 mod messages;
 mod names;

@@ -1,7 +1,7 @@
 //! Signals, cancellation, and the unblock pulse (U-*, M-9).
 
 use crate::flags::{DISCONNECT, NONE, UNBLOCK};
-use resmgr_tests::observe::until;
+use resmgr_sys::signal;
 use resmgr_tests::{Pair, Pending, Place};
 
 rules! {
@@ -10,6 +10,11 @@ rules! {
     u2_without_the_flag_a_signal_ends_the_wait_for_the_reply,
     u3_with_the_flag_the_server_is_asked_and_the_reply_counts,
     u3_a_cancellation_is_asked_for_like_a_signal,
+    u1_a_handler_that_restarts_calls_takes_back_a_message,
+    u2_a_handler_that_restarts_calls_ends_the_wait,
+    u3_the_handler_runs_after_the_reply,
+    u3_a_signal_that_is_ignored_asks_for_nothing,
+    u3_many_threads_wait_and_each_is_asked_for_alone,
     u4_there_is_one_pulse_for_a_call,
     u4_the_name_of_a_finished_call_is_not_used_again_at_once,
     u5_the_server_may_answer_with_an_error,
@@ -96,13 +101,62 @@ fn u4_there_is_one_pulse_for_a_call(place: Place, wait: &'static str) {
     assert!(pair.server.ask("receive ch").starts_with("pulse -32 "));
     call.is_sending();
     call.signal();
-    until("the second signal is handled", || {
-        pair.client.ask("handled") == "2"
-    });
     call.is_sending();
     assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
     pair.server.ask("reply m 0 -");
     assert_eq!(call.end(), "answer 0 0 -");
+}
+
+fn u3_the_handler_runs_after_the_reply(place: Place, wait: &'static str) {
+    for (turn, restart) in ["", "restart"].into_iter().enumerate() {
+        let pair = Pair::new(place, wait, UNBLOCK);
+        pair.client.ask(&format!("handle {restart}"));
+        let call = pair.blocked_send("x");
+        pair.server.ask("receive ch");
+        call.signal();
+        assert!(pair.server.ask("receive ch").starts_with("pulse -32 "));
+        call.is_sending();
+        assert_eq!(pair.client.ask("handled"), "0", "turn {turn}");
+        pair.server.ask("reply m 7 -");
+        assert_eq!(call.end(), "answer 7 0 -");
+        assert_eq!(pair.client.ask("handled"), "1");
+    }
+}
+
+fn u3_a_signal_that_is_ignored_asks_for_nothing(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, UNBLOCK);
+    // What nobody has a handler for and what does no harm: a window that changes its size.
+    let call = pair.blocked_send("x");
+    pair.server.ask("receive ch");
+    call.signal_with(signal::WINCH);
+    call.is_sending();
+    pair.client.ask("handle");
+    call.signal();
+    // One pulse, and it is that of the second signal: the first one is gone.
+    assert!(pair.server.ask("receive ch").starts_with("pulse -32 "));
+    assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
+    pair.server.ask("reply m 0 -");
+    assert_eq!(call.end(), "answer 0 0 -");
+}
+
+fn u3_many_threads_wait_and_each_is_asked_for_alone(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, UNBLOCK);
+    pair.client.ask("handle");
+    // More than can be woken one by one.
+    let calls: Vec<Pending> = (0..70).map(|n| pair.blocked_send(&n.to_string())).collect();
+    for turn in 0..calls.len() {
+        let said = pair.server.ask(&format!("receive ch as=m{turn}"));
+        assert!(said.starts_with("message "), "{said}");
+    }
+    calls[20].signal();
+    assert!(pair.server.ask("receive ch").starts_with("pulse -32 "));
+    assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
+    for turn in (0..calls.len()).rev() {
+        assert_eq!(pair.server.ask(&format!("reply m{turn} 3 -")), "ok");
+    }
+    for call in calls {
+        assert_eq!(call.end(), "answer 3 0 -");
+    }
 }
 
 fn u4_the_name_of_a_finished_call_is_not_used_again_at_once(place: Place, wait: &'static str) {
@@ -144,18 +198,39 @@ fn m9_a_signal_ends_a_receive(place: Place, wait: &'static str) {
     assert_eq!(pulses.end(), "error EINTR");
 }
 
-/// Where Linux has its own way; see the register.
-#[test]
-fn u1_a_handler_that_restarts_calls_leaves_a_send_alone() {
-    let pair = Pair::new(Place::Other, "", NONE);
+fn u1_a_handler_that_restarts_calls_takes_back_a_message(place: Place, wait: &'static str) {
+    for flags in [NONE, UNBLOCK] {
+        let pair = Pair::new(place, wait, flags);
+        pair.client.ask("handle restart");
+        let call = pair.blocked_send("x");
+        call.signal();
+        assert_eq!(call.end(), "interrupted");
+        assert_eq!(pair.client.ask("handled"), "1");
+    }
+}
+
+fn u2_a_handler_that_restarts_calls_ends_the_wait(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
     pair.client.ask("handle restart");
     let call = pair.blocked_send("x");
+    pair.server.ask("receive ch");
     call.signal();
-    until("the signal is handled", || {
-        pair.client.ask("handled") == "1"
-    });
-    call.is_sending();
-    assert_eq!(pair.server.ask("receive ch"), "message x");
-    pair.server.ask("reply m 0 -");
-    assert_eq!(call.end(), "answer 0 0 -");
+    assert_eq!(call.end(), "interrupted");
+    assert_eq!(pair.server.ask("reply m 0 -"), "error ESRCH");
+}
+
+/// A server that is stopped wakes nobody; a client that was stopped goes on waiting.
+#[test]
+fn u3_a_stopped_client_goes_on_waiting() {
+    for flags in [NONE, UNBLOCK] {
+        let pair = Pair::new(Place::Other, "", flags);
+        let call = pair.blocked_send("x");
+        pair.server.ask("receive ch");
+        pair.client.peer.stop();
+        pair.client.peer.signal(signal::CONT);
+        assert_eq!(pair.client.ask("ready"), "ready");
+        assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
+        pair.server.ask("reply m 0 -");
+        assert_eq!(call.end(), "answer 0 0 -");
+    }
 }

@@ -3,8 +3,8 @@
 use resmgr_sys::memory::{Access, Region, Seals, seal};
 use resmgr_sys::{Errno, socket};
 use resmgr_tests::hostile::layout::{
-    BULK, CALL, IN_SLOT, INLINE, LEN, MAGIC, NONSENSE, PULSE, SLOTS, UNBLOCK, VERSION, packet,
-    request,
+    ANNOUNCED, BULK, CALL, IN_SLOT, INLINE, LEN, MAGIC, NONSENSE, PULSE, RING_AT, SLOTS, UNBLOCK,
+    VERSION, packet, request,
 };
 use resmgr_tests::hostile::{Noise, RawClient, is_closed};
 use resmgr_tests::observe::descriptors;
@@ -119,17 +119,23 @@ fn every_breach_closes_the_link() {
     victim.goes_on();
 }
 
-/// The server takes a call from its slot before its entry comes. Two entries may be missing at a time.
+/// The server takes a call from its slot before its entry comes, if the client says that all earlier entries are
+/// there. Two may be missing at a time.
 #[test]
 fn calls_that_are_never_announced_close_the_link() {
     let victim = Victim::new();
     let client = victim.attach(1);
-    for number in [1, 2] {
-        client.fill(0, number, &request(0, IN_SLOT, 0));
+    let after = |entries: u8| {
+        let mut header = request(0, IN_SLOT, 0);
+        header[ANNOUNCED] = entries;
+        header
+    };
+    for (number, before) in [(1, 0), (2, 1)] {
+        client.fill(0, number, &after(before));
         client.ring();
         assert!(client.is_answered(0, number), "call {number}");
     }
-    client.fill(0, 3, &request(0, IN_SLOT, 0));
+    client.fill(0, 3, &after(2));
     client.ring();
     assert!(client.is_closed());
     victim.goes_on();
@@ -218,13 +224,14 @@ fn noise_in_every_word_hurts_nobody_else() {
         let client = victim.attach(1);
         // Everything but the bulk memory: ring, cells, and the slots. The first lap is what the server looks for.
         client.ours.write(0, &noise.bytes(200_000)).unwrap();
+        client.ours.write(RING_AT, &noise.bytes(20_000)).unwrap();
         (0..8).for_each(|at| {
             let word = noise.number();
             client.entry(at, (word & 3) as u32, (word >> 8 & 0x3f) as u32);
         });
         client.ring();
         let again = noise.bytes(200_000);
-        client.ours.write(SLOTS as usize * 4 * 4, &again).unwrap();
+        client.ours.write(RING_AT - 200_000, &again).unwrap();
         client.ring();
     }
     victim.goes_on();

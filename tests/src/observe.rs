@@ -39,12 +39,24 @@ pub fn settles(what: &str, limits: &[usize], counts: impl Fn() -> Vec<usize>) {
     }
 }
 
-/// Whether a thread sleeps on a word that processes share: it waits for an answer. (The locks of this
-/// program use the private form of the call.)
+/// Whether a thread waits for an answer: it sleeps on a word that processes share (the locks of this program
+/// use the private form of the call), or in epoll with its signals held back.
 pub fn waits_for_answer(pid: u32, tid: u32) -> bool {
     let call = system_call(pid, tid);
     let mut words = call.split_whitespace();
-    words.next() == Some(numbers::FUTEX) && words.nth(1) == Some("0x0")
+    match words.next() {
+        Some(numbers::FUTEX) => words.nth(1) == Some("0x0"),
+        Some(number) if numbers::EPOLL_WAITS.contains(&number) => holds_signals(pid, tid),
+        _ => false,
+    }
+}
+
+/// Whether SIGUSR1 to a thread would stay pending.
+fn holds_signals(pid: u32, tid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).unwrap_or_default();
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    let blocked = blocked.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    blocked.is_some_and(|mask| mask & 1 << (resmgr_sys::signal::USR1 - 1) != 0)
 }
 
 /// Whether a thread sleeps in epoll: it waits for a message.

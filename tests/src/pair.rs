@@ -117,11 +117,16 @@ impl Pair {
 
     /// The server makes the channel `ch`.
     pub fn open(&mut self, flags: u32) {
+        self.open_with(flags, "");
+    }
+
+    /// The same with further choices.
+    pub fn open_with(&mut self, flags: u32, choices: &str) {
         let rights = match self.place {
             Place::OtherUser => "rights=anyone",
             _ => "",
         };
-        let command = format!("channel ch flags={flags} {} {rights}", self.wait);
+        let command = format!("channel ch flags={flags} {} {rights} {choices}", self.wait);
         let said = self.server.ask(&command);
         self.chid = said.strip_prefix("channel ").unwrap().parse().unwrap();
     }

@@ -87,6 +87,11 @@ impl Pending {
 
     /// Sends SIGUSR1 to the thread.
     pub fn signal(&self) {
-        signal::send_to_thread(self.peer.pid(), self.tid(), signal::USR1).unwrap();
+        self.signal_with(signal::USR1);
+    }
+
+    /// Sends a signal to the thread.
+    pub fn signal_with(&self, signal: i32) {
+        signal::send_to_thread(self.peer.pid(), self.tid(), signal).unwrap();
     }
 }

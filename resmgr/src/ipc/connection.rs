@@ -2,7 +2,8 @@
 
 use super::attachment::{self, Attachment};
 use super::attachments::NewId;
-use super::link::{IN_SLOT, PulseFields, RequestFields};
+use super::borrow::BorrowedRequest;
+use super::link::{ClientLink, PulseFields, RequestFields};
 use super::{
     CancelToken, ChannelId, Coid, ConnectFlags, Credentials, SendError, ServerInfo, Waiting,
 };
@@ -46,6 +47,10 @@ pub struct SendOptions<'a> {
     pub on_behalf: Option<Credentials>,
     /// How to wait.
     pub waiting: Waiting,
+    /// The server may read a long message (from 64 KiB on) in this process's memory, if its channel allows that,
+    /// too ([`ChannelOptions::direct`](super::ChannelOptions::direct)): one copy instead of two. Where the system
+    /// forbids it (Yama's `ptrace_scope`, another user), the message goes as usual.
+    pub direct: bool,
     /// What lets another thread ask for this send to end.
     pub cancel: Option<&'a CancelToken>,
 }
@@ -93,7 +98,9 @@ impl Connection {
     /// # Errors
     /// - `ESRCH`: no such process or channel.
     /// - `EPERM`: the channel is private, or not open to this user.
-    /// - `EAGAIN`, `EMFILE`: too many connections, or descriptors.
+    /// - `EMFILE`: too many connections of this process, or descriptors.
+    /// - `ENFILE`: as many clients as the channel takes.
+    /// - `EUSERS`: as many of this user as the channel takes.
     /// - `EHOSTUNREACH`: another node.
     /// - `ETIMEDOUT`: the process does not answer (it is stopped, say).
     /// - `EPROTONOSUPPORT`: it was built with another layout of links.
@@ -135,6 +142,10 @@ impl Connection {
             attachment,
             owns: false,
         }
+    }
+
+    pub(super) fn link(&self) -> &ClientLink {
+        &self.attachment.link
     }
 
     /// Its id in this process.
@@ -225,21 +236,26 @@ impl Connection {
         reply: &mut [IoSliceMut<'_>],
         options: &SendOptions<'_>,
     ) -> Result<Reply, SendError> {
-        let behalf = options.on_behalf;
-        let fields = RequestFields {
-            len: 0,
-            reply_room: reply.iter().map(|part| part.len() as u64).sum(),
-            at: IN_SLOT,
-            coid: self.attachment.coid.raw(),
-            tid: caller::thread_id(),
-            priority: options.priority.unwrap_or_else(caller::priority),
-            on_behalf: behalf.is_some(),
-            ids: behalf.map_or([0; 3], |ids| [ids.pid, ids.uid, ids.gid]),
-        };
-        let detached = self.attachment.detached();
-        self.attachment
-            .link
-            .call(detached, message, reply, fields, options)
+        let room = reply.iter().map(|part| part.len()).sum();
+        let through = &*self.attachment;
+        let fields = RequestFields::of(through.coid.raw(), room, options);
+        let detached = through.detached();
+        through.link.call(detached, message, reply, fields, options)
+    }
+
+    /// Room for a message of `len` bytes in the memory that the server reads: what is built there needs no copy
+    /// when it is sent. Worth it from some ten KiB on.
+    ///
+    /// # Errors
+    /// - `ESRCH`, `EBADF`: the server has gone; the connection has been detached, or is a side channel of the parent
+    ///   of this process.
+    /// - `EMSGSIZE`: longer than any message on this link.
+    /// - `ENOMEM`: other messages under way leave no room.
+    pub fn borrow(&self, len: usize) -> Result<BorrowedRequest> {
+        if self.attachment.is_inherited() {
+            return Self::by_id(self.id())?.borrow(len);
+        }
+        BorrowedRequest::new(&self.attachment, len)
     }
 
     /// Sends a pulse; `None` takes the thread's priority. Never waits.

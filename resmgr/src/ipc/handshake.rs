@@ -3,17 +3,17 @@
 //! | packet | fields |
 //! |---|---|
 //! | hello | magic, layout version, channel, its birth or 0 (two words) |
-//! | welcome | magic, layout version, error number or 0, scoid, channel flags, its birth (two words); with three descriptors: the client's part, the server's part, the bell |
+//! | welcome | magic, layout version, error number or 0, scoid, channel flags (the highest bit: the server reads in the client's memory), calls, pages of bulk memory, the channel's birth (two words); with three descriptors: the client's part, the server's part, the bell |
 
-use super::link::{CELLS, LEN, RING, SLOTS};
+use super::link::Layout;
 use super::{ChannelFlags, ChannelId, Scoid};
 use resmgr_sys::{Errno, Result};
 
 const MAGIC: u32 = u32::from_ne_bytes(*b"RSM1");
 
-/// Changes with the layout of the link, so that two builds that disagree refuse each other.
-#[expect(clippy::cast_possible_truncation)] // a digest: lost bits do not matter
-const VERSION: u32 = 2 ^ (SLOTS as u32) << 4 ^ CELLS << 8 ^ RING ^ ((LEN >> 12) as u32) << 5;
+/// Counted up with every change of what lies where in a link, and in what order it is used: two builds that
+/// disagree refuse each other.
+const VERSION: u32 = 3;
 
 /// More than either packet has.
 pub(super) const LONGEST: usize = 64;
@@ -51,18 +51,47 @@ pub(super) struct Welcome {
     pub(super) scoid: Scoid,
     pub(super) flags: ChannelFlags,
     pub(super) birth: u64,
+    /// Long messages may be read in the client's memory.
+    pub(super) direct: bool,
+    /// How much of everything the link has.
+    pub(super) layout: Layout,
 }
 
+const PAGE_BITS: u32 = 12;
+
+/// Beside the channel's flags in their word.
+const DIRECT: u32 = 1 << 31;
+
 impl Welcome {
-    pub(super) fn encode(self) -> [u8; 28] {
+    pub(super) fn encode(self) -> [u8; 36] {
+        let direct = if self.direct { DIRECT } else { 0 };
         let [low, high] = halves(self.birth);
-        let flags = self.flags.bits();
-        words([MAGIC, VERSION, 0, self.scoid.0, flags, low, high])
+        words([
+            MAGIC,
+            VERSION,
+            0,
+            self.scoid.0,
+            self.flags.bits() | direct,
+            u32::from(self.layout.calls),
+            u32::try_from(self.layout.bulk >> PAGE_BITS).unwrap_or(0),
+            low,
+            high,
+        ])
     }
 
     /// The packet of a server that does not.
-    pub(super) fn refusal(errno: Errno) -> [u8; 28] {
-        words([MAGIC, VERSION, errno.raw().cast_unsigned(), 0, 0, 0, 0])
+    pub(super) fn refusal(errno: Errno) -> [u8; 36] {
+        words([
+            MAGIC,
+            VERSION,
+            errno.raw().cast_unsigned(),
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ])
     }
 
     /// # Errors
@@ -70,8 +99,8 @@ impl Welcome {
     /// - `EPROTONOSUPPORT`: another layout.
     /// - `EPROTO`: no such packet.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
-        let [magic, version, errno, scoid, flags, low, high] =
-            split(bytes).map_err(|_| Errno::PROTO)?;
+        let fields = split(bytes).map_err(|_| Errno::PROTO)?;
+        let [magic, version, errno, scoid, flags, calls, pages, low, high] = fields;
         check(magic, version)?;
         match i32::try_from(errno).map(Errno::from_raw) {
             Ok(None) if errno == 0 => {}
@@ -82,6 +111,12 @@ impl Welcome {
             scoid: Scoid(scoid),
             flags: ChannelFlags::from_bits_truncate(flags),
             birth: whole([low, high]),
+            direct: flags & DIRECT != 0,
+            layout: Layout::new(
+                u16::try_from(calls).map_err(|_| Errno::PROTO)?,
+                (pages as usize) << PAGE_BITS,
+            )
+            .map_err(|_| Errno::PROTO)?,
         })
     }
 }
@@ -126,7 +161,7 @@ fn split<const WORDS: usize>(bytes: &[u8]) -> Result<[u32; WORDS]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Hello, Welcome};
+    use super::{Hello, Layout, Welcome};
     use crate::ipc::{ChannelFlags, ChannelId, Scoid};
     use resmgr_sys::Errno;
 
@@ -145,6 +180,8 @@ mod tests {
             scoid: Scoid(5),
             flags: ChannelFlags::UNBLOCK,
             birth: 1 << 40 | 3,
+            direct: true,
+            layout: Layout::new(100, 8192).unwrap(),
         };
         assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
         assert_eq!(

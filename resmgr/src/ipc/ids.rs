@@ -45,13 +45,13 @@ id! {
 }
 id! {
     /// A client thread's current call, as the server names it in unblock pulses. It says which client's it is for
-    /// as long as one likes. The same client gets the same one again after some 16 million calls.
+    /// as long as one likes. The same client gets the same one again after some 4 million calls.
     #[doc(alias = "rcvid")]
     Rcvid(i64)
 }
 
 impl Rcvid {
-    const SLOT: u32 = 24;
+    const SLOT: u32 = 22;
     const CLIENT: u32 = 34;
     const CHANNEL: u32 = 50;
 
@@ -104,11 +104,11 @@ mod tests {
 
     #[test]
     fn the_name_of_a_call_says_whose_it_is() {
-        let (channel, client) = (ChannelId(4096), Scoid(Scoid::CONNECTION | 0xfff0));
-        let name = Rcvid::new(channel, client, 1023, u32::MAX);
+        let (channel, client) = (ChannelId(8191), Scoid(Scoid::CONNECTION | 0xfff0));
+        let name = Rcvid::new(channel, client, 4095, u32::MAX);
         assert!(name.raw() > 0);
         assert_eq!((name.channel(), name.client()), (channel, client));
-        let other = Rcvid::new(channel, client, 1022, u32::MAX);
+        let other = Rcvid::new(channel, client, 4094, u32::MAX);
         assert_ne!(name, other);
     }
 }

@@ -5,9 +5,9 @@
 //! changes hands. It starts at the first need, blocks every signal, and sleeps unless something happens.
 
 use super::channel::Shared;
-use super::link::{ClientLink, ServerLink};
-use super::process;
+use super::link::{BATCH, ClientLink, Read, ServerLink};
 use super::rendezvous::{self, Admitted};
+use super::{janitor, process};
 use resmgr_namespace::Session;
 use resmgr_sys::epoll::{Epoll, Event, Ready};
 use resmgr_sys::fork::PrivateFd;
@@ -192,14 +192,27 @@ impl Kernel {
                 self.forget(event.token);
                 self.greet(source);
             }
-            // Nothing is ever sent after the handshake: any event is the end, or a breach.
-            Source::Client { link, channel, .. } => {
+            Source::Client {
+                link,
+                channel,
+                process,
+            } => {
+                if goes_on(link.read_control(BATCH), event, process) {
+                    return;
+                }
                 self.forget(event.token);
                 if let Some(channel) = channel.upgrade() {
                     channel.client_gone(link);
                 }
             }
             Source::Server(link) => {
+                let read = link.read_control(BATCH);
+                if link
+                    .remote()
+                    .is_some_and(|far| goes_on(read, event, &far.process))
+                {
+                    return;
+                }
                 self.forget(event.token);
                 process::current().server_gone(link);
             }
@@ -249,8 +262,10 @@ impl Kernel {
                 .then(|| table.strangers.first().copied())
                 .flatten()
         };
-        if let Some(oldest) = oldest {
-            self.forget(oldest);
+        if let Some(oldest) = oldest
+            && let Some(Source::Stranger(socket)) = self.forget(oldest).and_then(Arc::into_inner)
+        {
+            janitor::close_socket(socket);
         }
         if let Ok(token) = self.watch(Source::Stranger(PrivateFd::new(stranger))) {
             self.lock().strangers.push(token);
@@ -280,6 +295,17 @@ impl Kernel {
             Ok(None) => {}
             Err(errno) => tracing::debug!(%errno, "a client was not taken in"),
         }
+    }
+}
+
+/// Whether a peer lives on after an event: its socket and its process share a token. What a dead one has
+/// said before is read first.
+fn goes_on(read: Read, event: Event, process: &PidFd) -> bool {
+    let end = Ready::PEER_CLOSED | Ready::HANGUP | Ready::ERROR;
+    match read {
+        Read::Some => true,
+        Read::All => !event.ready.intersects(end) && process.is_alive(),
+        Read::End => false,
     }
 }
 

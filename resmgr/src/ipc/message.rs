@@ -3,8 +3,9 @@
 use super::link::{self, RequestFields, ServerLink};
 use super::queue::Call;
 use super::ranges::Ranges;
-use super::{ChannelId, Coid, MessageFlags, MessageInfo, Rcvid};
-use link::{AnswerFields, IN_SLOT, INLINE};
+use super::{ChannelId, Coid, MessageFlags, MessageInfo, Rcvid, SharedBytes, SharedBytesMut};
+use link::{AnswerFields, Breach, IN_SLOT, INLINE};
+use resmgr_sys::vm::Far;
 use resmgr_sys::{Errno, Result};
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Message {
     source: usize,
     /// Bytes that the receive copied.
     received: usize,
+    /// The message's pieces, if it lies in the client's own memory.
+    far: Option<Box<[Far]>>,
     /// Boxed, because most replies are in one piece.
     reply: Option<Box<ReplySoFar>>,
     chid: ChannelId,
@@ -53,6 +56,7 @@ impl Message {
             fields,
             source,
             received: 0,
+            far: None,
             reply: None,
             chid,
             number,
@@ -74,8 +78,39 @@ impl Message {
         Ok(())
     }
 
+    /// Whether the message lies in the client's own memory.
+    #[inline]
+    pub(super) fn is_far(&self) -> bool {
+        self.fields.at == link::DIRECT
+    }
+
+    /// Finds out where a message lies that is in the client's own memory, and whether it can be read.
+    pub(super) fn find_far(&mut self) -> Result<Result<()>, Breach> {
+        let pieces = self.link.far_pieces(self.slot, self.fields.len)?;
+        let probed = self.link.read_far(&pieces, 0, &mut [0]);
+        self.far = Some(pieces);
+        Ok(probed)
+    }
+
+    /// The client has broken the rules of the link: it is cut off, and gets no answer.
+    pub(super) fn breached(mut self, breach: Breach) {
+        self.answered = true;
+        self.link.breached(breach);
+    }
+
+    /// Answers a message that cannot be read.
+    pub(super) fn send_back(mut self, errno: Errno) {
+        self.answered = true;
+        if self.link.claim_answer(self.slot, self.number).is_ok() {
+            let fields = match errno {
+                Errno::PERM | Errno::NOSYS => AnswerFields::unreadable(),
+                errno => AnswerFields::refusal(errno),
+            };
+            self.link.publish(self.slot, self.number, &fields);
+        }
+    }
+
     /// Who sent what, and whether the client has asked to be let go by now.
-    ///
     #[doc(alias = "MsgInfo")]
     pub fn info(&self) -> MessageInfo {
         let (fields, link) = (&self.fields, &self.link);
@@ -128,6 +163,7 @@ impl Message {
     ///
     /// # Errors
     /// - `ESRCH`: the client waits no more.
+    /// - `EFAULT`: the message lies in the client's own memory, and is not there any more.
     #[doc(alias = "MsgRead")]
     pub fn read(&self, buffer: &mut [u8], offset: usize) -> Result<usize> {
         if !self.is_waiting() {
@@ -136,14 +172,61 @@ impl Message {
         self.copy(buffer, offset)
     }
 
+    /// The client's message where it lies, to be read without a copy.
+    ///
+    /// # Errors
+    /// - `ESRCH`: the client waits no more.
+    /// - `EOPNOTSUPP`: it is not in the link's memory (see [`SendOptions::direct`](super::SendOptions::direct)).
+    pub fn shared(&self) -> Result<SharedBytes<'_>> {
+        if !self.is_waiting() {
+            return Err(Errno::SRCH);
+        }
+        if self.far.is_some() {
+            return Err(Errno::NOTSUP);
+        }
+        let client = &self.link.memory.client;
+        Ok(SharedBytes::new(client, self.source, self.source_len()))
+    }
+
+    /// Room for `len` bytes of the reply from `offset` on, to be built where the client reads them; less where
+    /// the client has less room. They are part of the reply from now on, whatever is written there; a following
+    /// [`reply`](Self::reply) without data sends them.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn reply_in_place(&mut self, offset: usize, len: usize) -> Result<SharedBytesMut<'_>> {
+        if !self.is_waiting() {
+            return Err(Errno::SRCH);
+        }
+        let len = len.min(self.reply_len().saturating_sub(offset));
+        let at = self.link.memory.layout.bulk_at + self.extend(offset, len)? + offset;
+        Ok(SharedBytesMut::new(&self.link.memory.server, at, len))
+    }
+
     #[inline]
     fn copy(&self, buffer: &mut [u8], offset: usize) -> Result<usize> {
         let len = buffer.len().min(self.source_len().saturating_sub(offset));
+        if let Some(far) = &self.far {
+            return self.copy_far(far, &mut buffer[..len], offset);
+        }
         if len > 0 {
             let client = &self.link.memory.client;
             client.read(self.source + offset, &mut buffer[..len])?;
         }
         Ok(len)
+    }
+
+    #[cold]
+    fn copy_far(&self, far: &[Far], buffer: &mut [u8], offset: usize) -> Result<usize> {
+        if !buffer.is_empty() {
+            self.link.read_far(far, offset, buffer)?;
+        }
+        // A client that gave up meanwhile may have used its memory for something else.
+        if self.is_waiting() {
+            Ok(buffer.len())
+        } else {
+            Err(Errno::SRCH)
+        }
     }
 
     /// Copies into the client's reply from `offset` on; returns the count that had room. The client stays
@@ -164,7 +247,7 @@ impl Message {
         }
         let at = self.extend(offset, len)?;
         let server = &self.link.memory.server;
-        server.write(link::BULK_AT + at + offset, &data[..len])?;
+        server.write(self.link.memory.layout.bulk_at + at + offset, &data[..len])?;
         Ok(len)
     }
 
@@ -249,7 +332,7 @@ impl Message {
         len: usize,
     ) -> Result<AnswerFields> {
         let at = self.extend(0, len)?;
-        self.copy_out(link::BULK_AT + at, parts, len)?;
+        self.copy_out(self.link.memory.layout.bulk_at + at, parts, len)?;
         Ok(AnswerFields {
             errno: 0,
             ranges: self.list_ranges()?,

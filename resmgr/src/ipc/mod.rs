@@ -13,16 +13,15 @@
 //! A process that has a public channel listens on a socket in its runtime directory (`RESMGR_DIR`, or the
 //! user's own): so making one fails where that directory cannot be used, with the error of the system.
 //!
-//! # Limits
-//! 1024 calls and 128 pulses under way on a link, 64 MiB of messages and as much of replies; 65,520 client
-//! processes on a channel; 4096 channels and 1,048,575 side channels of a process. What is beyond gets `EAGAIN`, `ENOMEM` or `EMSGSIZE`.
+//! Everything has a bound, which can be chosen, and an error of its own beyond it: see [`limits`].
 //!
 //! # Decisions
 //! - *A bell for each link.* One bell for all clients of a channel would be a little faster with thousands of
 //!   them (4.5 µs against 4.8 at 5,000), but one client could spoil it for the others.
 //! - *One sparse layout instead of segments that grow.* Memory that is never touched costs address space only,
 //!   so the whole bound of a link is mapped at once, and a call needs no look-up of its segment. A link that
-//!   has sent small messages holds four or five pages.
+//!   has sent a few small messages holds three pages; one that has sent thousands holds those of its ring, too,
+//!   six in all.
 //! - *Three descriptors on the server's side, three on the client's:* socket, bell, and the peer's process. The
 //!   socket alone does not tell of a death while a forked child of the dead has a copy of it.
 //! - *Looking before sleeping* is planned and scored in `wait`: what it costs and when it pays is told there.
@@ -42,6 +41,7 @@
 
 mod attachment;
 mod attachments;
+mod borrow;
 mod by_id;
 mod caller;
 mod cancel;
@@ -49,12 +49,15 @@ mod channel;
 mod connection;
 mod error;
 mod flags;
+pub(crate) mod fuzzing;
 mod handshake;
 mod held;
 mod ids;
 mod info;
 mod inherited;
+mod janitor;
 mod kernel;
+pub mod limits;
 mod link;
 mod message;
 mod process;
@@ -65,8 +68,10 @@ mod queue;
 mod ranges;
 mod rendezvous;
 pub(crate) mod sessions;
+mod shared;
 mod wait;
 
+pub use borrow::{BorrowedReply, BorrowedRequest};
 pub use by_id::ConnectionRef;
 pub use cancel::CancelToken;
 pub use channel::{Channel, ChannelOptions, Received, Waiting};
@@ -75,5 +80,7 @@ pub use error::SendError;
 pub use flags::{ChannelFlags, ClientFlags, ConnectFlags, ConnectRights, MessageFlags};
 pub use ids::{ChannelId, Coid, Rcvid, Scoid};
 pub use info::{ClientInfo, Credentials, Ids, MessageInfo, ServerInfo};
+pub use limits::{ChannelLimits, ProcessLimits, set_process_limits};
 pub use message::Message;
 pub use pulse::{Pulse, PulseCode};
+pub use shared::{SharedBytes, SharedBytesMut};

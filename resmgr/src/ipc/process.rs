@@ -5,7 +5,9 @@ use super::attachments::{Attachments, NewId};
 use super::channel::Shared;
 use super::kernel::{Kernel, Source};
 use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink};
-use super::{ChannelFlags, ChannelId, ConnectFlags, Credentials, Target, rendezvous};
+use super::{
+    ChannelFlags, ChannelId, ConnectFlags, Credentials, ProcessLimits, Target, rendezvous,
+};
 use resmgr_namespace::{RuntimeDir, Session};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{PerProcess, PrivateFd};
@@ -14,8 +16,8 @@ use slab::Slab;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// Channels of a process.
-const MOST_CHANNELS: usize = 4096;
+/// Channels of a process: their numbers are part of [`Rcvid`](super::Rcvid).
+const MOST_CHANNELS: usize = 8191;
 
 static PROCESS: PerProcess<Process> = PerProcess::new();
 
@@ -30,6 +32,7 @@ type Place = Arc<Mutex<Option<Arc<ClientLink>>>>;
 
 #[derive(Debug)]
 pub(super) struct Process {
+    limits: Mutex<ProcessLimits>,
     channels: Mutex<Slab<Weak<Shared>>>,
     links: Mutex<HashMap<(u32, ChannelId), Place>>,
     pub(super) connections: Attachments,
@@ -47,12 +50,21 @@ impl Process {
         // Each link takes a few descriptors, and the usual soft limit is low.
         let _ = resmgr_sys::process::raise_descriptor_limit();
         Self {
+            limits: Mutex::default(),
             channels: Mutex::default(),
             links: Mutex::default(),
             connections: Attachments::default(),
             kernel: Mutex::default(),
             listening: Mutex::default(),
         }
+    }
+
+    pub(super) fn set_limits(&self, limits: ProcessLimits) {
+        *lock(&self.limits) = limits;
+    }
+
+    fn limits(&self) -> ProcessLimits {
+        *lock(&self.limits)
     }
 
     fn kernel(&self) -> Result<Arc<Kernel>> {
@@ -77,7 +89,7 @@ impl Process {
         make: impl FnOnce(ChannelId) -> Result<Shared>,
     ) -> Result<Arc<Shared>> {
         let mut channels = lock(&self.channels);
-        if channels.len() >= MOST_CHANNELS {
+        if channels.len() >= self.limits().channels.min(MOST_CHANNELS) {
             return Err(Errno::AGAIN);
         }
         let entry = channels.vacant_entry();
@@ -209,7 +221,9 @@ impl Process {
             if birth != 0 && birth != link.far.birth {
                 return Err(Errno::SRCH);
             }
-            return self.connections.add(link, id, flags);
+            return self
+                .connections
+                .add(link, id, flags, self.limits().connections);
         }
         let link = self.make_link(key.0, key.1, birth)?;
         let added = self.add_or_end(&link, id, flags)?;
@@ -224,7 +238,8 @@ impl Process {
         id: NewId,
         flags: ConnectFlags,
     ) -> Result<(Arc<Attachment>, Option<Arc<Attachment>>)> {
-        let added = self.connections.add(link, id, flags);
+        let most = self.limits().connections;
+        let added = self.connections.add(link, id, flags, most);
         if lock(&link.coids).is_empty() {
             self.end_link(link);
         }
@@ -244,13 +259,12 @@ impl Process {
     fn make_local_link(&self, chid: ChannelId, birth: u64) -> Result<Arc<ClientLink>> {
         let channel = self.channel(chid).filter(|found| found.is_born(birth));
         let channel = channel.ok_or(Errno::SRCH)?;
-        let memory = LinkMemory::local()?;
+        let memory = LinkMemory::local(channel.layout)?;
         let bell = EventFd::new()?;
         let far_bell = bell.try_clone()?;
-        let ours = memory.clone();
         let peer = Credentials::of_self();
         let server = channel
-            .add_client(|scoid| ServerLink::new((chid, scoid), peer, ours, far_bell, None))?;
+            .add_client(|scoid| ServerLink::new((chid, scoid), peer, memory, far_bell, None))?;
         let unblock = channel.flags.contains(ChannelFlags::UNBLOCK);
         let far = Far {
             pid: peer.pid,
@@ -258,8 +272,9 @@ impl Process {
             scoid: server.scoid,
             birth: channel.birth,
             unblock,
+            direct: false,
         };
-        Ok(Arc::new(ClientLink::new(far, memory, bell, None)))
+        Ok(Arc::new(ClientLink::to_local(far, bell, server)))
     }
 
     /// A connection goes, if it has not gone yet; the last one takes the link with it. Threads that are blocked
@@ -321,6 +336,12 @@ impl Process {
         {
             channel.local_client_gone(ended.far.scoid);
         }
+    }
+
+    /// The server of a link has sent an event. What it may mean is for this process to check.
+    #[expect(clippy::unused_self)] // to be used when events are there
+    pub(super) fn event_arrived(&self, link: &Arc<ClientLink>, event: &[u8]) {
+        tracing::debug!(pid = link.far.pid, len = event.len(), "an event");
     }
 
     /// The server of a link has gone: its callers wake up, and the channels that asked for it get a pulse for

@@ -7,7 +7,7 @@
 use super::channel::Shared;
 use super::handshake::{self, Hello, Welcome};
 use super::link::{ClientLink, Far, LinkMemory, Offer, Remote, ServerLink};
-use super::{ChannelFlags, ChannelId, Credentials, process};
+use super::{ChannelFlags, ChannelId, Credentials, janitor, process};
 use resmgr_namespace::RuntimeDir;
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
@@ -62,10 +62,13 @@ pub(super) struct Admitted {
 /// Server: a stranger has said something. Takes it in, or answers why not.
 pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
     let mut bytes = [0; handshake::LONGEST];
-    let packet = socket::receive(socket.as_fd(), &mut bytes)?;
-    if packet.truncated || !packet.fds.is_empty() || packet.len == 0 {
+    // Descriptors would be closed by this thread: they go with the socket, elsewhere.
+    let seen = socket::peek(socket.as_fd(), &mut bytes);
+    if !seen.is_ok_and(|seen| seen.len > 0 && !seen.too_long && !seen.carries) {
+        janitor::close_socket(socket);
         return Err(Errno::BADMSG);
     }
+    let packet = socket::receive_plain(socket.as_fd(), &mut bytes)?;
     // The link will own the socket, and the answer needs it, too.
     let answer_on = PrivateFd::new(socket.as_fd().try_clone_to_owned()?);
     let admitted = Hello::decode(&bytes[..packet.len]).and_then(|hello| take_in(socket, hello));
@@ -81,6 +84,8 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
         scoid: link.scoid,
         flags: channel.flags,
         birth: channel.birth,
+        direct: channel.direct,
+        layout: channel.layout,
     }
     .encode();
     let fds = [
@@ -112,10 +117,14 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     if channel.flags.contains(ChannelFlags::PRIVATE) || !channel.rights.permit(&peer, groups) {
         return Err(Errno::PERM);
     }
-    let (memory, offer) = LinkMemory::offer()?;
+    channel.check_share(&peer)?;
+    let (memory, offer) = LinkMemory::offer(channel.layout)?;
     let bell = EventFd::new()?;
+    let direct = channel.direct.then(|| process.try_clone()).transpose()?;
     let link = channel.add_client(|scoid| {
-        ServerLink::new((hello.chid, scoid), peer, memory, bell, Some(socket))
+        let mut link = ServerLink::new((hello.chid, scoid), peer, memory, bell, Some(socket));
+        link.direct = direct;
+        link
     })?;
     Ok((
         Admitted {
@@ -151,7 +160,7 @@ pub(super) fn connect(pid: u32, chid: ChannelId, birth: u64) -> Result<ClientLin
         return Err(Errno::SRCH);
     }
     let [client, server, bell] = <[OwnedFd; 3]>::try_from(packet.fds).map_err(|_| Errno::PROTO)?;
-    let memory = LinkMemory::accept(&Offer { client, server })?;
+    let memory = LinkMemory::accept(&Offer { client, server }, welcome.layout)?;
     let unblock = welcome.flags.contains(ChannelFlags::UNBLOCK);
     let far = Far {
         pid,
@@ -159,6 +168,7 @@ pub(super) fn connect(pid: u32, chid: ChannelId, birth: u64) -> Result<ClientLin
         scoid: welcome.scoid,
         birth: welcome.birth,
         unblock,
+        direct: welcome.direct,
     };
     let bell = EventFd::from_received(bell)?;
     Ok(ClientLink::new(

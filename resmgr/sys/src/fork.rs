@@ -130,6 +130,19 @@ impl PrivateFd {
         }
     }
 
+    /// The descriptor itself, for whoever closes it elsewhere; `None` in another process than its maker.
+    pub fn into_owned(self) -> Option<OwnedFd> {
+        if !self.is_ours() {
+            return None;
+        }
+        if let Some((word, bit)) = place(&self.fd) {
+            word.fetch_and(!bit, Ordering::Relaxed);
+        }
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: taken once: `this` is never dropped nor used again.
+        Some(unsafe { ManuallyDrop::take(&mut this.fd) })
+    }
+
     /// Whether this process is the one that made it.
     pub fn is_ours(&self) -> bool {
         self.generation == generation()

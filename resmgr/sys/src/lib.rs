@@ -18,6 +18,7 @@ mod errno;
 pub mod fork;
 pub mod futex;
 pub mod lock;
+pub mod measure;
 pub mod memory;
 pub mod mount;
 pub mod order;
@@ -27,6 +28,7 @@ pub mod sched;
 pub mod signal;
 pub mod socket;
 pub mod standin;
+pub mod vm;
 pub mod who;
 
 pub use errno::{Errno, Result};

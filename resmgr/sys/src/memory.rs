@@ -207,6 +207,23 @@ impl Region {
         unsafe { AtomicU64::from_ptr(at.cast()) }
     }
 
+    /// The `count` 64-bit words from `offset` on; for a region mapped for reading see [`word`](Self::word).
+    ///
+    /// # Errors
+    /// - `EFAULT`: they leave the region.
+    /// - `EINVAL`: `offset` is not a multiple of 8.
+    #[expect(clippy::cast_ptr_alignment)] // checked
+    pub fn words(&self, offset: usize, count: usize) -> Result<&[AtomicU64]> {
+        let len = count.checked_mul(8).ok_or(Errno::FAULT)?;
+        let at = self.range(offset, len)?;
+        if !offset.is_multiple_of(8) {
+            return Err(Errno::INVAL);
+        }
+        // SAFETY: inside the mapping (checked by `range`), which lives as long as `self`; aligned (checked;
+        // mappings are page-aligned); atomics are what both processes use here.
+        Ok(unsafe { std::slice::from_raw_parts(at.cast::<AtomicU64>(), count) })
+    }
+
     /// The cache line at `offset`.
     ///
     /// # Panics

@@ -26,6 +26,11 @@ impl PidFd {
         Self(fd)
     }
 
+    /// A second descriptor of the same process.
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
     /// Whether the process still runs.
     pub fn is_alive(&self) -> bool {
         !matches!(

@@ -24,7 +24,7 @@ pub struct Credentials {
     pub gid: u32,
 }
 
-fn new_socket() -> Result<OwnedFd> {
+pub(crate) fn new_socket() -> Result<OwnedFd> {
     // SAFETY: no pointers.
     let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) };
     check(fd).map(own)
@@ -32,7 +32,7 @@ fn new_socket() -> Result<OwnedFd> {
 
 /// A socket address. Paths end at 107 bytes: name long ones relative to a directory's descriptor, by
 /// `/proc/self/fd/N/name` (see [`path_in`]).
-fn address(path: &Path) -> Result<(libc::sockaddr_un, libc::socklen_t)> {
+pub(crate) fn address(path: &Path) -> Result<(libc::sockaddr_un, libc::socklen_t)> {
     let bytes = path.as_os_str().as_bytes();
     // SAFETY: sockaddr_un is plain data, zeros are a value of it.
     let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
@@ -129,6 +129,35 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     Ok((own(fds[0]), own(fds[1])))
 }
 
+/// Two connected byte streams, to wake somebody by: see [`nudge`].
+pub fn nudge_pair() -> Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [0; 2];
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    // SAFETY: the array has room for two descriptors.
+    check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
+    Ok((own(fds[0]), own(fds[1])))
+}
+
+/// Makes the other end readable. Never waits: if there is no room, it is readable already.
+pub fn nudge(socket: BorrowedFd<'_>) {
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    // SAFETY: one byte of a static is sent on a borrowed descriptor.
+    unsafe { libc::send(socket.as_raw_fd(), b"!".as_ptr().cast(), 1, flags) };
+}
+
+/// Takes all that has come to a nudged end.
+pub fn drain(socket: BorrowedFd<'_>) {
+    let mut bytes = [0u8; 1024];
+    loop {
+        let (place, room) = (bytes.as_mut_ptr().cast(), bytes.len());
+        // SAFETY: at most `room` bytes go to this stack.
+        let got = unsafe { libc::recv(socket.as_raw_fd(), place, room, libc::MSG_DONTWAIT) };
+        if usize::try_from(got).ok() != Some(room) {
+            return;
+        }
+    }
+}
+
 /// Makes every later call on it return `EAGAIN` instead of waiting.
 pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: the descriptor is borrowed; F_GETFL takes no argument.
@@ -145,6 +174,22 @@ fn set_option<T>(socket: BorrowedFd<'_>, option: i32, value: &T) -> Result<()> {
         libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, value, len)
     };
     check(done).map(drop)
+}
+
+/// Whether a descriptor that a peer sent is a socket of this machine's own kind: sending on one never
+/// waits if it is told so.
+pub fn is_local(fd: BorrowedFd<'_>) -> bool {
+    let mut domain: libc::c_int = 0;
+    let Ok(mut len) = libc::socklen_t::try_from(size_of::<libc::c_int>()) else {
+        return false;
+    };
+    // SAFETY: an int on this stack and its length.
+    let got = unsafe {
+        let value = (&raw mut domain).cast();
+        let (level, option) = (libc::SOL_SOCKET, libc::SO_DOMAIN);
+        libc::getsockopt(fd.as_raw_fd(), level, option, value, &raw mut len)
+    };
+    got == 0 && domain == libc::AF_UNIX
 }
 
 /// Ends both directions for every process that has a copy of this socket.
@@ -283,24 +328,62 @@ pub struct Received {
     pub truncated: bool,
 }
 
-/// Receives one packet from a non-blocking socket.
+/// Receives one packet, if there is one. Never waits.
 ///
 /// # Errors
 /// - `EAGAIN`: there is none.
 /// - `ECONNRESET`: the peer has gone.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received> {
-    let mut control = Control([0; 64]);
-    let mut parts = [IoSliceMut::new(buffer)];
-    // SAFETY: msghdr is plain data, zeros are a value of it.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = parts.as_mut_ptr().cast();
-    message.msg_iovlen = 1;
-    message.msg_control = control.0.as_mut_ptr().cast();
-    message.msg_controllen = control.0.len();
-    let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
-    // SAFETY: the header points at `parts` and `control`, which outlive the call.
-    let got = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
-    let len = usize::try_from(got).map_err(|_| Errno::last())?;
+    receive_into(socket, buffer, &mut Control([0; 64]).0, 0)
+}
+
+/// The most descriptors that the kernel lets one packet carry (SCM_MAX_FD).
+const KERNELS_MOST: usize = 253;
+
+#[repr(C, align(8))]
+struct LargeControl([u8; 16 + KERNELS_MOST * size_of::<RawFd>() + 4]);
+
+/// The same with room for every descriptor that a packet can carry. What has no room is closed by the
+/// kernel on this very thread, and the last close of a bad descriptor can last.
+pub fn receive_all(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received> {
+    let mut control = LargeControl([0; size_of::<LargeControl>()]);
+    receive_into(socket, buffer, &mut control.0, 0)
+}
+
+/// Takes a packet that carries no descriptors.
+pub fn receive_plain(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received> {
+    receive_into(socket, buffer, &mut [], 0)
+}
+
+/// Looks at the next packet and leaves it, with its descriptors, where it is: they are neither installed
+/// nor closed. `truncated` tells whether it has any, or is longer than the buffer.
+pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Peeked> {
+    let packet = receive_raw(socket, buffer, &mut [], libc::MSG_PEEK)?;
+    Ok(Peeked {
+        len: packet.0,
+        carries: packet.1.msg_flags & libc::MSG_CTRUNC != 0,
+        too_long: packet.1.msg_flags & libc::MSG_TRUNC != 0,
+    })
+}
+
+/// A packet that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peeked {
+    /// Bytes copied; 0 means that the peer has closed, or said nothing at all.
+    pub len: usize,
+    /// Descriptors come with it.
+    pub carries: bool,
+    /// It is longer than the buffer.
+    pub too_long: bool,
+}
+
+fn receive_into(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    control: &mut [u8],
+    flags: i32,
+) -> Result<Received> {
+    let (len, message) = receive_raw(socket, buffer, control, flags)?;
     let fds = take_descriptors(&message);
     let truncated = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
     Ok(Received {
@@ -308,6 +391,30 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received> {
         fds,
         truncated,
     })
+}
+
+/// The header that is returned names `control`, which outlives it (and the buffer no more).
+fn receive_raw(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    control: &mut [u8],
+    flags: i32,
+) -> Result<(usize, libc::msghdr)> {
+    let mut parts = [IoSliceMut::new(buffer)];
+    // SAFETY: msghdr is plain data, zeros are a value of it.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = parts.as_mut_ptr().cast();
+    message.msg_iovlen = 1;
+    if !control.is_empty() {
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = control.len();
+    }
+    let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT | flags;
+    // SAFETY: the header points at `parts` and `control`, which outlive the call.
+    let got = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
+    message.msg_iov = std::ptr::null_mut();
+    let len = usize::try_from(got).map_err(|_| Errno::last())?;
+    Ok((len, message))
 }
 
 fn take_descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
@@ -363,7 +470,8 @@ pub fn receive_until(
 #[cfg(test)]
 mod tests {
     use super::{
-        connect, listen, pair, peer_credentials, peer_pidfd, receive, receive_until, send,
+        connect, is_local, listen, pair, peek, peer_credentials, peer_pidfd, receive, receive_all,
+        receive_plain, receive_until, send,
     };
     use crate::Errno;
     use std::os::fd::AsFd;
@@ -386,6 +494,19 @@ mod tests {
         );
         send(ours.as_fd(), &[7; 20], &[]).unwrap();
         assert!(receive(theirs.as_fd(), &mut buffer).unwrap().truncated);
+        send(ours.as_fd(), b"again", &[file.as_fd()]).unwrap();
+        for _ in 0..2 {
+            let seen = peek(theirs.as_fd(), &mut buffer).unwrap();
+            assert!(seen.carries && !seen.too_long && seen.len == 5);
+        }
+        assert_eq!(
+            receive_all(theirs.as_fd(), &mut buffer).unwrap().fds.len(),
+            1
+        );
+        send(ours.as_fd(), b"plain", &[]).unwrap();
+        assert!(!peek(theirs.as_fd(), &mut buffer).unwrap().carries);
+        assert_eq!(receive_plain(theirs.as_fd(), &mut buffer).unwrap().len, 5);
+        assert!(is_local(ours.as_fd()) && !is_local(file.as_fd()));
         drop(ours);
         let soon = Some(Instant::now() + Duration::from_secs(5));
         assert_eq!(

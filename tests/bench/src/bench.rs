@@ -4,10 +4,10 @@ use crate::arguments::Arguments;
 use crate::device::Served;
 use crate::failure::{Doing, Failure};
 use crate::measure::{Plan, Series, Subject, interleaved};
-use crate::placement::{self, Placement};
+use crate::placement::{self, Placement, Seat};
 use crate::report::Row;
 use crate::watchdog::Watchdog;
-use resmgr_sys::sched;
+use resmgr_sys::measure::stay_on;
 use std::time::Duration;
 
 /// The run.
@@ -15,6 +15,7 @@ use std::time::Duration;
 pub(crate) struct Bench {
     cases: Vec<String>,
     plan: Plan,
+    quick: bool,
     cpus: Vec<usize>,
     watchdog: Watchdog,
     mount_options: String,
@@ -32,6 +33,7 @@ impl Bench {
         let (rounds, millis) = if quick { (3, 5) } else { (15, 20) };
         Self {
             cases: arguments.cases,
+            quick,
             plan: Plan {
                 rounds,
                 length: Duration::from_millis(millis),
@@ -53,12 +55,13 @@ impl Bench {
 
     /// Binds this process, the client, to its processor and returns the server's; `None`, with a note, when
     /// the machine has too few.
-    pub(crate) fn place(&mut self, placement: Placement) -> Result<Option<usize>, Failure> {
+    pub(crate) fn place(&mut self, placement: Placement) -> Result<Option<Seat>, Failure> {
         let Some((client, server)) = placement.cpus(&self.cpus) else {
             self.skip(format!("{}: this machine has one", placement.name()));
             return Ok(None);
         };
-        sched::pin_to(client).doing(format_args!("stay on processor {client}"))?;
+        let ours = client.as_ref().map_or(&*self.cpus, std::slice::from_ref);
+        stay_on(ours).doing(format_args!("stay on the processors {ours:?}"))?;
         Ok(Some(server))
     }
 
@@ -70,6 +73,11 @@ impl Bench {
             self.device = Some(Served::start(cpu)?);
         }
         Ok(())
+    }
+
+    /// Whether figures do not count in this run, so that sizes and numbers may be small.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.quick
     }
 
     /// What `mount.resmgr` is to be given.
@@ -91,8 +99,29 @@ impl Bench {
         group: &str,
         subjects: &mut [Box<dyn Subject>],
     ) -> Result<Vec<Series>, Failure> {
+        self.measure_by(group, self.plan, subjects)
+    }
+
+    /// The same with turns of another number and length, given as parts of the usual ones; at least three.
+    pub(crate) fn stretched(&self, rounds: f64, length: f64) -> Plan {
+        // Small numbers: nothing is lost.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let rounds = (f64::from(u32::try_from(self.plan.rounds).unwrap_or(1)) * rounds) as usize;
+        Plan {
+            rounds: rounds.max(3) | 1,
+            length: self.plan.length.mul_f64(length),
+        }
+    }
+
+    /// Lets the subjects take turns by a plan of their own.
+    pub(crate) fn measure_by(
+        &self,
+        group: &str,
+        plan: Plan,
+        subjects: &mut [Box<dyn Subject>],
+    ) -> Result<Vec<Series>, Failure> {
         let begin = |name: &str| self.watchdog.begin(format!("{group}, {name}"));
-        let series = interleaved(subjects, self.plan, begin).doing(group)?;
+        let series = interleaved(subjects, plan, begin).doing(group)?;
         self.watchdog.begin(format!("after {group}"));
         Ok(series)
     }

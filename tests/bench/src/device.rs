@@ -5,6 +5,7 @@
 
 use crate::arguments::{Errand, Role};
 use crate::failure::{Doing, Failure};
+use crate::placement::Seat;
 use crate::server::{Server, say_ready};
 use resmgr::prelude::{At, Attr, Device, Manager};
 use resmgr_namespace::{RuntimeDir, Session};
@@ -29,7 +30,7 @@ pub(crate) struct Served {
 
 impl Served {
     /// Starts it on `cpu`, and the namespace with it, unless the chosen directory has one.
-    pub(crate) fn start(cpu: usize) -> Result<Self, Failure> {
+    pub(crate) fn start(cpu: Seat) -> Result<Self, Failure> {
         let directory = RuntimeDir::own().doing("open the runtime directory")?;
         let names = match Session::connect(&directory) {
             Ok(_) => None,
@@ -43,7 +44,7 @@ impl Served {
         })
     }
 
-    fn names(directory: &RuntimeDir, cpu: usize) -> Result<Server, Failure> {
+    fn names(directory: &RuntimeDir, cpu: Seat) -> Result<Server, Failure> {
         let errand = Errand {
             at: directory.path().into(),
             ..Errand::new(Role::Names, cpu)

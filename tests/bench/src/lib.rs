@@ -1,8 +1,14 @@
 //! What resmgr costs, beside the floor and its peers.
 //!
 //! ```text
-//! cargo bench -p resmgr-bench [-- [--json] [--quick] [CASE...]]
+//! cargo bench -p resmgr-bench [--features peers] [-- [--json] [--quick] [CASE...]]
 //! ```
+//!
+//! The first word of a case's name says what is measured, and has a table of its own: `ipc` round trips,
+//! `wait` what learning to wait costs in scenarios, `crowd` many clients, `bulk` large messages, `pulse`
+//! pulses, `idle` thousands of clients that do nothing, `attach` becoming a client, `peers` other ways to
+//! call a process (with the feature), `names`, `resource` and `fuse` what stands on top. Each module says
+//! what its cases are.
 //!
 //! # Method
 //! Each case has one or more subjects (ours and its references) that do the same work: the payload is
@@ -16,32 +22,45 @@
 //! This is why there is no criterion here: it measures one subject after the other, each for seconds, in
 //! one process. What is compared would have met different phases.
 //!
-//! Every figure is a time, so less is always better; a throughput is given as the time for 1 MiB.
+//! Of every figure less is better: times (a throughput is given as the time for 1 MiB, or for a request),
+//! memory, and the fastest over the slowest.
+//!
+//! What never sleeps is stopped (SIGSTOP) while others have their turn. Every process of a run ends with
+//! it, and a process that outlives it removes its directory.
 //!
 //! # Ends
-//! An end is what the project asks of itself. `holds` says whether it was met in this run. A missed end does
+//! An end is what the project asks of itself. Where there are several references of a kind, it stands at the
+//! one that did best in this run. `holds` says whether it was met in this run. A missed end does
 //! not fail the run; a measurement that could not be made does (status 1).
 #![forbid(unsafe_code)]
 
 mod apart;
 mod arguments;
+mod attach;
 mod bench;
+mod bulk;
+mod crowd;
 mod device;
 mod failure;
 mod fuse;
+mod idle;
 mod ipc;
 mod json;
 mod machine;
 mod measure;
 mod names;
+#[cfg(feature = "peers")]
+mod peers;
 mod placement;
+mod pulse;
 mod report;
 mod resource;
 mod server;
 mod table;
+mod wait;
 mod watchdog;
 
-use arguments::Arguments;
+use arguments::{Arguments, Role};
 use bench::Bench;
 use clap::Parser;
 use failure::Failure;
@@ -64,7 +83,8 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
     if parent == 0 && !apart::is_apart() {
         return apart::run();
     }
-    if parent == 0 || apart::die_with(parent)? {
+    let outlives = errand.serve == Some(Role::Sweep);
+    if parent == 0 || outlives || apart::die_with(parent)? {
         match errand.serve {
             Some(role) => server::serve(role, errand)?,
             None => measure_all(arguments)?,
@@ -82,6 +102,14 @@ fn measure_all(arguments: Arguments) -> Result<(), Failure> {
         print!("{}", machine::header());
     }
     ipc::cases(&mut bench)?;
+    wait::cases(&mut bench)?;
+    crowd::cases(&mut bench)?;
+    bulk::cases(&mut bench)?;
+    pulse::cases(&mut bench)?;
+    idle::cases(&mut bench)?;
+    attach::cases(&mut bench)?;
+    #[cfg(feature = "peers")]
+    peers::cases(&mut bench)?;
     names::cases(&mut bench)?;
     resource::cases(&mut bench)?;
     fuse::cases(&mut bench)?;

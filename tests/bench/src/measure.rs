@@ -27,11 +27,29 @@ pub(crate) trait Subject {
         Summary::Median
     }
 
+    /// How many of what is reported one call does.
+    fn parts(&self) -> u32 {
+        1
+    }
+
+    /// Whether there is something to do before each call that is not measured: [`settle`](Self::settle).
+    fn settles(&self) -> bool {
+        false
+    }
+
+    /// What precedes a call and is not measured: thinking, waiting until the other side sleeps.
+    fn settle(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Calls for `length` after an eighth of it to warm up; leaves each call's nanoseconds in `samples`.
     ///
     /// One clock reading a call, and in a default method, so that `call` is called directly here even
     /// through `dyn Subject`.
     fn round(&mut self, length: Duration, samples: &mut Vec<u32>) -> Result<(), Failure> {
+        if self.settles() {
+            return self.settled_round(length, samples);
+        }
         let warm = Instant::now() + length / 8;
         while Instant::now() < warm {
             self.call()?;
@@ -46,6 +64,52 @@ pub(crate) trait Subject {
             samples.push(u32::try_from(nanos).unwrap_or(u32::MAX));
             before = after;
         }
+        Ok(())
+    }
+
+    /// The same with something unmeasured before each call; the first call warms up.
+    fn settled_round(&mut self, length: Duration, samples: &mut Vec<u32>) -> Result<(), Failure> {
+        self.settle()?;
+        self.call()?;
+        samples.clear();
+        let end = Instant::now() + length;
+        while samples.is_empty() || (Instant::now() < end && samples.len() < samples.capacity()) {
+            self.settle()?;
+            let before = Instant::now();
+            self.call()?;
+            let nanos = before.elapsed().as_nanos();
+            samples.push(u32::try_from(nanos).unwrap_or(u32::MAX));
+        }
+        Ok(())
+    }
+}
+
+/// A subject whose client thinks between its calls: it sleeps, and so may everybody else.
+pub(crate) struct Thinking(pub(crate) Box<dyn Subject>, pub(crate) Duration);
+
+impl Subject for Thinking {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn call(&mut self) -> Result<(), Failure> {
+        self.0.call()
+    }
+
+    fn resume(&mut self) -> Result<(), Failure> {
+        self.0.resume()
+    }
+
+    fn pause(&mut self) -> Result<(), Failure> {
+        self.0.pause()
+    }
+
+    fn settles(&self) -> bool {
+        true
+    }
+
+    fn settle(&mut self) -> Result<(), Failure> {
+        std::thread::sleep(self.1);
         Ok(())
     }
 }
@@ -79,7 +143,7 @@ impl Summary {
     }
 }
 
-/// A subject's figures, one a round, in nanoseconds.
+/// A subject's figures, one a round; nanoseconds unless its row says otherwise.
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
     /// The subject.
@@ -89,6 +153,14 @@ pub(crate) struct Series {
 }
 
 impl Series {
+    /// A single figure that was not measured in rounds.
+    pub(crate) fn once(name: &'static str, figure: f64) -> Self {
+        Self {
+            name,
+            rounds: vec![figure],
+        }
+    }
+
     /// The figure to report.
     pub(crate) fn median(&self) -> f64 {
         median(self.rounds.clone())
@@ -138,7 +210,8 @@ pub(crate) fn interleaved(
             subject.resume()?;
             subject.round(plan.length, &mut samples)?;
             subject.pause()?;
-            series.rounds.push(subject.summary().of(&mut samples));
+            let figure = subject.summary().of(&mut samples);
+            series.rounds.push(figure / f64::from(subject.parts()));
         }
     }
     Ok(series)

@@ -7,12 +7,13 @@
 //!
 //! The one that is measured has a directory of its own, and nobody else asks it.
 
-use crate::arguments::{Errand, Role};
+use crate::arguments::{Errand, Role, Work};
 use crate::bench::Bench;
 use crate::failure::{Doing, Failure};
 use crate::ipc::Seqpacket;
 use crate::measure::Subject;
-use crate::placement::Placement;
+
+use crate::placement::{Placement, Seat};
 use crate::report::{Against, Row};
 use crate::server::{Server, say_ready};
 use resmgr_namespace::server::Config;
@@ -53,25 +54,20 @@ pub(crate) fn serve(errand: &Errand) -> Result<(), Failure> {
 
 fn one(
     bench: &mut Bench,
-    cpu: usize,
+    cpu: Seat,
     case: &str,
     ours: impl Subject + 'static,
 ) -> Result<(), Failure> {
     if !bench.wants(case) {
         return Ok(());
     }
-    let mut subjects: Vec<Box<dyn Subject>> =
-        vec![Box::new(ours), Box::new(Seqpacket::start(cpu, 64)?)];
+    let mut subjects: Vec<Box<dyn Subject>> = vec![
+        Box::new(ours),
+        Box::new(Seqpacket::start(cpu, Work::request(64))?),
+    ];
     let mut series = bench.measure(case, &mut subjects)?;
-    let against = series.pop().map(|reference| Against {
-        reference,
-        end: None,
-    });
-    bench.report(Row {
-        case: case.to_owned(),
-        ours: series.pop(),
-        against: against.into_iter().collect(),
-    });
+    let against = series.pop().map(|reference| Against::new(reference, None));
+    bench.report(Row::new(case, series.pop(), against.into_iter().collect()));
     Ok(())
 }
 

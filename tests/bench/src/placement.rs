@@ -9,7 +9,12 @@ pub(crate) enum Placement {
     OneCore,
     /// Each on its own.
     TwoCores,
+    /// Both wherever the system puts them.
+    Unpinned,
 }
+
+/// A side's place: a processor, or `None` where every one will do.
+pub(crate) type Seat = Option<usize>;
 
 impl Placement {
     /// The part of a case's name.
@@ -17,17 +22,19 @@ impl Placement {
         match self {
             Self::OneCore => "one-core",
             Self::TwoCores => "two-cores",
+            Self::Unpinned => "unpinned",
         }
     }
 
     /// The client's and the server's processor, out of those that this process may use; `None` when they
     /// are too few. The first one is avoided where possible: interrupts tend to land there.
-    pub(crate) fn cpus(self, allowed: &[usize]) -> Option<(usize, usize)> {
+    pub(crate) fn cpus(self, allowed: &[usize]) -> Option<(Seat, Seat)> {
         let last = *allowed.last()?;
         match self {
-            Self::OneCore => Some((last, last)),
+            Self::OneCore => Some((Some(last), Some(last))),
             Self::TwoCores if allowed.len() < 2 => None,
-            Self::TwoCores => Some((allowed[0], last)),
+            Self::TwoCores => Some((Some(allowed[0]), Some(last))),
+            Self::Unpinned => Some((None, None)),
         }
     }
 }
@@ -64,7 +71,10 @@ mod tests {
     #[test]
     fn one_processor_is_too_few_for_two() {
         assert_eq!(Placement::TwoCores.cpus(&[4]), None);
-        assert_eq!(Placement::TwoCores.cpus(&[4, 5, 9]), Some((4, 9)));
-        assert_eq!(Placement::OneCore.cpus(&[4, 5]), Some((5, 5)));
+        assert_eq!(
+            Placement::TwoCores.cpus(&[4, 5, 9]),
+            Some((Some(4), Some(9)))
+        );
+        assert_eq!(Placement::OneCore.cpus(&[4, 5]), Some((Some(5), Some(5))));
     }
 }

@@ -10,12 +10,14 @@
 //!
 //! The aims become ends with the issue that completes the framework.
 
+use crate::arguments::Work;
 use crate::bench::Bench;
 use crate::device::{LEN, Served};
 use crate::failure::{Doing, Failure};
 use crate::ipc::Ours;
 use crate::measure::{Series, Subject};
-use crate::placement::Placement;
+
+use crate::placement::{Placement, Seat};
 use crate::report::{Against, Row};
 use resmgr::client::{self, File, OpenFlags};
 use resmgr::ipc::Waiting;
@@ -26,8 +28,12 @@ const BLOCK: usize = 4 << 10;
 const TRIP: &str = "our-roundtrip";
 
 /// Our own round trip of 4 KiB with a server on `cpu`, as a reference.
-pub(crate) fn roundtrip(cpu: usize) -> Result<Box<dyn Subject>, Failure> {
-    Ok(Box::new(Ours::start(Waiting::Adaptive, cpu, BLOCK)?))
+pub(crate) fn roundtrip(cpu: Seat) -> Result<Box<dyn Subject>, Failure> {
+    Ok(Box::new(Ours::start(
+        Waiting::Adaptive,
+        cpu,
+        Work::request(BLOCK),
+    )?))
 }
 
 /// What its figures are called beside others.
@@ -65,15 +71,10 @@ fn one<S: Subject + 'static>(
     bench.serve_device()?;
     let mut subjects: Vec<Box<dyn Subject>> = vec![Box::new(ours()?), roundtrip(cpu)?];
     let mut series = bench.measure(&case, &mut subjects)?;
-    let against = series.pop().map(|trip| Against {
-        reference: as_roundtrip(trip),
-        end: None,
-    });
-    bench.report(Row {
-        case,
-        ours: series.pop(),
-        against: against.into_iter().collect(),
-    });
+    let against = series
+        .pop()
+        .map(|trip| Against::new(as_roundtrip(trip), None));
+    bench.report(Row::new(case, series.pop(), against.into_iter().collect()));
     Ok(())
 }
 

@@ -2,8 +2,9 @@
 
 use crate::arguments::{Errand, Role};
 use crate::failure::{Doing, Failure};
-use crate::{device, fuse, ipc, names};
-use resmgr_sys::sched;
+use crate::{apart, attach, crowd, device, fuse, idle, ipc, names, pulse, wait};
+use resmgr_sys::measure::{stay_on, wait_until_stopped};
+use resmgr_sys::{process, signal};
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -34,6 +35,28 @@ impl Server {
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Stops it, whatever it does; returns when it has stopped. For those that never sleep.
+    pub(crate) fn park(&self) -> Result<(), Failure> {
+        process::kill(self.pid(), signal::STOP).doing("stop a server")?;
+        wait_until_stopped(self.pid()).doing("wait for a server to stop")
+    }
+
+    /// Lets it go on.
+    pub(crate) fn unpark(&self) -> Result<(), Failure> {
+        process::kill(self.pid(), signal::CONT).doing("let a server go on")
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for one byte that it prints.
+    pub(crate) fn byte(&mut self) -> Result<(), Failure> {
+        let heard = self.said.read_exact(&mut [0]);
+        heard.doing("hear from a server")
     }
 
     /// The one line that it prints when it is ready.
@@ -67,11 +90,28 @@ impl Drop for Server {
 
 /// The server's side: does what the errand says until the client goes.
 pub(crate) fn serve(role: Role, errand: &Errand) -> Result<(), Failure> {
-    sched::pin_to(errand.cpu).doing(format_args!("stay on processor {}", errand.cpu))?;
+    if let Some(cpu) = errand.cpu {
+        stay_on(&[cpu]).doing(format_args!("stay on processor {cpu}"))?;
+    }
     match role {
         Role::Device => device::serve(),
         Role::Fuse | Role::Mount => fuse::serve(role, errand),
         Role::Names => names::serve(errand),
+        Role::Pulsed => pulse::serve(),
+        Role::Rung => pulse::serve_bell(),
+        Role::Client => crowd::serve(errand),
+        Role::Channels => idle::serve_channels(errand.count),
+        Role::IdleClients => idle::serve_clients(errand),
+        Role::Holder => idle::hold(&errand.address),
+        Role::Listen => attach::serve(),
+        Role::ListenPackets => attach::serve_packets(),
+        #[cfg(feature = "peers")]
+        Role::Peer => crate::peers::serve(errand),
+        Role::Hog => {
+            wait::hog();
+            Ok(())
+        }
+        Role::Sweep => apart::sweep(&errand.at),
         role => ipc::serve(role, errand),
     }
 }

@@ -1,6 +1,6 @@
 //! The table that people read.
 
-use crate::report::{Against, Row};
+use crate::report::{Against, Row, Unit};
 
 /// All rows, in one table for each part of the project (the first word of a case), and how many ends hold.
 pub(crate) fn render(rows: &[Row]) -> String {
@@ -21,7 +21,8 @@ fn part(row: &Row) -> &str {
 /// A header and one line a row; a column for each reference, in the order of first appearance.
 fn cells(rows: &[Row]) -> Vec<Vec<String>> {
     let mut names: Vec<&str> = Vec::new();
-    for against in rows.iter().flat_map(|row| &row.against) {
+    let all = rows.iter().flat_map(|row| &row.against);
+    for against in all.filter(|against| !against.aside) {
         if !names.contains(&against.reference.name) {
             names.push(against.reference.name);
         }
@@ -34,14 +35,16 @@ fn cells(rows: &[Row]) -> Vec<Vec<String>> {
 }
 
 fn line(row: &Row, names: &[&str]) -> Vec<String> {
-    let ours = row.ours.as_ref().map(|ours| time(ours.median()));
+    let ours = row.ours.as_ref();
+    let ours = ours.map(|ours| figure(row.unit, ours.median()));
     let mut cells = vec![row.case.clone(), ours.unwrap_or_else(dash)];
     for name in names {
-        let mut all = row.against.iter();
+        let mut all = row.against.iter().filter(|against| !against.aside);
         let found = all.find(|against| against.reference.name == *name);
         cells.push(found.map_or_else(dash, |against| compared(row, against)));
     }
-    let asked: Vec<String> = row.against.iter().filter_map(|a| asked(row, a)).collect();
+    let mut asked: Vec<String> = row.against.iter().filter_map(|a| asked(row, a)).collect();
+    asked.extend(limit(row));
     cells.push(if asked.is_empty() {
         dash()
     } else {
@@ -53,7 +56,7 @@ fn line(row: &Row, names: &[&str]) -> Vec<String> {
 
 /// A reference's figure and how many times as long ours takes.
 fn compared(row: &Row, against: &Against) -> String {
-    let figure = time(against.reference.median());
+    let figure = figure(row.unit, against.reference.median());
     match row.verdict(against) {
         Some(verdict) => format!("{figure} ×{:.2}", verdict.ratio),
         None => figure,
@@ -74,12 +77,28 @@ fn asked(row: &Row, against: &Against) -> Option<String> {
     })
 }
 
+/// The limit whatever others are.
+fn limit(row: &Row) -> Option<String> {
+    let most = figure(row.unit, row.most?);
+    let holds = row.within().map_or("", yes);
+    Some(format!("≤ {most} {holds}").trim_end().to_owned())
+}
+
 fn yes(holds: bool) -> &'static str {
     if holds { "yes" } else { "no" }
 }
 
 fn dash() -> String {
     "–".to_owned()
+}
+
+fn figure(unit: Unit, value: f64) -> String {
+    match unit {
+        Unit::Nanoseconds => time(value),
+        _ if !value.is_finite() => dash(),
+        Unit::Kibibytes => format!("{value:.1} KiB"),
+        Unit::Times => format!("{value:.2}"),
+    }
 }
 
 /// Three figures and a unit.

@@ -8,7 +8,7 @@
 
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
-use resmgr::ipc::protocol::{Answerer, Caller, Gate, Ring, Word};
+use resmgr::ipc::protocol::{Answerer, Caller, Gate, Ring, Sleeper, Word};
 
 /// A word that two sides share.
 #[derive(Debug)]
@@ -112,6 +112,8 @@ pub struct Link {
     pub sleepers: Sleepers,
     /// The server's bell.
     pub bell: Bell,
+    /// Where a caller sleeps that waits for more than the answer.
+    pub socket: Bell,
 }
 
 impl Link {
@@ -128,6 +130,7 @@ impl Link {
             closed: Cell::new(0),
             sleepers: Sleepers::default(),
             bell: Bell::default(),
+            socket: Bell::default(),
         }
     }
 
@@ -183,7 +186,7 @@ impl Link {
     pub fn wait(&self, number: u32, ended: impl Fn() -> bool) {
         let caller = self.caller();
         while !caller.is_answered(number) && !ended() {
-            let Some(value) = caller.prepare_sleep(number) else {
+            let Some(value) = caller.prepare_sleep(number, Sleeper::OnWord) else {
                 break;
             };
             if !ended() {
@@ -195,8 +198,37 @@ impl Link {
 
     /// Server: answers, and wakes the client if it sleeps.
     pub fn answer(&self, number: u32) {
-        if self.answerer().publish(number) {
-            self.sleepers.wake();
+        match self.answerer().publish(number) {
+            Sleeper::None => {}
+            Sleeper::OnWord => drop(self.sleepers.wake()),
+            Sleeper::AtSocket(_) => self.socket.ring(),
         }
+    }
+
+    /// Client: the same at a socket, whose byte stays until it is taken.
+    pub fn wait_at_socket(&self, number: u32, ended: impl Fn() -> bool) {
+        let caller = self.caller();
+        let place = Sleeper::AtSocket(Sleeper::FIRST_SOCKET);
+        while !caller.is_answered(number) && !ended() {
+            if caller.prepare_sleep(number, place).is_none() {
+                break;
+            }
+            if !ended() {
+                self.socket.wait();
+            }
+            caller.end_sleep();
+        }
+    }
+
+    /// Client, another thread: wakes whoever waits in the slot.
+    pub fn kick(&self) {
+        let wake = |sleeper| match sleeper {
+            Sleeper::AtSocket(_) => {
+                self.socket.ring();
+                1
+            }
+            _ => self.sleepers.wake(),
+        };
+        self.caller().kick(wake, loom::thread::yield_now);
     }
 }

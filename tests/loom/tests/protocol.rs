@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
-use resmgr::ipc::protocol::{Entry, EntryKind, Taken, Withdrawal};
+use resmgr::ipc::protocol::{Entry, EntryKind, Sleeper, Taken, Withdrawal};
 use resmgr_loom::Link;
 
 const NUMBER: u32 = 1;
@@ -204,8 +204,7 @@ fn the_servers_death_reaches_a_caller_at_every_step() {
             let (link, dead) = (Arc::clone(&link), Arc::clone(&dead));
             move || {
                 dead.store(true, Ordering::Release);
-                link.caller()
-                    .kick(|| link.sleepers.wake(), thread::yield_now);
+                link.kick();
             }
         });
         link.caller().submit(NUMBER);
@@ -227,12 +226,86 @@ fn an_answer_and_death_come_together() {
             move || {
                 link.answer(NUMBER);
                 dead.store(true, Ordering::Release);
-                link.caller()
-                    .kick(|| link.sleepers.wake(), thread::yield_now);
+                link.kick();
             }
         });
         link.wait(NUMBER, || dead.load(Ordering::Acquire));
         assert!(link.caller().is_answered(NUMBER));
         kernel.join().unwrap();
+    });
+}
+
+/// A caller that sleeps at a socket: the answer's byte is not lost, whoever comes first.
+#[test]
+fn an_answer_reaches_a_caller_at_its_socket() {
+    model(|| {
+        let link = Arc::new(Link::new(1));
+        link.caller().submit(NUMBER);
+        let server = thread::spawn({
+            let link = Arc::clone(&link);
+            move || link.answer(NUMBER)
+        });
+        link.wait_at_socket(NUMBER, || false);
+        assert!(link.caller().is_answered(NUMBER));
+        server.join().unwrap();
+    });
+}
+
+/// A byte that was left over from an earlier call wakes the caller for nothing, and hides nothing.
+#[test]
+fn a_byte_too_many_hides_no_answer() {
+    model(|| {
+        let link = Arc::new(Link::new(1));
+        link.socket.ring();
+        link.caller().submit(NUMBER);
+        let server = thread::spawn({
+            let link = Arc::clone(&link);
+            move || link.answer(NUMBER)
+        });
+        link.wait_at_socket(NUMBER, || false);
+        assert!(link.caller().is_answered(NUMBER));
+        server.join().unwrap();
+    });
+}
+
+/// The server's death, or a cancellation, reaches a caller at its socket at every step.
+#[test]
+fn a_reason_to_stop_reaches_a_caller_at_its_socket() {
+    model(|| {
+        let link = Arc::new(Link::new(1));
+        let dead = Arc::new(AtomicBool::new(false));
+        let kernel = thread::spawn({
+            let (link, dead) = (Arc::clone(&link), Arc::clone(&dead));
+            move || {
+                dead.store(true, Ordering::Release);
+                link.kick();
+            }
+        });
+        link.caller().submit(NUMBER);
+        link.wait_at_socket(NUMBER, || dead.load(Ordering::Acquire));
+        kernel.join().unwrap();
+    });
+}
+
+/// The socket is handed over before its number is written: a server that reads the number has the socket.
+#[test]
+fn a_server_that_reads_a_number_finds_the_socket() {
+    model(|| {
+        let link = Arc::new(Link::new(1));
+        let packets = Arc::new(loom::sync::Mutex::new(false));
+        link.caller().submit(NUMBER);
+        let server = thread::spawn({
+            let (link, packets) = (Arc::clone(&link), Arc::clone(&packets));
+            move || match link.answerer().publish(NUMBER) {
+                Sleeper::AtSocket(_) => {
+                    assert!(*packets.lock().unwrap(), "the packet was sent before");
+                    link.socket.ring();
+                }
+                sleeper => assert_eq!(sleeper, Sleeper::None),
+            }
+        });
+        *packets.lock().unwrap() = true;
+        link.wait_at_socket(NUMBER, || false);
+        server.join().unwrap();
     });
 }

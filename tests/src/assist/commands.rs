@@ -2,9 +2,11 @@
 //!
 //! | command | answer |
 //! |---|---|
-//! | `channel NAME flags=N wait= rights=` | `channel CHID` |
+//! | `channel NAME flags=N wait= rights= direct= clients= user-clients= calls= bulk=` | `channel CHID` |
+//! | `limit CHANNELS CONNECTIONS` | `ok` |
 //! | `attach NAME PID CHID fd= nd= flags=` | `connection COID` |
 //! | `send NAME DATA room= priority= deadline= wait= cancel=` | `answer STATUS LEN BUFFER` |
+//! | `send-borrowed NAME DATA room= again=` | the same, built in the link's memory |
 //! | `pulse NAME CODE VALUE priority=` | `ok` |
 //! | `receive NAME room= as= deadline=` | `message DATA` or `pulse CODE VALUE` |
 //! | `receive-pulse NAME deadline=` | `pulse CODE VALUE` |
@@ -15,11 +17,11 @@
 //! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
-use super::{Words, by_id, load, show};
+use super::{Words, bulk, by_id, load, show};
 use resmgr::ipc::{
-    Channel, ChannelFlags, ChannelId, ChannelOptions, ClientInfo, ConnectFlags, ConnectRights,
-    Connection, Credentials, IdSpace, Pulse, Received, Scoid, SendError, SendOptions, Target,
-    Waiting,
+    Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
+    ConnectRights, Connection, Credentials, IdSpace, ProcessLimits, Pulse, Received, Scoid,
+    SendError, SendOptions, Target, Waiting, set_process_limits,
 };
 use resmgr::name::NameFlags;
 use resmgr_sys::{Errno, process, signal};
@@ -44,6 +46,12 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         "channel" => channel(things, words),
         "attach" => attach(things, words),
         "send" => send(things, words),
+        "borrow" => {
+            let borrowed = things.connections.get(name).borrow(words.number(2));
+            outcome(borrowed.map(|_| "ok".into()))
+        }
+        "send-borrowed" => bulk::send(things, words),
+        "read-shared" | "write-shared" => bulk::look(things, words),
         "pulse" => pulse(things, words),
         "receive" => receive(things, words),
         "receive-pulse" => {
@@ -111,6 +119,13 @@ fn on_process(words: &Words<'_>) -> String {
             signal::count_for_test(signal::USR1, words.get(1) == "restart").map(|()| "ok".into()),
         ),
         "handled" => signal::counted().to_string(),
+        "limit" => {
+            set_process_limits(ProcessLimits {
+                channels: words.number(1),
+                connections: words.number(2),
+            });
+            "ok".into()
+        }
         "ready" => "ready".into(),
         "exec" => {
             let error = std::process::Command::new(words.get(1))
@@ -152,7 +167,7 @@ pub(crate) fn outcome(result: resmgr_sys::Result<String>) -> String {
     result.unwrap_or_else(|errno| format!("error {errno:?}"))
 }
 
-fn deadline(words: &Words<'_>) -> Option<Instant> {
+pub(super) fn deadline(words: &Words<'_>) -> Option<Instant> {
     let milliseconds = words.named_number("deadline")?;
     Some(Instant::now() + Duration::from_millis(milliseconds))
 }
@@ -176,12 +191,29 @@ fn channel(things: &Things, words: &Words<'_>) -> String {
         flags: ChannelFlags::from_bits_retain(flags),
         rights,
         waiting: waiting(words),
+        direct: words.named("direct").is_some(),
+        limits: limits(words),
     });
     outcome(made.map(|channel| {
         let id = channel.id();
         things.channels.put(words.get(1), channel);
         format!("channel {id}")
     }))
+}
+
+fn limits(words: &Words<'_>) -> ChannelLimits {
+    let mut limits = ChannelLimits::default();
+    let chosen = (
+        words.named_number("clients"),
+        words.named_number("user-clients"),
+        words.named_number("calls"),
+        words.named_number("bulk"),
+    );
+    limits.clients = chosen.0.unwrap_or(limits.clients);
+    limits.clients_per_user = chosen.1.unwrap_or(limits.clients_per_user);
+    limits.calls = chosen.2.unwrap_or(limits.calls);
+    limits.bulk = chosen.3.unwrap_or(limits.bulk);
+    limits
 }
 
 fn attach(things: &Things, words: &Words<'_>) -> String {
@@ -229,6 +261,7 @@ fn send(things: &Things, words: &Words<'_>) -> String {
             gid: id,
         }),
         waiting: waiting(words),
+        direct: words.named("direct").is_some(),
         cancel: token.as_ref(),
     };
     match connection.send_with(&message, &mut reply, options) {
@@ -236,12 +269,18 @@ fn send(things: &Things, words: &Words<'_>) -> String {
             let buffers = buffers.concat();
             format!("answer {} {} {}", answer.status, answer.len, show(&buffers))
         }
-        Err(SendError::Refused(errno)) => format!("refused {errno:?}"),
-        Err(SendError::Gone(errno)) => format!("gone {errno:?}"),
-        Err(SendError::Unsent(errno)) => format!("unsent {errno:?}"),
-        Err(SendError::Interrupted) => "interrupted".into(),
-        Err(SendError::TimedOut) => "timed out".into(),
-        Err(SendError::Protocol) => "protocol".into(),
+        Err(error) => told_of(error),
+    }
+}
+
+pub(super) fn told_of(error: SendError) -> String {
+    match error {
+        SendError::Refused(errno) => format!("refused {errno:?}"),
+        SendError::Gone(errno) => format!("gone {errno:?}"),
+        SendError::Unsent(errno) => format!("unsent {errno:?}"),
+        SendError::Interrupted => "interrupted".into(),
+        SendError::TimedOut => "timed out".into(),
+        SendError::Protocol => "protocol".into(),
     }
 }
 

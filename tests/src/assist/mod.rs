@@ -4,8 +4,9 @@
 //! other, those of different lanes at the same time. The answer is two lines: `SERIAL at TID` when the
 //! command begins, and `SERIAL TEXT` when it has ended.
 
+pub mod bulk;
 mod by_id;
-pub mod commands;
+mod commands;
 mod load;
 mod things;
 mod words;

@@ -1,8 +1,24 @@
 //! A command's words, and how bytes are written in them.
 
 /// Names of arguments that are written `name=value`; anything else with a `=` is data.
-const NAMES: [&str; 11] = [
-    "as", "room", "priority", "deadline", "wait", "cancel", "fd", "flags", "nd", "rights", "behalf",
+const NAMES: &[&str] = &[
+    "as",
+    "room",
+    "priority",
+    "deadline",
+    "wait",
+    "cancel",
+    "fd",
+    "flags",
+    "nd",
+    "rights",
+    "behalf",
+    "direct",
+    "again",
+    "clients",
+    "user-clients",
+    "calls",
+    "bulk",
 ];
 /// Longer data are written as `fill:LENGTH` where they follow the pattern.
 const LONG: usize = 64;

@@ -9,14 +9,16 @@ pub const RING: u32 = 4096;
 /// Bytes of bulk memory.
 pub const BULK: u64 = BULK_LEN as u64;
 const BULK_LEN: usize = 64 << 20;
-/// Client's part: the first pulse cell.
-pub const CELLS_AT: usize = 16384;
 /// Both parts: the first slot.
-pub const SLOTS_AT: usize = 20480;
+pub const SLOTS_AT: usize = 1024;
 /// Bytes of a slot.
 pub const SLOT: usize = 1024;
+/// Client's part: the ring.
+pub const RING_AT: usize = SLOTS_AT + SLOTS as usize * SLOT;
+/// Client's part: the first pulse cell.
+pub const CELLS_AT: usize = RING_AT + RING as usize * 4;
 /// Both parts: the bulk memory.
-pub const BULK_AT: usize = SLOTS_AT + SLOTS as usize * SLOT;
+pub const BULK_AT: usize = (CELLS_AT + CELLS as usize * 16).next_multiple_of(4096);
 /// Bytes of either part.
 pub const LEN: usize = BULK_AT + BULK_LEN;
 /// In a slot: the header's fields.
@@ -41,11 +43,11 @@ pub const NONSENSE: u32 = 3;
 
 /// How the packets begin.
 pub const MAGIC: u32 = u32::from_ne_bytes(*b"RSM1");
-/// Pages of either part.
-const PAGES: u32 = 5 + 256 + 16_384;
-const _: () = assert!(PAGES as usize * 4096 == LEN);
 /// The layout's version.
-pub const VERSION: u32 = 2 ^ (SLOTS << 4) ^ (CELLS << 8) ^ RING ^ (PAGES << 5);
+pub const VERSION: u32 = 3;
+/// Pages of bulk memory.
+pub const PAGES: u32 = 16_384;
+const _: () = assert!(PAGES as usize * 4096 == BULK_LEN);
 
 /// Words as a packet.
 pub fn packet(words: &[u32]) -> Vec<u8> {
@@ -56,6 +58,9 @@ pub fn packet(words: &[u32]) -> Vec<u8> {
 pub fn slot(index: u32) -> usize {
     SLOTS_AT + index as usize * SLOT
 }
+
+/// In a request's header: how many ring entries its sender had published before (the lower byte).
+pub const ANNOUNCED: usize = 34;
 
 /// A request's header: how long the message is, where it lies, and how much room there is for the reply.
 pub fn request(len: u64, at: u64, room: u64) -> Vec<u8> {

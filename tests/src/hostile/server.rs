@@ -82,7 +82,7 @@ impl RawServer {
         } else {
             3
         });
-        let honest = packet(&[MAGIC, VERSION, 0, 65_537, 0, 1, 0]);
+        let honest = packet(&[MAGIC, VERSION, 0, 65_537, 0, layout::SLOTS, layout::PAGES, 1, 0]);
         let bytes = if let Lie::Bytes(bytes) = lie {
             bytes
         } else {
@@ -143,7 +143,7 @@ impl Taken {
     pub fn answer(&self, fields: &[u8], data: &[u8]) {
         let (request, at) = (self.theirs.word(layout::slot(0)), layout::slot(0));
         until("the client has called", || {
-            self.theirs.word(0).load(Ordering::SeqCst) != 0
+            self.theirs.word(layout::RING_AT).load(Ordering::SeqCst) != 0
         });
         let number = request.load(Ordering::SeqCst) >> 2;
         self.ours.write(at + layout::FIELDS, fields).unwrap();

@@ -73,9 +73,32 @@ impl Shared {
             }
         }
         let mut message = Message::new(call, self.chid);
-        // The place was checked when the call came.
-        message.receive(parts).ok()?;
-        Some(message)
+        if message.is_far() {
+            message = Self::find_far(message)?;
+        }
+        match message.receive(parts) {
+            Ok(()) => Some(message),
+            Err(errno) => {
+                message.send_back(errno);
+                None
+            }
+        }
+    }
+
+    /// `None`: it was sent back, because it cannot be read where it lies.
+    #[cold]
+    fn find_far(mut message: Message) -> Option<Message> {
+        match message.find_far() {
+            Ok(Ok(())) => Some(message),
+            Ok(Err(errno)) => {
+                message.send_back(errno);
+                None
+            }
+            Err(breach) => {
+                message.breached(breach);
+                None
+            }
+        }
     }
 
     #[inline]

@@ -10,8 +10,6 @@ use std::time::Instant;
 
 /// Links whose rings are looked at without a bell. More would make each look slow.
 const MOST_WATCHED: usize = 8;
-/// Client processes of a channel.
-const MOST_CLIENTS: usize = 0xfff0;
 /// Where the system's own pulses stand in the queue.
 pub(super) const SYSTEM_PRIORITY: u8 = 10;
 
@@ -60,9 +58,6 @@ impl State {
         &mut self,
         make: impl FnOnce(Scoid) -> Arc<ServerLink>,
     ) -> Result<Arc<ServerLink>> {
-        if self.clients.len() >= MOST_CLIENTS {
-            return Err(Errno::AGAIN);
-        }
         let entry = self.clients.vacant_entry();
         let number = u32::try_from(entry.key() + 1).map_err(|_| Errno::AGAIN)?;
         let link = make(Scoid(Scoid::CONNECTION | number));
@@ -190,7 +185,7 @@ impl State {
     pub(super) fn drain(&mut self, link: &Arc<ServerLink>) {
         // The bound is one round of everything that can be under way: a client that announces without end
         // must not keep this thread.
-        for _ in 0..ServerLink::MOST_ARRIVALS {
+        for _ in 0..link.most_arrivals() {
             if link.is_gone() {
                 return;
             }
@@ -296,19 +291,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::{Client, MOST_CLIENTS, State};
-    use crate::ipc::{Credentials, Scoid};
-    use resmgr_sys::Errno;
-
-    #[test]
-    fn c10_ids_that_no_server_detaches_run_out() {
-        let mut state = State::new();
-        for _ in 0..MOST_CLIENTS {
-            state.clients.insert(Client::Gone(Credentials::of_self()));
-        }
-        let refused = state.add_client(|_| unreachable!("there is no id for it"));
-        assert_eq!(refused.map(drop), Err(Errno::AGAIN));
-    }
+    use super::State;
+    use crate::ipc::Scoid;
 
     #[test]
     fn x10_numbers_that_are_no_ids_name_nobody() {

@@ -1,14 +1,18 @@
 //! The client's end of a link.
 
 use super::LinkMemory;
+use super::ServerLink;
 use super::arena::{Arena, Block};
-use super::layout::{self, BULK, CELLS, PulseFields, RequestFields};
+use super::inbox::ClientInbox;
+use super::lanes::Lanes;
+use super::layout::{self, CELLS, PulseFields, RequestFields};
 use super::slots::FreeSlots;
 use super::staging::Staged;
+use super::watch::Watch;
 use crate::ipc::cancel::CancelToken;
-use crate::ipc::protocol::{Caller, Entry, EntryKind, Withdrawal};
-use crate::ipc::wait::Spin;
-use crate::ipc::{ChannelId, Coid, Reply, Scoid, SendError, SendOptions, Waiting};
+use crate::ipc::protocol::{Caller, Entry, EntryKind, Sleeper, Withdrawal};
+use crate::ipc::wait::{Plan, Spin};
+use crate::ipc::{ChannelId, Coid, Reply, Scoid, SendError, SendOptions, Waiting, janitor};
 use resmgr_sys::clock::{self, Deadline};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{self, PrivateFd};
@@ -39,6 +43,8 @@ pub(crate) struct Far {
     pub(crate) birth: u64,
     /// The channel has the UNBLOCK flag.
     pub(crate) unblock: bool,
+    /// The server reads long messages in this process's memory if a send allows it.
+    pub(crate) direct: bool,
 }
 
 /// A server in another process.
@@ -52,10 +58,16 @@ pub(crate) struct Remote {
 #[derive(Debug)]
 pub(crate) struct ClientLink {
     pub(crate) far: Far,
-    pub(super) memory: LinkMemory,
+    pub(crate) memory: LinkMemory,
     bell: EventFd,
     /// The way to a server in another process, and that process; none for one in this process.
     remote: Option<Remote>,
+    /// The server's end, if it is in this process.
+    pub(super) local: Option<Arc<ServerLink>>,
+    /// What the server has sent on the socket.
+    pub(super) inbox: ClientInbox,
+    /// Which threads the server can wake one by one.
+    pub(super) lanes: Lanes,
     generation: u32,
     tail: AtomicU32,
     slots: FreeSlots,
@@ -67,9 +79,19 @@ pub(crate) struct ClientLink {
     /// Pulses sent so far.
     pulses: Mutex<u32>,
     state: AtomicU8,
+    /// Whether the kernel lets the server read this process's memory, as far as is known.
+    pub(super) direct: AtomicBool,
     spin: Spin,
     /// The connections that share this link.
     pub(crate) coids: Mutex<Vec<Coid>>,
+}
+
+/// What came of a call that was announced.
+pub(super) enum Carried {
+    /// The answer is there, and the slot is the caller's.
+    Answered,
+    /// No answer; the slot and its block are not the caller's any more.
+    Lost(SendError),
 }
 
 /// Why a wait for an answer ended.
@@ -79,24 +101,46 @@ enum Wake {
     GiveUp(SendError),
 }
 
+/// How one wait is to be.
+struct Sleep<'w, 'a> {
+    deadline: Deadline,
+    /// The server has been asked: signals, deadline and cancellation have had their effect.
+    asked: bool,
+    /// How to look first, if that was decided already.
+    plan: Option<Plan>,
+    watch: &'w mut Option<Watch<'a>>,
+}
+
 impl ClientLink {
     pub(crate) fn new(far: Far, memory: LinkMemory, bell: EventFd, remote: Option<Remote>) -> Self {
+        let layout = memory.layout;
         Self {
             far,
             memory,
             bell,
             remote,
+            local: None,
+            inbox: ClientInbox::default(),
+            lanes: Lanes::default(),
             generation: fork::generation(),
             tail: AtomicU32::new(0),
-            slots: FreeSlots::new(),
+            slots: FreeSlots::new(layout.calls),
             given_up: Mutex::default(),
             given_up_count: AtomicUsize::new(0),
-            arena: Mutex::new(Arena::new(BULK)),
+            arena: Mutex::new(Arena::new(layout.bulk)),
             pulses: Mutex::default(),
             state: AtomicU8::new(0),
+            direct: AtomicBool::new(true),
             spin: Spin::new(),
             coids: Mutex::default(),
         }
+    }
+
+    /// To a server in this process.
+    pub(crate) fn to_local(far: Far, bell: EventFd, server: Arc<ServerLink>) -> Self {
+        let mut link = Self::new(far, server.memory.clone(), bell, None);
+        link.local = Some(server);
+        link
     }
 
     pub(crate) fn remote(&self) -> Option<&Remote> {
@@ -153,7 +197,7 @@ impl ClientLink {
     /// that of `prepare_sleep`), so either the slot is seen here, or what was stored is seen there.
     pub(crate) fn kick_all(&self) {
         resmgr_sys::order::full_fence();
-        for slot in self.slots.claimed() {
+        for slot in self.slots.claimed(self.memory.layout.calls) {
             self.kick(slot);
         }
     }
@@ -161,10 +205,17 @@ impl ClientLink {
     /// Wakes the thread that waits in `slot`, if there is one, so that it looks around.
     pub(crate) fn kick(&self, slot: u16) {
         let caller = self.memory.caller(slot);
-        caller.kick(|| futex::wake(caller.answer, u32::MAX), sched::yield_now);
+        let wake = |sleeper| match sleeper {
+            Sleeper::AtSocket(number) => {
+                self.lanes.nudge(number);
+                1
+            }
+            _ => futex::wake(caller.answer, u32::MAX),
+        };
+        caller.kick(wake, sched::yield_now);
     }
 
-    fn check_open(&self) -> Result<()> {
+    pub(super) fn check_open(&self) -> Result<()> {
         match self.state() {
             LinkState::Open => Ok(()),
             LinkState::Dead => Err(Errno::SRCH),
@@ -182,58 +233,103 @@ impl ClientLink {
         options: &SendOptions<'_>,
     ) -> Result<Reply, SendError> {
         self.check_open().map_err(SendError::Gone)?;
-        if detached.load(Ordering::Relaxed) {
-            return Err(SendError::Gone(Errno::BADF));
-        }
         let mut staged = self.claim(detached)?;
-        if let Err(error) = staged.fill(message, fields) {
+        let direct = self.goes_direct(message, options);
+        let filled = if direct {
+            staged.fill_directly(message, fields)
+        } else {
+            staged.fill(message, fields)
+        };
+        if let Err(error) = filled {
             self.give_back(staged.slot, staged.block);
             return Err(error);
         }
-        let cancel = options.cancel.map(|token| token.enter(self, staged.slot));
-        let wake = self.announce_and_wait(&staged, options);
-        drop(cancel);
-        match wake {
-            Wake::Answered => {
+        match self.carry(&staged, options) {
+            Carried::Answered if direct && staged.is_unreadable() => {
+                // No receiver has had the message. From now on this link stages.
+                self.direct.store(false, Ordering::Relaxed);
+                self.give_back(staged.slot, staged.block);
+                self.call(detached, message, reply, fields, options)
+            }
+            Carried::Answered => {
                 let collected = staged.collect(reply);
                 self.give_back(staged.slot, staged.block);
-                if matches!(collected, Err(SendError::Protocol)) {
-                    tracing::warn!(
-                        pid = self.far.pid,
-                        "the server broke the protocol; link closed"
-                    );
-                    self.end(LinkState::Dead);
+                if let Err(error) = collected {
+                    self.note_breach(error);
                 }
                 collected
             }
+            Carried::Lost(error) => Err(error),
+        }
+    }
+
+    /// Announces the call in the slot and waits for its answer.
+    #[inline]
+    pub(super) fn carry(
+        self: &Arc<Self>,
+        staged: &Staged<'_>,
+        options: &SendOptions<'_>,
+    ) -> Carried {
+        let cancel = options.cancel.map(|token| token.enter(self, staged.slot));
+        let wake = self.announce_and_wait(staged, options);
+        drop(cancel);
+        match wake {
+            Wake::Answered => Carried::Answered,
             // Nobody will use the slot again, and nobody may: its memory may still be written.
-            Wake::Gone(errno) => Err(SendError::Gone(errno)),
+            Wake::Gone(errno) => Carried::Lost(SendError::Gone(errno)),
             Wake::GiveUp(reason) => {
                 self.given_up()
                     .push((staged.slot, staged.number, staged.block));
                 self.given_up_count.fetch_add(1, Ordering::Release);
-                Err(reason)
+                Carried::Lost(reason)
             }
         }
     }
 
+    /// Ends the link if its server has broken the rules.
+    pub(super) fn note_breach(&self, error: SendError) {
+        if error == SendError::Protocol {
+            tracing::warn!(
+                pid = self.far.pid,
+                "the server broke the protocol; link closed"
+            );
+            self.end(LinkState::Dead);
+        }
+    }
+
     fn announce_and_wait(&self, staged: &Staged<'_>, options: &SendOptions<'_>) -> Wake {
+        let plan = self.spin.plan(options.waiting);
+        // From before the announcement, so that no signal falls between it and the sleep.
+        let watch = (self.far.unblock && plan == Plan::Sleep).then(|| Watch::begin(self));
         self.announce(EntryKind::Call, staged.slot);
         if self.memory.gate().is_closed() {
             self.end(LinkState::Dead);
         }
-        self.wait(staged, options)
+        self.wait(staged, options, plan, watch.flatten())
     }
 
     /// Waits for the answer. A signal, the deadline or a cancellation ends the wait at once while no
     /// receiver has the message, or if the channel has no UNBLOCK flag; otherwise the server is asked,
     /// once, and the wait goes on until it answers.
-    fn wait(&self, staged: &Staged<'_>, options: &SendOptions<'_>) -> Wake {
+    fn wait<'a>(
+        &'a self,
+        staged: &Staged<'_>,
+        options: &SendOptions<'_>,
+        plan: Plan,
+        mut watch: Option<Watch<'a>>,
+    ) -> Wake {
         let caller = self.memory.caller(staged.slot);
+        let mut plan = Some(plan);
         let mut asked = false;
         loop {
             let deadline = if asked { None } else { options.deadline };
-            let reason = match self.wait_once(&caller, staged, options, deadline, asked) {
+            let sleep = Sleep {
+                deadline,
+                asked,
+                plan: plan.take(),
+                watch: &mut watch,
+            };
+            let reason = match self.wait_once(&caller, staged, options, sleep) {
                 Ok(wake) => return wake,
                 Err(reason) => reason,
             };
@@ -269,21 +365,23 @@ impl ClientLink {
 
     /// One look and one sleep; an error is a reason to stop waiting.
     #[inline]
-    fn wait_once(
-        &self,
+    fn wait_once<'a>(
+        &'a self,
         caller: &Caller<'_, AtomicU32>,
         staged: &Staged<'_>,
         options: &SendOptions<'_>,
-        deadline: Deadline,
-        asked: bool,
+        mut sleep: Sleep<'_, 'a>,
     ) -> Result<Wake, SendError> {
+        let (deadline, asked) = (sleep.deadline, sleep.asked);
         let cancelled = || !asked && options.cancel.is_some_and(CancelToken::is_cancelled);
         let number = staged.number;
         let detached = || staged.detached.load(Ordering::Acquire);
         let state = || self.state.load(Ordering::Acquire) != 0 || detached();
         let ready = || caller.is_answered(number) || state() || cancelled();
         loop {
-            if self.spin.follow(self.spin.plan(options.waiting), ready) {
+            let plan = sleep.plan.take();
+            let plan = plan.unwrap_or_else(|| self.spin.plan(options.waiting));
+            if self.spin.follow(plan, ready) {
                 break;
             }
             if options.waiting == Waiting::Spin {
@@ -292,14 +390,15 @@ impl ClientLink {
                 }
                 continue;
             }
-            let Some(value) = caller.prepare_sleep(number) else {
+            let place = self.place_to_sleep(sleep.watch);
+            let Some(value) = caller.prepare_sleep(number, place) else {
                 break;
             };
             // Whoever ends or cancels stores that first and then looks for sleepers: seen here, or woken.
-            let slept = if ready() {
-                Ok(())
-            } else {
-                futex::wait(caller.answer, value, deadline)
+            let slept = match &sleep.watch {
+                _ if ready() => Ok(()),
+                Some(watch) => watch.sleep(deadline, !asked),
+                None => futex::wait(caller.answer, value, deadline),
             };
             caller.end_sleep();
             match slept {
@@ -321,6 +420,16 @@ impl ClientLink {
         }
     }
 
+    /// Where to sleep. On an UNBLOCK channel signals are watched, if that is possible.
+    fn place_to_sleep<'a>(&'a self, watch: &mut Option<Watch<'a>>) -> Sleeper {
+        if self.far.unblock && watch.is_none() {
+            *watch = Watch::begin(self);
+        }
+        watch
+            .as_ref()
+            .map_or(Sleeper::OnWord, |watch| Sleeper::AtSocket(watch.number))
+    }
+
     /// Publishes a ring entry, and rings if nobody looks.
     #[inline]
     fn announce(&self, kind: EntryKind, index: u16) {
@@ -337,13 +446,17 @@ impl ClientLink {
     }
 
     #[inline]
-    fn claim<'a>(&'a self, detached: &'a AtomicBool) -> Result<Staged<'a>, SendError> {
+    pub(super) fn claim<'a>(&'a self, detached: &'a AtomicBool) -> Result<Staged<'a>, SendError> {
+        if detached.load(Ordering::Relaxed) {
+            return Err(SendError::Gone(Errno::BADF));
+        }
         if self.given_up_count.load(Ordering::Acquire) > 0 {
             self.reclaim();
         }
         let slot = self.slots.claim().ok_or(SendError::Unsent(Errno::AGAIN))?;
         // The server was the last to read these three lines. Asked for now, they come together.
-        let ring = layout::ring(self.tail.load(Ordering::Relaxed) % layout::RING);
+        let layout = &self.memory.layout;
+        let ring = layout.ring_word(self.tail.load(Ordering::Relaxed) % layout.ring);
         self.memory.client.prefetch_for_write(ring);
         self.memory.client.prefetch_for_write(layout::slot(slot));
         self.memory
@@ -361,7 +474,7 @@ impl ClientLink {
     }
 
     #[inline]
-    fn give_back(&self, slot: u16, block: Option<Block>) {
+    pub(super) fn give_back(&self, slot: u16, block: Option<Block>) {
         if let Some(block) = block {
             self.arena().give_back(block);
         }
@@ -385,7 +498,7 @@ impl ClientLink {
         self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn arena(&self) -> MutexGuard<'_, Arena> {
+    pub(super) fn arena(&self) -> MutexGuard<'_, Arena> {
         self.arena.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -395,7 +508,7 @@ impl ClientLink {
     /// - `EMSGSIZE`: longer than the link's memory altogether.
     /// - `ENOMEM`: other messages under way leave no room.
     pub(super) fn take_block(&self, len: usize) -> Result<Block> {
-        if len > BULK {
+        if len > self.memory.layout.bulk {
             return Err(Errno::MSGSIZE);
         }
         self.arena().take(len).ok_or(Errno::NOMEM)
@@ -420,7 +533,7 @@ impl ClientLink {
         let cell = *sent % CELLS;
         self.memory
             .client
-            .write(layout::cell(cell), &fields.encode())?;
+            .write(self.memory.layout.cell(cell), &fields.encode())?;
         *sent = sent.wrapping_add(1);
         // Under the lock: the server expects the cells in turn.
         self.announce(EntryKind::Pulse, u16::try_from(cell).unwrap_or(0));
@@ -429,6 +542,14 @@ impl ClientLink {
             Err(Errno::SRCH)
         } else {
             Ok(())
+        }
+    }
+}
+
+impl Drop for ClientLink {
+    fn drop(&mut self) {
+        if let Some(Remote { socket, .. }) = self.remote.take() {
+            janitor::close_socket(socket);
         }
     }
 }

@@ -5,37 +5,106 @@
 //!
 //! | client's part | server's part |
 //! |---|---|
-//! | ring | gate: `ring_me`, `closed`, `pulses_taken` |
-//! | pulse cells | |
+//! | (nothing) | gate: `ring_me`, `closed`, `pulses_taken` |
 //! | slots: request header, then small messages | slots: answer header, small replies, `taken` |
+//! | ring | |
+//! | pulse cells | |
 //! | bulk: larger messages | bulk: larger replies |
+//!
+//! The first slots share a page with the gate, since most links never have more than one or two calls under
+//! way: such a link that has done little holds three pages in all.
 
-use resmgr_sys::Errno;
+use crate::ipc::{SendOptions, caller};
+use resmgr_sys::{Errno, Result};
 
-/// Calls under way at a time.
-pub(crate) const SLOTS: u16 = 1024;
 /// Pulses under way at a time.
 pub(crate) const CELLS: u32 = 128;
-/// Ring entries: at most three for each slot and one for each cell are under way.
-pub(crate) const RING: u32 = 4096;
-const _: () = assert!(RING.is_power_of_two() && RING >= 3 * SLOTS as u32 + CELLS);
-
 /// What lies in a slot itself; longer messages go to the bulk part.
 pub(crate) const INLINE: usize = 896;
 const SLOT: usize = 1024;
 const HEADER: usize = 64;
 const CELL: usize = 16;
+const PAGE: usize = 4096;
+/// Room for the gate.
+const SLOTS_AT: usize = 1024;
 
-/// Bytes of bulk memory on each side.
-pub(crate) const BULK: usize = 64 << 20;
+/// Calls under way that any link may have.
+pub(crate) const MOST_CALLS: u16 = 4096;
+/// Bulk bytes on each side that any link may have.
+pub(crate) const MOST_BULK: usize = 1 << 30;
+/// Announcements of a slot that may be under way: a call, its unblock request, and the next call.
+const ENTRIES_OF_A_SLOT: u32 = 3;
+/// Entries of calls that were taken ahead of them, and stand in the ring beside all others.
+pub(super) const MOST_OWED: u32 = 8;
 
-const CELLS_AT: usize = RING as usize * 4;
-const SLOTS_AT: usize = 20480;
-const _: () = assert!(CELLS_AT + CELLS as usize * CELL <= SLOTS_AT);
-/// Where the bulk memory begins, in both parts.
-pub(crate) const BULK_AT: usize = SLOTS_AT + SLOTS as usize * SLOT;
-/// Length of either part.
-pub(crate) const LEN: usize = BULK_AT + BULK;
+/// How much of everything one link has. Its server decides, and both sides know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Calls under way at a time: slots.
+    pub(crate) calls: u16,
+    /// Entries of the ring, a power of two: what can be announced at a time.
+    pub(crate) ring: u32,
+    /// Bytes of bulk memory on each side.
+    pub(crate) bulk: usize,
+    ring_at: usize,
+    cells_at: usize,
+    /// Where the bulk memory begins, in both parts.
+    pub(crate) bulk_at: usize,
+}
+
+impl Layout {
+    /// # Errors
+    /// - `EINVAL`: no calls at all, or more of something than any link may have.
+    pub(crate) fn new(calls: u16, bulk: usize) -> Result<Self> {
+        let bulk = bulk.checked_next_multiple_of(PAGE).ok_or(Errno::INVAL)?;
+        if calls == 0 || calls > MOST_CALLS || bulk > MOST_BULK {
+            return Err(Errno::INVAL);
+        }
+        let entries = u32::from(calls) * ENTRIES_OF_A_SLOT + CELLS + MOST_OWED;
+        let ring = entries.next_power_of_two();
+        let ring_at = SLOTS_AT + usize::from(calls) * SLOT;
+        let cells_at = ring_at + ring as usize * 4;
+        let bulk_at = (cells_at + CELLS as usize * CELL).next_multiple_of(PAGE);
+        Ok(Self {
+            calls,
+            ring,
+            bulk,
+            ring_at,
+            cells_at,
+            bulk_at,
+        })
+    }
+
+    /// Length of either part.
+    pub(crate) fn len(&self) -> usize {
+        self.bulk_at + self.bulk
+    }
+
+    /// Client's part: a word of the ring.
+    #[inline]
+    pub(crate) fn ring_word(&self, index: u32) -> usize {
+        self.ring_at + index as usize * 4
+    }
+
+    /// Client's part: a pulse.
+    #[inline]
+    pub(crate) fn cell(&self, index: u32) -> usize {
+        self.cells_at + index as usize * CELL
+    }
+
+    /// Whether `len` bytes at `at` are a place that a peer may name: inside the slot, or inside the bulk part.
+    /// Returns the offset into the part. This is the only function that turns a peer's word into a place.
+    #[inline]
+    pub(crate) fn checked_place(&self, index: u16, at: u64, len: u64) -> Option<usize> {
+        if at == IN_SLOT {
+            return (len <= INLINE as u64).then_some(slot_data(index));
+        }
+        let end = at.checked_add(len)?;
+        (end <= self.bulk as u64)
+            .then(|| usize::try_from(at).ok().map(|at| self.bulk_at + at))
+            .flatten()
+    }
+}
 
 /// Server's part: nobody looks at the ring.
 pub(crate) const RING_ME: usize = 0;
@@ -44,20 +113,10 @@ pub(crate) const CLOSED: usize = 4;
 /// Server's part: how many pulses were received.
 pub(crate) const PULSES_TAKEN: usize = 64;
 
-/// Client's part: a word of the ring.
-pub(crate) const fn ring(index: u32) -> usize {
-    index as usize * 4
-}
-
 /// A place in the ring, as a request carries it.
 #[inline]
 pub(crate) fn place_in_ring(entries: u32) -> u16 {
     halves(entries)[1]
-}
-
-/// Client's part: a pulse.
-pub(crate) const fn cell(index: u32) -> usize {
-    CELLS_AT + index as usize * CELL
 }
 
 /// Both parts: the header of a slot.
@@ -78,6 +137,9 @@ const _: () = assert!(TAKEN + 4 <= SLOT);
 
 /// Stands for "the bytes lie in the slot".
 pub(crate) const IN_SLOT: u64 = u64::MAX;
+
+/// Stands for "the bytes lie in the client's own memory, and the slot lists the pieces".
+pub(crate) const DIRECT: u64 = u64::MAX - 1;
 
 /// What goes with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +165,22 @@ pub(crate) struct RequestFields {
 impl RequestFields {
     /// Words of it in a slot's header.
     pub(crate) const WORDS: usize = 6;
+
+    /// What goes with a send of this thread; its message is still to be placed.
+    #[inline]
+    pub(crate) fn of(coid: i32, reply_room: usize, options: &SendOptions<'_>) -> Self {
+        let behalf = options.on_behalf;
+        Self {
+            len: 0,
+            reply_room: reply_room as u64,
+            at: IN_SLOT,
+            coid,
+            tid: caller::thread_id(),
+            priority: options.priority.unwrap_or_else(caller::priority),
+            on_behalf: behalf.is_some(),
+            ids: behalf.map_or([0; 3], |ids| [ids.pid, ids.uid, ids.gid]),
+        }
+    }
 
     /// `announced`: the client's place in the ring when it filled the slot ([`announced`](Self::announced)).
     #[inline]
@@ -182,6 +260,18 @@ impl AnswerFields {
             ranges: u32::MAX,
             ..Self::refusal(Errno::SRCH)
         }
+    }
+
+    /// The answer to a message whose memory the server may not read: the client sends it again, staged.
+    pub(crate) fn unreadable() -> Self {
+        Self {
+            ranges: u32::MAX - 1,
+            ..Self::refusal(Errno::PERM)
+        }
+    }
+
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.ranges == u32::MAX - 1
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -265,21 +355,10 @@ fn split(word: u64) -> (u32, u32) {
     (word as u32, (word >> 32) as u32)
 }
 
-/// Whether `len` bytes at `at` are a place that a peer may name: inside the slot, or inside the bulk part.
-/// Returns the offset into the part. This is the only function that turns a peer's word into a place.
-pub(crate) fn checked_place(index: u16, at: u64, len: u64) -> Option<usize> {
-    if at == IN_SLOT {
-        return (len <= INLINE as u64).then_some(slot(index) + DATA);
-    }
-    let end = at.checked_add(len)?;
-    (end <= BULK as u64)
-        .then(|| usize::try_from(at).ok().map(|at| BULK_AT + at))
-        .flatten()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{AnswerFields, BULK, BULK_AT, IN_SLOT, RequestFields, checked_place, slot};
+    use super::{AnswerFields, IN_SLOT, Layout, MOST_BULK, MOST_CALLS, RequestFields, slot};
+    use resmgr_sys::Errno;
 
     #[test]
     fn headers_survive_the_way() {
@@ -307,10 +386,26 @@ mod tests {
 
     #[test]
     fn places_outside_are_refused() {
-        assert_eq!(checked_place(0, IN_SLOT, 897), None);
-        assert_eq!(checked_place(2, IN_SLOT, 896), Some(slot(2) + 64));
-        assert_eq!(checked_place(0, BULK as u64, 1), None);
-        assert_eq!(checked_place(0, u64::MAX - 1, 8), None);
-        assert_eq!(checked_place(0, 0, BULK as u64), Some(BULK_AT));
+        let layout = Layout::new(1024, 64 << 20).unwrap();
+        let bulk = layout.bulk as u64;
+        assert_eq!(layout.checked_place(0, IN_SLOT, 897), None);
+        assert_eq!(layout.checked_place(2, IN_SLOT, 896), Some(slot(2) + 64));
+        assert_eq!(layout.checked_place(0, bulk, 1), None);
+        assert_eq!(layout.checked_place(0, u64::MAX - 1, 8), None);
+        assert_eq!(layout.checked_place(0, 0, bulk), Some(layout.bulk_at));
+    }
+
+    #[test]
+    fn everything_has_its_place_in_links_of_any_size() {
+        for (calls, bulk) in [(1, 0), (1024, 64 << 20), (MOST_CALLS, MOST_BULK)] {
+            let layout = Layout::new(calls, bulk).unwrap();
+            assert!(layout.ring_word(0) >= slot(calls - 1) + 1024);
+            assert!(layout.cell(0) > layout.ring_word(layout.ring - 1));
+            assert!(layout.bulk_at > layout.cell(127));
+            assert!(layout.len().is_multiple_of(4096));
+        }
+        assert_eq!(Layout::new(0, 0), Err(Errno::INVAL));
+        assert_eq!(Layout::new(MOST_CALLS + 1, 0), Err(Errno::INVAL));
+        assert_eq!(Layout::new(1, usize::MAX), Err(Errno::INVAL));
     }
 }

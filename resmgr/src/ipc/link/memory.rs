@@ -1,6 +1,6 @@
 //! The two parts of a link as this process has mapped them.
 
-use super::layout;
+use super::layout::{self, Layout};
 use crate::ipc::protocol::{Answerer, Caller, Gate, Ring};
 use resmgr_sys::Result;
 use resmgr_sys::memory::{self, Access, Line, Region, Seals};
@@ -15,6 +15,7 @@ pub(crate) struct LinkMemory {
     pub(crate) client: Arc<Region>,
     /// Written by the server process only.
     pub(crate) server: Arc<Region>,
+    pub(crate) layout: Layout,
 }
 
 /// The descriptors that a server hands to a client, for one packet; nobody keeps them.
@@ -26,46 +27,52 @@ pub(crate) struct Offer {
 
 impl LinkMemory {
     /// For a client of this process.
-    pub(crate) fn local() -> Result<Self> {
-        let client = Arc::new(Region::anonymous(layout::LEN)?);
+    pub(crate) fn local(layout: Layout) -> Result<Self> {
         Ok(Self {
-            client,
-            server: Arc::new(Region::anonymous(layout::LEN)?),
+            client: Arc::new(Region::anonymous(layout.len())?),
+            server: Arc::new(Region::anonymous(layout.len())?),
+            layout,
         })
     }
 
     /// Server: new memory for a client of another process. The client can write one part only, and
     /// can change the length of neither, so no access can end in SIGBUS.
-    pub(crate) fn offer() -> Result<(Self, Offer)> {
+    pub(crate) fn offer(layout: Layout) -> Result<(Self, Offer)> {
+        let len = layout.len();
         let fixed = Seals::SHRINK | Seals::GROW | Seals::SEAL;
-        let client = memory::memfd(c"resmgr-client", layout::LEN)?;
+        let client = memory::memfd(c"resmgr-client", len)?;
         memory::seal(client.as_fd(), fixed)?;
-        let server = memory::memfd(c"resmgr-server", layout::LEN)?;
-        let ours = Region::map(server.as_fd(), layout::LEN, Access::Write)?;
+        let server = memory::memfd(c"resmgr-server", len)?;
+        let ours = Region::map(server.as_fd(), len, Access::Write)?;
         memory::seal(server.as_fd(), fixed | Seals::FUTURE_WRITE)?;
-        let theirs = Region::map(client.as_fd(), layout::LEN, Access::Write)?;
+        let theirs = Region::map(client.as_fd(), len, Access::Write)?;
         let memory = Self {
             client: Arc::new(theirs),
             server: Arc::new(ours),
+            layout,
         };
         Ok((memory, Offer { client, server }))
     }
 
     /// Client: maps what a server has sent, after checking it.
-    pub(crate) fn accept(offer: &Offer) -> Result<Self> {
-        memory::check_received(offer.client.as_fd(), layout::LEN)?;
-        memory::check_received(offer.server.as_fd(), layout::LEN)?;
-        let client = Region::map(offer.client.as_fd(), layout::LEN, Access::Write)?;
-        let server = Region::map(offer.server.as_fd(), layout::LEN, Access::Read)?;
+    pub(crate) fn accept(offer: &Offer, layout: Layout) -> Result<Self> {
+        let len = layout.len();
+        memory::check_received(offer.client.as_fd(), len)?;
+        memory::check_received(offer.server.as_fd(), len)?;
+        let client = Region::map(offer.client.as_fd(), len, Access::Write)?;
+        let server = Region::map(offer.server.as_fd(), len, Access::Read)?;
         Ok(Self {
             client: Arc::new(client),
             server: Arc::new(server),
+            layout,
         })
     }
 
     #[inline]
     pub(crate) fn ring<'a>(&'a self) -> Ring<impl Fn(u32) -> &'a AtomicU32> {
-        Ring::new(layout::RING, |index| self.client.word(layout::ring(index)))
+        Ring::new(self.layout.ring, |index| {
+            self.client.word(self.layout.ring_word(index))
+        })
     }
 
     #[inline]

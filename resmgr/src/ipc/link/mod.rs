@@ -8,18 +8,26 @@
 
 mod arena;
 mod client;
+mod control;
+mod direct;
+mod inbox;
+mod lanes;
 mod layout;
+mod lend;
 mod memory;
 mod reply;
 mod server;
 mod slots;
 mod staging;
+mod watch;
 
 pub(crate) use client::{ClientLink, Far, LinkState, Remote};
+pub(crate) use control::{BATCH, Read};
 pub(crate) use layout::{
-    AnswerFields, BULK_AT, CELLS, IN_SLOT, INLINE, LEN, PulseFields, RING, RequestFields, SLOTS,
-    slot_data,
+    AnswerFields, DIRECT, IN_SLOT, INLINE, Layout, MOST_BULK, MOST_CALLS, PulseFields,
+    RequestFields, slot_data,
 };
+pub(crate) use lend::Lent;
 pub(crate) use memory::{LinkMemory, Offer};
 pub(crate) use reply::ReplyArea;
 pub(crate) use server::{Arrival, Breach, ServerLink};

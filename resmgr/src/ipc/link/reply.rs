@@ -2,7 +2,6 @@
 
 use super::ServerLink;
 use super::arena::{Arena, Block};
-use super::layout::{self, BULK};
 use resmgr_sys::{Errno, Result};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -45,7 +44,7 @@ impl ReplyArea {
     ) -> Result<(usize, usize)> {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pieces = guard.get_or_insert_with(|| Pieces {
-            arena: Arena::new(BULK),
+            arena: Arena::new(link.memory.layout.bulk),
             kept: BTreeMap::new(),
         });
         let old = pieces.kept.get(&slot).map(|kept| kept.block);
@@ -74,10 +73,10 @@ impl Pieces {
             let mut bytes = vec![0; keep.min(old.block.len)];
             link.memory
                 .server
-                .read(layout::BULK_AT + old.block.at, &mut bytes)?;
+                .read(link.memory.layout.bulk_at + old.block.at, &mut bytes)?;
             link.memory
                 .server
-                .write(layout::BULK_AT + block.at, &bytes)?;
+                .write(link.memory.layout.bulk_at + block.at, &bytes)?;
             self.free(slot);
         }
         Ok(block)

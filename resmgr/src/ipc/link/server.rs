@@ -1,12 +1,14 @@
 //! The server's end of a link.
 
-use super::layout::{self, AnswerFields, CELLS, PulseFields, RequestFields, SLOTS};
+use super::inbox::ServerInbox;
+use super::layout::{self, AnswerFields, CELLS, PulseFields, RequestFields};
 use super::slots::Phases;
 use super::{LinkMemory, ReplyArea};
-use crate::ipc::protocol::{EntryKind, Taken};
-use crate::ipc::{ChannelId, ClientInfo, ConnectRights, Credentials, Rcvid, Scoid};
+use crate::ipc::protocol::{EntryKind, Sleeper, Taken};
+use crate::ipc::{ChannelId, ClientInfo, ConnectRights, Credentials, Rcvid, Scoid, janitor};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
+use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, futex, socket, who};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -16,8 +18,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 pub(crate) struct Breach(pub(crate) &'static str);
 
 /// Ring entries that may be missing of calls that were seen before them: so many calls are taken without a
-/// look at the ring, which has room for these beside everything else that can be under way.
-const MOST_OWED: u32 = 8;
+/// look at the ring.
+const MOST_OWED: u32 = layout::MOST_OWED;
 /// The same when the ring was found empty. A client publishes each entry before it waits for the answer, so
 /// only the entry of its present call can be missing, and one that was not visible yet at the look.
 const MOST_OWED_TO_AN_EMPTY_RING: u32 = 1;
@@ -51,8 +53,14 @@ pub(crate) struct ServerLink {
     /// The client rings it; the channel's receivers wait for it.
     pub(crate) bell: EventFd,
     pub(crate) replies: ReplyArea,
+    /// The client's process, if messages may be read in its memory.
+    pub(crate) direct: Option<PidFd>,
     /// None for a client in this process.
     socket: Option<PrivateFd>,
+    /// How many descriptors a message of this client may bring.
+    pub(crate) accepts: u8,
+    /// What the client has sent on the socket.
+    pub(super) inbox: ServerInbox,
     /// How far the ring has been read, and which pulses; under the channel's lock.
     head: AtomicU32,
     pulses_seen: AtomicU32,
@@ -68,9 +76,6 @@ pub(crate) struct ServerLink {
 }
 
 impl ServerLink {
-    /// Everything that a well-behaved client can have announced at a time.
-    pub(crate) const MOST_ARRIVALS: u32 = layout::RING;
-
     pub(crate) fn new(
         (chid, scoid): (ChannelId, Scoid),
         peer: Credentials,
@@ -79,6 +84,7 @@ impl ServerLink {
         socket: Option<PrivateFd>,
     ) -> Self {
         memory.gate().unwatch();
+        let phases = Phases::new(memory.layout.calls);
         Self {
             chid,
             scoid,
@@ -86,16 +92,24 @@ impl ServerLink {
             memory,
             bell,
             replies: ReplyArea::new(),
+            direct: None,
             socket,
+            accepts: 0,
+            inbox: ServerInbox::default(),
             head: AtomicU32::new(0),
             pulses_seen: AtomicU32::new(0),
             pulses_taken: AtomicU32::new(0),
             latest: AtomicU64::new(0),
             owed: AtomicU32::new(0),
             unblocks_due: AtomicU32::new(0),
-            phases: Phases::new(),
+            phases,
             gone: AtomicBool::new(false),
         }
+    }
+
+    /// Everything that a well-behaved client can have announced at a time.
+    pub(crate) fn most_arrivals(&self) -> u32 {
+        self.memory.layout.ring
     }
 
     /// Whether the client has gone, or was cut off.
@@ -162,7 +176,9 @@ impl ServerLink {
         };
         self.head.store(head.wrapping_add(1), Ordering::Relaxed);
         match entry.kind {
-            EntryKind::Call if entry.index >= SLOTS => Err(Breach("a call in no slot")),
+            EntryKind::Call if entry.index >= self.memory.layout.calls => {
+                Err(Breach("a call in no slot"))
+            }
             EntryKind::Call if self.phases.was_early(entry.index) => {
                 let owed = self.owed.load(Ordering::Relaxed);
                 self.owed.store(owed.saturating_sub(1), Ordering::Relaxed);
@@ -218,8 +234,14 @@ impl ServerLink {
     #[inline]
     fn arrived(&self, slot: u16, number: u32) -> Result<Arrival, Breach> {
         let mut fields = RequestFields::decode(self.memory.request(slot).get());
-        let Some(source) = layout::checked_place(slot, fields.at, fields.len) else {
-            return Err(Breach("a message outside the link"));
+        let source = match self
+            .memory
+            .layout
+            .checked_place(slot, fields.at, fields.len)
+        {
+            Some(source) => source,
+            None if fields.at == layout::DIRECT && self.direct.is_some() => layout::slot_data(slot),
+            None => return Err(Breach("a message outside the link")),
         };
         if !self.phases.hold(slot) {
             return Err(Breach("a second call in a slot"));
@@ -245,7 +267,10 @@ impl ServerLink {
             return Err(Breach("a pulse out of turn"));
         }
         let mut bytes = [0; PulseFields::BYTES];
-        let read = self.memory.client.read(layout::cell(cell), &mut bytes);
+        let read = self
+            .memory
+            .client
+            .read(self.memory.layout.cell(cell), &mut bytes);
         read.map_err(|_| Breach("a pulse outside the link"))?;
         self.pulses_seen
             .store(seen.wrapping_add(1), Ordering::Relaxed);
@@ -260,7 +285,7 @@ impl ServerLink {
     /// and comes to nothing.
     fn announced_unblock(&self, slot: u16) -> Result<Arrival, Breach> {
         let due = self.unblocks_due.load(Ordering::Relaxed).checked_sub(1);
-        let (Some(due), true) = (due, slot < SLOTS) else {
+        let (Some(due), true) = (due, slot < self.memory.layout.calls) else {
             return Err(Breach("an unblock request for no call"));
         };
         self.unblocks_due.store(due, Ordering::Relaxed);
@@ -345,8 +370,10 @@ impl ServerLink {
         self.memory.answer(slot).set(fields.encode());
         self.phases.release(slot);
         let answerer = self.memory.answerer(slot);
-        if answerer.publish(number) {
-            futex::wake(answerer.answer, u32::MAX);
+        match answerer.publish(number) {
+            Sleeper::None => {}
+            Sleeper::OnWord => drop(futex::wake(answerer.answer, u32::MAX)),
+            Sleeper::AtSocket(number) => self.wake_at_socket(number),
         }
     }
 
@@ -395,6 +422,14 @@ impl ServerLink {
             Credentials { pid, uid, gid }
         } else {
             self.peer
+        }
+    }
+}
+
+impl Drop for ServerLink {
+    fn drop(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            janitor::close_socket(socket);
         }
     }
 }

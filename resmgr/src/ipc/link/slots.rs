@@ -1,18 +1,19 @@
 //! Which slots are in use: the client's free list, and the server's own record of each call.
 
-use super::layout::SLOTS;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-const WORDS: usize = SLOTS as usize / 64;
-
 /// Client: the free slots. Lock-free, because a signal handler may send while its thread is in here.
 #[derive(Debug)]
-pub(super) struct FreeSlots([AtomicU64; WORDS]);
+pub(super) struct FreeSlots(Box<[AtomicU64]>);
 
 impl FreeSlots {
-    pub(super) fn new() -> Self {
-        Self([const { AtomicU64::new(u64::MAX) }; WORDS])
+    pub(super) fn new(count: u16) -> Self {
+        let words = (0..usize::from(count).div_ceil(64)).map(|word| {
+            let slots = (usize::from(count) - word * 64).min(64);
+            AtomicU64::new(u64::MAX >> (64 - slots))
+        });
+        Self(words.collect())
     }
 
     /// The lowest free slot, whose memory is the warmest.
@@ -41,13 +42,17 @@ impl FreeSlots {
     }
 
     /// The slots that are in use now.
-    pub(super) fn claimed(&self) -> impl Iterator<Item = u16> + '_ {
+    pub(super) fn claimed(&self, count: u16) -> impl Iterator<Item = u16> + '_ {
         // A whole word at a time: mostly there is nothing in use but in the first.
-        let words = self.0.iter().zip((0..SLOTS).step_by(64));
-        words.flat_map(|(word, first)| {
+        let words = self.0.iter().zip((0..count).step_by(64));
+        words.flat_map(move |(word, first)| {
             let free = word.load(Ordering::Acquire);
-            let in_use = if free == u64::MAX { 0..0 } else { 0..64 };
-            in_use
+            let most = if free == u64::MAX {
+                0
+            } else {
+                (count - first).min(64)
+            };
+            (0..most)
                 .filter(move |bit| free & 1 << bit == 0)
                 .map(move |bit| first + bit)
         })
@@ -62,7 +67,7 @@ const UNBLOCKED: u32 = 3;
 /// Server: what it knows itself of the call in each slot, so that a client cannot announce a call twice
 /// or have one answered twice.
 #[derive(Debug)]
-pub(super) struct Phases([OnceLock<Box<[Phase]>>; WORDS]);
+pub(super) struct Phases(Box<[OnceLock<Box<[Phase]>>]>);
 
 #[derive(Debug, Default)]
 struct Phase {
@@ -73,8 +78,9 @@ struct Phase {
 }
 
 impl Phases {
-    pub(super) fn new() -> Self {
-        Self([const { OnceLock::new() }; WORDS])
+    pub(super) fn new(count: u16) -> Self {
+        let chunks = usize::from(count).div_ceil(64);
+        Self(std::iter::repeat_with(OnceLock::new).take(chunks).collect())
     }
 
     fn at(&self, slot: u16) -> &Phase {
@@ -161,7 +167,7 @@ impl Phases {
 
     /// The calls that receivers have.
     pub(super) fn taken(&self) -> impl Iterator<Item = (u16, u32)> + '_ {
-        (0..SLOTS)
+        (0..u16::try_from(self.0.len() * 64).unwrap_or(u16::MAX))
             .filter(|slot| self.0[usize::from(*slot) / 64].get().is_some())
             .filter_map(|slot| {
                 let phase = self.of(slot).load(Ordering::Acquire);
@@ -172,23 +178,25 @@ impl Phases {
 
 #[cfg(test)]
 mod tests {
-    use super::{FreeSlots, Phases, SLOTS};
+    use super::{FreeSlots, Phases};
+
+    const SLOTS: u16 = 100;
 
     #[test]
     fn slots_are_given_out_lowest_first_and_end() {
-        let slots = FreeSlots::new();
+        let slots = FreeSlots::new(SLOTS);
         for expected in 0..SLOTS {
             assert_eq!(slots.claim(), Some(expected));
         }
         assert_eq!(slots.claim(), None);
         slots.release(70);
-        assert_eq!(slots.claimed().count(), usize::from(SLOTS) - 1);
+        assert_eq!(slots.claimed(SLOTS).count(), usize::from(SLOTS) - 1);
         assert_eq!(slots.claim(), Some(70));
     }
 
     #[test]
     fn a_call_is_answered_once() {
-        let phases = Phases::new();
+        let phases = Phases::new(SLOTS);
         assert!(phases.hold(3));
         assert!(!phases.hold(3));
         phases.take(3, 9);
@@ -204,7 +212,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_ignored_once_for_each_early_call() {
-        let phases = Phases::new();
+        let phases = Phases::new(SLOTS);
         assert!(!phases.was_early(5));
         phases.note_early(5);
         phases.note_early(5);

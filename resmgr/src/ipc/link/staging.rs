@@ -36,7 +36,7 @@ impl Staged<'_> {
             let block = self.link.take_block(len).map_err(SendError::Unsent)?;
             self.block = Some(block);
             fields.at = block.at as u64;
-            layout::BULK_AT + block.at
+            self.link.memory.layout.bulk_at + block.at
         };
         fields.len = len as u64;
         let memory = &self.link.memory;
@@ -44,15 +44,27 @@ impl Staged<'_> {
             .client
             .write_parts(place, parts)
             .map_err(SendError::Unsent)?;
-        let announced = self.link.announced();
-        memory.request(self.slot).set(fields.encode(announced));
-        memory.caller(self.slot).submit(self.number);
+        self.submit(fields);
         Ok(())
     }
 
-    /// Copies the answer into the caller's buffers, after checking what the server wrote.
+    /// Writes the header and marks the slot as sent: the message is where the fields say.
     #[inline]
-    pub(super) fn collect(&self, reply: &mut [IoSliceMut<'_>]) -> Result<Reply, SendError> {
+    pub(super) fn submit(&self, fields: RequestFields) {
+        let announced = self.link.announced();
+        let memory = &self.link.memory;
+        memory.request(self.slot).set(fields.encode(announced));
+        memory.caller(self.slot).submit(self.number);
+    }
+
+    /// Whether the server could not read the message in this process's memory.
+    pub(super) fn is_unreadable(&self) -> bool {
+        AnswerFields::decode(self.link.memory.answer(self.slot).get()).is_unreadable()
+    }
+
+    /// What the server has answered, if it is no error.
+    #[inline]
+    pub(super) fn answer(&self) -> Result<AnswerFields, SendError> {
         let fields = AnswerFields::decode(self.link.memory.answer(self.slot).get());
         if fields.is_gone() {
             return Err(SendError::Gone(Errno::SRCH));
@@ -61,6 +73,13 @@ impl Staged<'_> {
             let errno = i32::try_from(fields.errno).ok().and_then(Errno::from_raw);
             return Err(errno.map_or(SendError::Protocol, SendError::Refused));
         }
+        Ok(fields)
+    }
+
+    /// Copies the answer into the caller's buffers, after checking what the server wrote.
+    #[inline]
+    pub(super) fn collect(&self, reply: &mut [IoSliceMut<'_>]) -> Result<Reply, SendError> {
+        let fields = self.answer()?;
         let copied = self.copy_in(&fields, reply);
         if fields.at != IN_SLOT {
             // Only the server's bulk memory waits for this; in the slot, the next request says it.
@@ -76,7 +95,8 @@ impl Staged<'_> {
         let len = usize::try_from(fields.len)
             .ok()
             .filter(|len| *len <= room)?;
-        let place = layout::checked_place(self.slot, fields.at, fields.len)?;
+        let layout = &self.link.memory.layout;
+        let place = layout.checked_place(self.slot, fields.at, fields.len)?;
         if fields.ranges == 0 {
             self.scatter(place, 0, len, reply)?;
         } else {

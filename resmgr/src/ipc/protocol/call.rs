@@ -21,6 +21,40 @@ fn word_of(number: u32, state: u32) -> u32 {
     number << NUMBER_SHIFT | state
 }
 
+/// What `waiting` says of the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sleeper {
+    /// It does not sleep.
+    None,
+    /// It sleeps on the `answer` word.
+    OnWord,
+    /// It waits for more than an answer, at a socket that the link knows by this number: wake it there.
+    AtSocket(u32),
+}
+
+impl Sleeper {
+    /// The lowest number of a socket.
+    pub const FIRST_SOCKET: u32 = 2;
+
+    #[inline]
+    fn of(word: u32) -> Self {
+        match word {
+            0 => Self::None,
+            1 => Self::OnWord,
+            socket => Self::AtSocket(socket),
+        }
+    }
+
+    #[inline]
+    fn word(self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::OnWord => 1,
+            Self::AtSocket(socket) => socket,
+        }
+    }
+}
+
 /// What came of a [`withdrawal`](Caller::withdraw).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withdrawal {
@@ -36,7 +70,7 @@ pub enum Withdrawal {
 pub struct Caller<'a, W> {
     /// Written by the client: number and state of the call.
     pub request: &'a W,
-    /// Written by the client: it sleeps on `answer`.
+    /// Written by the client: it sleeps, and where ([`Sleeper`]).
     pub waiting: &'a W,
     /// Written by the server: which call a receiver has.
     pub taken: &'a W,
@@ -63,14 +97,14 @@ impl<W: Word> Caller<'_, W> {
         self.answer.load(Ordering::Acquire) == word_of(number, DONE)
     }
 
-    /// Announces sleep. `Some(value)`: sleep on `answer` while it holds this value, unless a reason that
-    /// was announced before the fence (death, cancellation) is seen *after this call*. `None`: answered.
+    /// Announces sleep, and where. `Some(value)`: sleep on `answer` while it holds this value (or at the
+    /// socket, whose nudges stay until they are taken), unless a reason that was announced before the fence (death, cancellation) is seen *after this call*. `None`: answered.
     ///
     /// The server writes the answer, fences and reads `waiting`; this writes `waiting`, fences and reads
     /// the answer: either the server sees a sleeper and wakes it, or the answer is seen here.
     #[inline]
-    pub fn prepare_sleep(&self, number: u32) -> Option<u32> {
-        self.waiting.store(1, Ordering::Relaxed);
+    pub fn prepare_sleep(&self, number: u32, place: Sleeper) -> Option<u32> {
+        self.waiting.store(place.word(), Ordering::Relaxed);
         W::fence();
         let value = self.answer.load(Ordering::Acquire);
         if value == word_of(number, DONE) {
@@ -87,14 +121,19 @@ impl<W: Word> Caller<'_, W> {
     }
 
     /// Wakes a thread of this process that sleeps in the slot, after the reason has been stored where the
-    /// sleeper looks. `wake` wakes sleepers of `answer` and returns how many there were.
+    /// sleeper looks. `wake` wakes sleepers of `answer`, or nudges the socket, and returns how many there were.
     ///
     /// The sleeper may be between its look and its sleep, and nobody will write `answer` any more (the
     /// server is dead): so this goes on until somebody was woken or nobody wants to sleep. Whoever announces
-    /// sleep after that sees the reason.
-    pub fn kick(&self, mut wake: impl FnMut() -> usize, mut pause: impl FnMut()) {
+    /// sleep after that sees the reason. A socket needs one nudge: it is still there when the sleeper comes.
+    pub fn kick(&self, mut wake: impl FnMut(Sleeper) -> usize, mut pause: impl FnMut()) {
         W::fence();
-        while self.waiting.load(Ordering::Acquire) != 0 && wake() == 0 {
+        loop {
+            let sleeper = Sleeper::of(self.waiting.load(Ordering::Acquire));
+            let woken = sleeper == Sleeper::None || wake(sleeper) > 0;
+            if woken || matches!(sleeper, Sleeper::AtSocket(_)) {
+                return;
+            }
             pause();
         }
     }
@@ -142,7 +181,7 @@ pub enum Taken {
 pub struct Answerer<'a, W> {
     /// Written by the client: number and state of the call.
     pub request: &'a W,
-    /// Written by the client: it sleeps on `answer`.
+    /// Written by the client: it sleeps, and where ([`Sleeper`]).
     pub waiting: &'a W,
     /// Written by the server: which call a receiver has.
     pub taken: &'a W,
@@ -195,11 +234,11 @@ impl<W: Word> Answerer<'_, W> {
         word >> NUMBER_SHIFT != number || matches!(word & 3, IDLE | ABANDONED)
     }
 
-    /// Publishes the answer; true when the client sleeps and must be woken.
+    /// Publishes the answer; tells where the client sleeps and must be woken.
     #[inline]
-    pub fn publish(&self, number: u32) -> bool {
+    pub fn publish(&self, number: u32) -> Sleeper {
         self.answer.store(word_of(number, DONE), Ordering::Release);
         W::fence();
-        self.waiting.load(Ordering::Relaxed) != 0
+        Sleeper::of(self.waiting.load(Ordering::Relaxed))
     }
 }

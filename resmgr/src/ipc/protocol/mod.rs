@@ -21,6 +21,17 @@
 //! ring comes first again. A server that goes to sleep has looked at the ring after asking for bells, as ever;
 //! the early look never stands in for that.
 //!
+//! *Sleeping at a socket.* A caller that waits for more than the answer (for a signal as well, or in an
+//! executor) cannot sleep on a word. It writes the number of a socket into `waiting` instead of 1, and
+//! whoever wakes it sends a byte there. The decision is the same, by the same two words: the caller writes
+//! `waiting`, fences and reads `answer`; the server writes `answer`, fences and reads `waiting`. If both see
+//! the other, there is a byte too many, which a later sleep finds and drops. The byte is never lost between
+//! the caller's look and its sleep, since it stays in the socket, and whoever takes it looks at `answer` and
+//! at the reasons to stop *after* taking it. The server gets the socket in a packet that the client sends
+//! before it first writes that number; numbers are not used twice. So a server that reads a number which it
+//! does not know finds the packet in its inbox, or the client has slept, woken and given the place to another
+//! thread meanwhile, and needs no byte.
+//!
 //! Everything is generic over [`Word`], owns no memory and makes no system call: the type that ships runs
 //! over mapped memory, and the same type runs in a model checker (`tests/loom`).
 
@@ -28,7 +39,7 @@ mod call;
 mod gate;
 mod ring;
 
-pub use call::{Answerer, Caller, Taken, Withdrawal};
+pub use call::{Answerer, Caller, Sleeper, Taken, Withdrawal};
 pub use gate::Gate;
 pub use ring::{Entry, EntryKind, Ring};
 

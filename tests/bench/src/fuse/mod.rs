@@ -21,7 +21,7 @@ use crate::bench::Bench;
 use crate::device::LEN;
 use crate::failure::{Doing, Failure};
 use crate::measure::Subject;
-use crate::placement::Placement;
+use crate::placement::{Placement, Seat};
 use crate::report::{Against, End, Row};
 use crate::resource::{as_roundtrip, roundtrip};
 use client::{AtRandom, OpenClose, Sequential, Stat, Way};
@@ -68,7 +68,7 @@ pub(crate) fn cases(bench: &mut Bench) -> Result<(), Failure> {
 }
 
 /// A read of 4 KiB: the bridge may add two of our own 4 KiB round trips, which take their turns beside it.
-fn read(bench: &mut Bench, cpu: usize, files: &Files) -> Result<(), Failure> {
+fn read(bench: &mut Bench, cpu: Seat, files: &Files) -> Result<(), Failure> {
     let case = "fuse/read/4096";
     if !bench.wants(case) {
         return Ok(());
@@ -81,16 +81,10 @@ fn read(bench: &mut Bench, cpu: usize, files: &Files) -> Result<(), Failure> {
     let mut series = bench.measure(case, &mut subjects)?;
     let trip = series.pop().map(as_roundtrip);
     let end = trip.as_ref().map(|trip| End::Plus(2.0 * trip.median()));
-    let bare = series.pop().map(|reference| Against { reference, end });
-    let trip = trip.map(|reference| Against {
-        reference,
-        end: None,
-    });
-    bench.report(Row {
-        case: case.to_owned(),
-        ours: series.pop(),
-        against: bare.into_iter().chain(trip).collect(),
-    });
+    let bare = series.pop().map(|reference| Against::new(reference, end));
+    let trip = trip.map(|reference| Against::new(reference, None));
+    let against = bare.into_iter().chain(trip).collect();
+    bench.report(Row::new(case, series.pop(), against));
     Ok(())
 }
 
@@ -116,12 +110,8 @@ fn beside<S: Subject + 'static>(
         subjects.push(Box::new(subject(name, file.clone())?));
     }
     let mut series = bench.measure(case, &mut subjects)?;
-    let bare = series.pop().map(|reference| Against { reference, end });
-    bench.report(Row {
-        case: case.to_owned(),
-        ours: series.pop(),
-        against: bare.into_iter().collect(),
-    });
+    let bare = series.pop().map(|reference| Against::new(reference, end));
+    bench.report(Row::new(case, series.pop(), bare.into_iter().collect()));
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use super::program;
 use crate::arguments::{Errand, Role};
 use crate::device::NAME;
 use crate::failure::{Doing, Failure};
+use crate::placement::Seat;
 use crate::server::Server;
 use resmgr_sys::mount;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ pub(super) struct Mounted {
 
 impl Mounted {
     /// Mounts the reference, served on `cpu`.
-    pub(super) fn bare(cpu: usize) -> Result<Self, Failure> {
+    pub(super) fn bare(cpu: Seat) -> Result<Self, Failure> {
         Self::start(|at| {
             let errand = Errand {
                 at: at.into(),
@@ -32,7 +33,7 @@ impl Mounted {
     }
 
     /// Mounts the directory of the [`device`](crate::device) by `mount.resmgr` on `cpu`.
-    pub(super) fn ours(cpu: usize, options: &str) -> Result<Self, Failure> {
+    pub(super) fn ours(cpu: Seat, options: &str) -> Result<Self, Failure> {
         Self::start(|at| program::start(cpu, at, options))
     }
 

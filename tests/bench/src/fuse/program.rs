@@ -3,6 +3,7 @@
 use crate::arguments::{Errand, Role};
 use crate::device;
 use crate::failure::{Doing, Failure};
+use crate::placement::Seat;
 use crate::server::Server;
 use resmgr_sys::memory;
 use std::io;
@@ -54,7 +55,7 @@ fn path() -> Result<PathBuf, Failure> {
 }
 
 /// Starts it for the directory `at` with the mount options `options`; returns when the mount is live.
-pub(super) fn start(cpu: usize, at: &Path, options: &str) -> Result<Server, Failure> {
+pub(super) fn start(cpu: Seat, at: &Path, options: &str) -> Result<Server, Failure> {
     let errand = Errand {
         at: at.into(),
         options: options.to_owned(),

@@ -1,25 +1,28 @@
 //! A word in shared memory that one side fills and the other empties, and three ways to wait for it.
 
+use super::Look;
 use crate::arguments::Role;
 use resmgr_sys::{futex, sched};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// Nothing there.
-pub(super) const EMPTY: u32 = 0;
+pub(crate) const EMPTY: u32 = 0;
 /// Nothing there, and somebody sleeps on it.
-const SLEEPER: u32 = 1;
+pub(crate) const SLEEPER: u32 = 1;
 /// Something there.
-const FULL: u32 = 2;
+pub(crate) const FULL: u32 = 2;
 /// Nobody is to spin on it: the taker sleeps until it is [`EMPTY`] again.
-pub(super) const PARKED: u32 = 3;
+pub(crate) const PARKED: u32 = 3;
 
 /// How the taker waits.
-pub(super) trait Handover: 'static {
+pub(crate) trait Handover: 'static {
     /// What tables call it.
     const NAME: &'static str;
     /// The server that waits this way.
     const ROLE: Role;
+    /// The way of looking that servers of several kinds are told.
+    const LOOK: Look;
     /// Whether a taker must be parked between rounds.
     const SPINS: bool;
 
@@ -32,11 +35,12 @@ pub(super) trait Handover: 'static {
 
 /// Never sleeps, never yields: the floor on two processors.
 #[derive(Debug)]
-pub(super) struct Spin;
+pub(crate) struct Spin;
 
 impl Handover for Spin {
     const NAME: &'static str = "spin";
     const ROLE: Role = Role::Spin;
+    const LOOK: Look = Look::Pause;
     const SPINS: bool = true;
 
     #[inline]
@@ -52,11 +56,12 @@ impl Handover for Spin {
 
 /// Yields in every turn: the floor on one processor.
 #[derive(Debug)]
-pub(super) struct YieldingSpin;
+pub(crate) struct YieldingSpin;
 
 impl Handover for YieldingSpin {
     const NAME: &'static str = "yielding-spin";
     const ROLE: Role = Role::YieldingSpin;
+    const LOOK: Look = Look::Yield;
     const SPINS: bool = true;
 
     #[inline]
@@ -86,11 +91,12 @@ fn spin(word: &AtomicU32, turn: impl Fn()) -> bool {
 
 /// Sleeps at once, and wakes only a sleeper that is on record.
 #[derive(Debug)]
-pub(super) struct Futex;
+pub(crate) struct Futex;
 
 impl Handover for Futex {
     const NAME: &'static str = "futex";
     const ROLE: Role = Role::Futex;
+    const LOOK: Look = Look::Pause;
     const SPINS: bool = false;
 
     #[inline]

@@ -1,0 +1,243 @@
+//! What each side has been sent on a link's socket.
+//!
+//! The background thread reads, and so does whoever needs a packet now: under one lock for each link, so
+//! packets are taken in turn. What waits to be fetched is bounded, since a well-behaved peer is: it has so
+//! many lanes, and so many calls with descriptors under way.
+
+use super::control::{self, MOST_PARCELS, Packet, Parcel, Read};
+use super::{Breach, ClientLink, LinkState, ServerLink};
+use crate::ipc::{janitor, process};
+use resmgr_sys::{Errno, Result, socket};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// More than a socket holds of a well-behaved client's packets: whoever looks for one of them reads so many.
+const MOST_UNREAD: usize = 512;
+
+/// Descriptors that have come before their message or reply was fetched.
+#[derive(Debug, Default)]
+struct Parcels(Vec<(u16, u32, Vec<OwnedFd>)>);
+
+impl Parcels {
+    /// What was left in the slot by an earlier call is dropped.
+    fn put(&mut self, parcel: Parcel, fds: Vec<OwnedFd>) -> Result<(), Breach> {
+        self.clear(parcel.slot);
+        if self.0.len() >= MOST_PARCELS {
+            janitor::close(fds);
+            return Err(Breach("descriptors with too many calls"));
+        }
+        self.0.push((parcel.slot, parcel.number, fds));
+        Ok(())
+    }
+
+    #[expect(dead_code)] // for messages with descriptors
+    fn take(&mut self, slot: u16, number: u32) -> Option<Vec<OwnedFd>> {
+        let is_it = |(s, n, _): &(u16, u32, _)| (*s, *n) == (slot, number);
+        let place = self.0.iter().position(is_it)?;
+        Some(self.0.swap_remove(place).2)
+    }
+
+    fn clear(&mut self, slot: u16) {
+        if let Some(place) = self.0.iter().position(|(other, ..)| *other == slot) {
+            janitor::close(self.0.swap_remove(place).2);
+        }
+    }
+}
+
+impl Drop for Parcels {
+    fn drop(&mut self) {
+        janitor::close(self.0.drain(..).flat_map(|(.., fds)| fds));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The server's. Made of what its client has sent.
+#[derive(Debug, Default)]
+pub(super) struct ServerInbox(Mutex<FromClient>);
+
+#[derive(Debug, Default)]
+struct FromClient {
+    /// Where to wake the client's threads.
+    wakes: Vec<Wake>,
+    parcels: Parcels,
+}
+
+#[derive(Debug)]
+struct Wake {
+    lane: u8,
+    number: u32,
+    socket: OwnedFd,
+}
+
+impl Drop for FromClient {
+    fn drop(&mut self) {
+        janitor::close(self.wakes.drain(..).map(|wake| wake.socket));
+    }
+}
+
+impl FromClient {
+    /// A lane may be given to another thread: then the new socket counts.
+    fn set_wake(&mut self, wake: Wake) -> Result<(), Breach> {
+        if !socket::is_local(wake.socket.as_fd()) {
+            janitor::close([wake.socket]);
+            return Err(Breach("a wake-up socket that is none"));
+        }
+        if let Some(place) = self.wakes.iter().position(|old| old.lane == wake.lane) {
+            janitor::close([self.wakes.swap_remove(place).socket]);
+        }
+        self.wakes.push(wake);
+        Ok(())
+    }
+
+    /// False: no such socket.
+    fn nudge(&self, number: u32) -> bool {
+        let found = self.wakes.iter().find(|wake| wake.number == number);
+        // Under the lock: so the janitor's descriptor is the last one, not this thread's.
+        found
+            .inspect(|wake| socket::nudge(wake.socket.as_fd()))
+            .is_some()
+    }
+}
+
+impl ServerLink {
+    /// Reads what the client has sent on the socket; cuts it off when it breaks the rules.
+    pub(crate) fn read_control(&self, most: usize) -> Read {
+        let mut state = lock(&self.inbox.0);
+        self.read_locked(&mut state, most)
+    }
+
+    fn read_locked(&self, state: &mut FromClient, most: usize) -> Read {
+        let Some(socket) = self.socket() else {
+            return Read::All;
+        };
+        let wanted = |_: &FromClient, packet: Packet<'_>| match packet {
+            Packet::Wake { .. } => Ok(()),
+            Packet::Descriptors(parcel) if parcel.count <= self.accepts => Ok(()),
+            Packet::Descriptors(_) => Err(Breach("descriptors that nobody asked for")),
+            Packet::Event(_) => Err(Breach("an event from a client")),
+        };
+        let take = |state: &mut FromClient, packet: Packet<'_>, mut fds: Vec<OwnedFd>| match packet
+        {
+            Packet::Wake { lane, number } => fds.pop().map_or(Ok(()), |socket| {
+                state.set_wake(Wake {
+                    lane,
+                    number,
+                    socket,
+                })
+            }),
+            Packet::Descriptors(parcel) => state.parcels.put(parcel, fds),
+            Packet::Event(_) => Ok(()),
+        };
+        control::read(socket.as_fd(), most, state, wanted, take).unwrap_or_else(|breach| {
+            self.breached(breach);
+            Read::End
+        })
+    }
+
+    /// Wakes a caller at its socket. One that is not known has been handed over on the way here, or belongs to
+    /// a thread that sleeps no more.
+    #[cold]
+    pub(super) fn wake_at_socket(&self, number: u32) {
+        let mut state = lock(&self.inbox.0);
+        if !state.nudge(number) && self.read_locked(&mut state, MOST_UNREAD) != Read::End {
+            state.nudge(number);
+        }
+    }
+
+    /// A client of this process gives its socket without a packet.
+    pub(super) fn hand_over(&self, lane: u8, number: u32, socket: OwnedFd) {
+        let wake = Wake {
+            lane,
+            number,
+            socket,
+        };
+        // Our own socket is what it should be.
+        let _ = lock(&self.inbox.0).set_wake(wake);
+    }
+
+    /// Sends an event to the client.
+    ///
+    /// # Errors
+    /// - `EMSGSIZE`: longer than 128 bytes.
+    /// - `EAGAIN`: the client does not read.
+    /// - `ESRCH`: it has gone.
+    #[expect(dead_code)] // for events
+    pub(crate) fn send_event(&self, event: &[u8]) -> Result<()> {
+        if event.len() > control::MOST_EVENT {
+            return Err(Errno::MSGSIZE);
+        }
+        self.say(Packet::Event(event), &[])
+    }
+
+    fn say(&self, packet: Packet<'_>, fds: &[BorrowedFd<'_>]) -> Result<()> {
+        let socket = self.socket().ok_or(Errno::NOTSUP)?;
+        control::send(socket.as_fd(), packet, fds).map_err(gone)
+    }
+}
+
+/// The client's. Made of what its server has sent.
+#[derive(Debug, Default)]
+pub(super) struct ClientInbox(Mutex<FromServer>);
+
+#[derive(Debug, Default)]
+struct FromServer {
+    /// Calls that take descriptors with their replies: slot, number, and how many.
+    expected: Vec<(u16, u32, u8)>,
+    parcels: Parcels,
+}
+
+impl ClientLink {
+    /// Reads what the server has sent on the socket; ends the link when it breaks the rules.
+    pub(crate) fn read_control(self: &Arc<Self>, most: usize) -> Read {
+        let mut state = lock(&self.inbox.0);
+        let Some(remote) = self.remote() else {
+            return Read::All;
+        };
+        let wanted = |state: &FromServer, packet: Packet<'_>| match packet {
+            Packet::Descriptors(Parcel {
+                slot,
+                number,
+                count,
+            }) if state
+                .expected
+                .iter()
+                .any(|(s, n, most)| (*s, *n) == (slot, number) && count <= *most) =>
+            {
+                Ok(())
+            }
+            Packet::Descriptors(_) => Err(Breach("descriptors that nobody asked for")),
+            Packet::Event(_) => Ok(()),
+            Packet::Wake { .. } => Err(Breach("a wake-up socket from a server")),
+        };
+        let take = |state: &mut FromServer, packet: Packet<'_>, fds| match packet {
+            Packet::Descriptors(parcel) => state.parcels.put(parcel, fds),
+            Packet::Event(bytes) => {
+                // Under the lock, so that events keep their order.
+                process::current().event_arrived(self, bytes);
+                Ok(())
+            }
+            Packet::Wake { .. } => Ok(()),
+        };
+        let read = control::read(remote.socket.as_fd(), most, &mut *state, wanted, take);
+        read.unwrap_or_else(|Breach(what)| {
+            tracing::warn!(
+                pid = self.far.pid,
+                what,
+                "the server broke the protocol; link closed"
+            );
+            self.end(LinkState::Dead);
+            Read::End
+        })
+    }
+}
+
+/// A send on a socket whose other end has gone.
+fn gone(errno: Errno) -> Errno {
+    match errno {
+        Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN => Errno::SRCH,
+        other => other,
+    }
+}
