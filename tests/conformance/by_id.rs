@@ -8,6 +8,7 @@ rules! {
     x3_a_number_is_as_good_as_a_connection,
     x5_a_connection_that_is_not_shared_is_a_client_of_its_own,
     x7_a_detached_number_ends_its_own_sends_with_ebadf,
+    x7_a_detached_number_ends_the_calls_that_nobody_waits_in,
     x7_the_server_of_a_detached_send_cannot_answer_it,
     x7_an_unblock_channel_learns_of_a_detached_send,
     x7_what_is_no_connection_is_einval,
@@ -107,6 +108,34 @@ fn x7_a_detached_number_ends_its_own_sends_with_ebadf(place: Place, wait: &'stat
     pair.server.ask("reply mine 7 good");
     assert_eq!(mine.end(), "answer 7 4 good");
     exchange(&pair, "c");
+}
+
+fn x7_a_detached_number_ends_the_calls_that_nobody_waits_in(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let coid = pair.attach("d");
+    pair.client.ask("begin polled d a");
+    pair.client.ask("begin awaited d b");
+    pair.client.ask("begin mine c c");
+    for held in ["a", "b", "c"] {
+        pair.server.ask(&format!("receive ch as={held}"));
+    }
+    let waiting = pair
+        .client
+        .begin(&format!("wait awaited {BLOCKING}"))
+        .sends();
+    let future = pair.client.begin("send-async d f");
+    pair.server.ask("receive ch as=f");
+    pair.client.ask(&format!("detach-id {coid}"));
+    assert_eq!(pair.client.ask("poll polled"), "gone EBADF");
+    assert_eq!(waiting.end(), "gone EBADF");
+    assert_eq!(future.end(), "gone EBADF");
+    assert_eq!(pair.client.ask("begin more d x"), "gone EBADF");
+    assert_eq!(pair.client.ask("poll mine"), "nothing");
+    for held in ["a", "b", "f"] {
+        assert_eq!(pair.server.ask(&format!("reply {held} 0 -")), "error ESRCH");
+    }
+    pair.server.ask("reply c 3 -");
+    assert_eq!(pair.client.ask("wait mine"), "answer 3 0 -");
 }
 
 fn x7_the_server_of_a_detached_send_cannot_answer_it(place: Place, wait: &'static str) {

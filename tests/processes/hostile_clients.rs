@@ -141,6 +141,32 @@ fn calls_that_are_never_announced_close_the_link() {
     victim.goes_on();
 }
 
+/// Only a client that may have a real-time priority may ask for boosts; and that one gains nothing by it
+/// while nothing urgent waits.
+#[test]
+fn requests_for_a_boost_without_end_hold_up_nobody() {
+    const BOOST: [u8; 4] = [4, 0, 0, 0];
+    let victim = Victim::new();
+    let client = victim.attach(1);
+    let mut asked = 0;
+    while asked < 10_000 {
+        match socket::send(client.socket.as_fd(), &BOOST, &[]) {
+            Ok(()) => asked += 1,
+            // The server has to catch up.
+            Err(Errno::AGAIN) => std::thread::yield_now(),
+            // Without those rights.
+            Err(_) => break,
+        }
+    }
+    let may = resmgr_sys::process::effective_uid() == 0;
+    assert!(asked == 10_000 || (!may && client.is_closed()), "{asked}");
+    assert_eq!(
+        victim.server.ask("statistics"),
+        "not-taken=0 boosts=0 masks=0"
+    );
+    victim.goes_on();
+}
+
 #[test]
 fn more_pulses_than_there_is_room_for_close_the_link() {
     let victim = Victim::new();
@@ -150,6 +176,32 @@ fn more_pulses_than_there_is_room_for_close_the_link() {
     // Nobody receives on this channel: a look at its bells takes in what has come.
     victim.server.ask("receive-pulse ch deadline=0");
     assert!(client.is_closed());
+    victim.goes_on();
+}
+
+/// The share of a pool is a word that a client may ignore. Nobody receives on this channel.
+#[test]
+fn more_pulses_than_its_share_of_a_pool_close_the_link() {
+    let victim = Victim::new();
+    let said = victim.server.ask("pool small 6 share=2 rearm=7");
+    assert_eq!(said, "channel 3");
+    let client = victim.attach(3);
+    (0..2).for_each(|at| client.entry(at, PULSE, at));
+    client.ring();
+    // An honest client goes on beside it, and again after its end.
+    assert!(
+        victim
+            .worker
+            .ask(&format!("attach p {} 3", victim.server.pid()))
+            .starts_with("connection")
+    );
+    assert_eq!(victim.worker.ask("pulse p 1 1"), "ok");
+    assert!(!client.is_closed_now());
+    client.entry(2, PULSE, 2);
+    client.ring();
+    assert!(client.is_closed());
+    assert_eq!(victim.worker.ask("pulse p 1 2"), "ok");
+    assert_eq!(victim.server.ask("posts small"), "0");
     victim.goes_on();
 }
 

@@ -1,6 +1,7 @@
 //! Processes that die, stall or lie, and those that have to live with them.
 #![allow(clippy::unwrap_used)]
 
+mod control;
 mod hostile_clients;
 mod hostile_servers;
 mod idle;

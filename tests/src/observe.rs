@@ -75,12 +75,21 @@ pub fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }
 
+/// How many descriptors of a process are processes or threads.
+pub fn thread_descriptors(pid: u32) -> usize {
+    descriptors_of(pid, "pidfd")
+}
+
 /// How many descriptors of a process are link memory.
 pub fn link_descriptors(pid: u32) -> usize {
+    descriptors_of(pid, "memfd:resmgr")
+}
+
+fn descriptors_of(pid: u32, kind: &str) -> usize {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
     let targets = entries.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
     targets
-        .filter(|target| target.to_string_lossy().contains("memfd:resmgr"))
+        .filter(|target| target.to_string_lossy().contains(kind))
         .count()
 }
 

@@ -52,6 +52,25 @@ impl Role {
         self.peer.begin(command)
     }
 
+    /// Has a command begun in the thread that runs its commands.
+    pub fn begin_here(&self, command: &str) -> Pending {
+        self.peer.begin_in(self.lane, command)
+    }
+
+    /// The thread that runs its commands.
+    pub fn tid(&self) -> u32 {
+        let ready = self.peer.begin_in(self.lane, "ready");
+        let tid = ready.tid();
+        ready.end();
+        tid
+    }
+
+    /// Another thread of the same process, with a lane of its own.
+    pub fn beside(&self, lane: &'static str) -> Self {
+        let peer = self.peer.clone();
+        Self { peer, lane }
+    }
+
     /// The value behind `name=` in what a command says.
     pub fn field(&self, command: &str, name: &str) -> String {
         field(&self.ask(command), name)

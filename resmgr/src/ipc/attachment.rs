@@ -132,6 +132,9 @@ impl Attachment {
             stand_in.replace(&text, closes_on_exec(new))?;
         }
         self.flags.store(new.bits(), Ordering::Relaxed);
+        if new.contains(ConnectFlags::REG_EVENTS) {
+            self.link.take_registered_only();
+        }
         Ok(old)
     }
 

@@ -1,39 +1,80 @@
-//! The calling thread: its number and its priority, asked once.
+//! The calling thread: its number and its priority, asked once and kept up to date by whoever changes it.
 
+use super::priority::{self, receiver};
 use resmgr_sys::sched;
 use std::cell::Cell;
 
-/// What QNX gives to ordinary threads.
-const ORDINARY: u8 = 10;
-
-thread_local! {
-    static THREAD: Cell<Option<(u32, u32, u8)>> = const { Cell::new(None) };
+/// What a thread knows of itself without asking.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Thread {
+    generation: u32,
+    /// Its number; 0: not asked yet.
+    pub(super) id: u32,
+    /// Its priority: its own, or one that it took with a message.
+    pub(super) priority: u8,
+    /// Its own.
+    pub(super) own: u8,
+    /// The key of the channel whose receiver it is, or 0.
+    pub(super) channel: u64,
 }
 
-/// Asked again after a fork: the child's thread has another number.
+thread_local! {
+    static THREAD: Cell<Thread> = const {
+        Cell::new(Thread { generation: 0, id: 0, priority: 0, own: 0, channel: 0 })
+    };
+}
+
+/// The calling thread. Asked again after a fork: the child's thread has another number.
 #[inline]
-fn thread() -> (u32, u8) {
-    let generation = resmgr_sys::fork::generation();
-    match THREAD.get() {
-        Some((made, id, priority)) if made == generation => (id, priority),
-        _ => {
-            let (id, priority) = (
-                sched::thread_id(),
-                sched::realtime_priority().unwrap_or(ORDINARY),
-            );
-            THREAD.set(Some((generation, id, priority)));
-            (id, priority)
-        }
+pub(super) fn thread() -> Thread {
+    let thread = THREAD.get();
+    if thread.id != 0 && thread.generation == resmgr_sys::fork::generation() {
+        thread
+    } else {
+        ask()
     }
+}
+
+#[cold]
+fn ask() -> Thread {
+    let own = sched::scheduling(None).map_or(priority::ORDINARY, |now| priority::of(&now));
+    let thread = Thread {
+        generation: resmgr_sys::fork::generation(),
+        id: sched::thread_id(),
+        priority: own,
+        own,
+        channel: 0,
+    };
+    THREAD.set(thread);
+    super::deaths::seen(thread.id);
+    thread
+}
+
+/// Changes what the calling thread knows of itself.
+pub(super) fn update(change: impl FnOnce(&mut Thread)) {
+    let mut now = thread();
+    change(&mut now);
+    THREAD.set(now);
+}
+
+/// The thread asks again when it has to know: its program has changed it.
+pub(super) fn forget() {
+    update(|thread| thread.id = 0);
 }
 
 /// The thread's number.
 pub(super) fn thread_id() -> u32 {
-    thread().0
+    thread().id
 }
 
-/// The thread's priority: its real-time priority, or 10. A change after the first send is not seen; who
-/// changes priorities names one in each send.
+/// The priority that its messages have: its own, what it took from the message that it works for, or what
+/// a waiting one has raised it to.
+#[inline]
 pub(super) fn priority() -> u8 {
-    thread().1
+    let priority = thread().priority;
+    if receiver::any_is_boosted() {
+        receiver::boost_of_this_thread().map_or(priority, |boost| boost.max(priority))
+    } else {
+        priority
+    }
 }

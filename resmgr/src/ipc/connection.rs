@@ -5,12 +5,14 @@ use super::attachments::NewId;
 use super::borrow::BorrowedRequest;
 use super::link::{ClientLink, PulseFields, RequestFields};
 use super::{
-    CancelToken, ChannelId, Coid, ConnectFlags, Credentials, SendError, ServerInfo, Waiting,
+    CancelToken, ChannelId, Coid, ConnectFlags, Credentials, PulseFlags, SendError, ServerInfo,
+    TakenDescriptors, Waiting,
 };
-use super::{caller, process};
+use super::{caller, process, timeout};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::{Errno, Result};
 use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -53,6 +55,12 @@ pub struct SendOptions<'a> {
     pub direct: bool,
     /// What lets another thread ask for this send to end.
     pub cancel: Option<&'a CancelToken>,
+    /// Descriptors that the server gets copies of, if its channel asks for so many
+    /// ([`ChannelOptions::descriptors`](super::ChannelOptions::descriptors); else `ENOTSUP`). 64 such calls may be
+    /// under way, with those that take some; the next is `EAGAIN`.
+    pub descriptors: &'a [BorrowedFd<'a>],
+    /// Where descriptors go that come with the reply. Without it there are none.
+    pub take: Option<&'a TakenDescriptors>,
 }
 
 /// An answer.
@@ -118,6 +126,7 @@ impl Connection {
     /// - `EINVAL`: the flag DEAD, or a number below 0.
     #[doc(alias = "ConnectAttachExt")]
     pub fn attach_with(target: Target, space: IdSpace, flags: ConnectFlags) -> Result<Self> {
+        timeout::clear();
         attachment::check_flags(flags)?;
         if flags.contains(ConnectFlags::DEAD) {
             return Err(Errno::INVAL);
@@ -144,7 +153,11 @@ impl Connection {
         }
     }
 
-    pub(super) fn link(&self) -> &ClientLink {
+    pub(super) fn attachment(&self) -> &Arc<Attachment> {
+        &self.attachment
+    }
+
+    pub(super) fn link(&self) -> &Arc<ClientLink> {
         &self.attachment.link
     }
 
@@ -218,6 +231,28 @@ impl Connection {
         reply: &mut [IoSliceMut<'_>],
         options: SendOptions<'_>,
     ) -> Result<Reply, SendError> {
+        match timeout::take() {
+            None => self.send_now(message, reply, options),
+            Some(set) => set.send(options.deadline, |deadline| {
+                self.send_now(
+                    message,
+                    reply,
+                    SendOptions {
+                        deadline,
+                        ..options
+                    },
+                )
+            }),
+        }
+    }
+
+    #[inline]
+    fn send_now(
+        &self,
+        message: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        options: SendOptions<'_>,
+    ) -> Result<Reply, SendError> {
         let sent = self.send_here(message, reply, &options);
         match sent {
             // Nothing was sent: the parent's link is not this process's.
@@ -261,15 +296,28 @@ impl Connection {
     /// Sends a pulse; `None` takes the thread's priority. Never waits.
     ///
     /// # Errors
-    /// - `EAGAIN`: 128 pulses of this process are not yet received.
+    /// - `EAGAIN`: 128 pulses of this process are not yet received, or as many as its share of the channel's
+    ///   pool ([`PulsePool`](super::PulsePool)) has.
     /// - `ESRCH`: the server has gone.
     /// - `EBADF`: it has been detached, or it is a side channel of the parent of this process.
     #[doc(alias = "MsgSendPulse")]
     pub fn send_pulse(&self, priority: Option<u8>, code: i8, value: i64) -> Result<()> {
+        self.send_pulse_with(priority, code, value, PulseFlags::empty())
+    }
+
+    /// The same with flags: a pulse that is not queued twice, or that replaces the value of a pending one.
+    pub fn send_pulse_with(
+        &self,
+        priority: Option<u8>,
+        code: i8,
+        value: i64,
+        flags: PulseFlags,
+    ) -> Result<()> {
+        timeout::clear();
         let priority = priority.unwrap_or_else(caller::priority);
         if self.attachment.is_inherited() {
             let own = Self::by_id(self.id())?;
-            return own.send_pulse(Some(priority), code, value);
+            return own.send_pulse_with(Some(priority), code, value, flags);
         }
         if self.attachment.detached().load(Ordering::Relaxed) {
             return Err(Errno::BADF);
@@ -278,6 +326,8 @@ impl Connection {
             value,
             code,
             priority,
+            flags,
+            inherits: false,
         })
     }
 

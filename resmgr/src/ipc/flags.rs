@@ -8,22 +8,58 @@ bitflags::bitflags! {
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     #[doc(alias = "_NTO_CHF")]
     pub struct ChannelFlags: u32 {
-        /// Receivers keep their own priority.
+        /// Receivers keep their own priority, and nobody raises them. Without it they take the sender's with each message and pulse (see
+        /// [`set_priority`](super::set_priority)).
         #[doc(alias = "_NTO_CHF_FIXED_PRIORITY")]
         const FIXED_PRIORITY = 0x0001;
         /// A blocked client that wants to give up becomes a pulse, and stays blocked until the reply.
         #[doc(alias = "_NTO_CHF_UNBLOCK")]
         const UNBLOCK = 0x0002;
+        /// A pulse for each thread of this process that ends, to each channel with the flag; the value is the
+        /// thread's number. The ends of threads that this library has never heard of, and that begin and end
+        /// between two receives, are not seen; kernels before 6.9 tell no ends, and there that of a
+        /// thread which never calls this library is noticed before a receiver sleeps only.
+        #[doc(alias = "_NTO_CHF_THREAD_DEATH")]
+        const THREAD_DEATH = 0x0004;
         /// A pulse when the last connection of a client process goes. The server must then detach the
         /// scoid of the pulse, or the id stays taken.
         #[doc(alias = "_NTO_CHF_DISCONNECT")]
         const DISCONNECT = 0x0008;
+        /// Messages from other nodes may come. There are none: nothing changes.
+        #[doc(alias = "_NTO_CHF_NET_MSG")]
+        const NET_MSG = 0x0010;
+        /// The length of a message is known also when its sender is on another node. It is always known
+        /// here: nothing changes.
+        #[doc(alias = "_NTO_CHF_SENDER_LEN")]
+        const SENDER_LEN = 0x0020;
         /// A pulse to this channel for each connection of this process whose server goes.
         #[doc(alias = "_NTO_CHF_COID_DISCONNECT")]
         const COID_DISCONNECT = 0x0040;
+        /// The room for a reply is known also when the sender is on another node. It is always known here:
+        /// nothing changes.
+        #[doc(alias = "_NTO_CHF_REPLY_LEN")]
+        const REPLY_LEN = 0x0080;
+        /// The channel has a pool of pulses of its own: set by
+        /// [`Channel::with_pulse_pool`](super::Channel::with_pulse_pool).
+        #[doc(alias = "_NTO_CHF_PULSE_POOL")]
+        const PULSE_POOL = 0x0100;
         /// Only this process may attach; others get `EPERM`.
         #[doc(alias = "_NTO_CHF_PRIVATE")]
         const PRIVATE = 0x1000;
+        /// The server knows what to do with pulses that resume a paused message. There are none, as on QNX 8
+        /// (see [`Message::pause`](super::Message::pause)): nothing changes.
+        #[doc(alias = "_NTO_CHF_MSG_PAUSING")]
+        const MSG_PAUSING = 0x2000;
+        /// A receiver takes over the sender's processors, and has its own again when it receives a pulse, or
+        /// on a channel without this flag. The kernel is asked for those of the sender's thread; where it
+        /// names none of the client's (a client in another pid namespace), or lets this process use none of
+        /// them (a cpuset), the receiver keeps its own, and [`statistics`](super::statistics()) counts that.
+        #[doc(alias = "_NTO_CHF_INHERIT_RUNMASK")]
+        const INHERIT_RUNMASK = 0x4000;
+        /// A client's deadline asks by a pulse of another code than its signals. Here both ask by
+        /// UNBLOCK pulses, so it changes nothing; with [`UNBLOCK`](Self::UNBLOCK) beside it, as ever.
+        #[doc(alias = "_NTO_CHF_UNBLOCK_TIMER")]
+        const UNBLOCK_TIMER = 0x8000;
     }
 }
 
@@ -57,7 +93,9 @@ bitflags::bitflags! {
         /// started it finds among its descriptors has it.
         #[doc(alias = "_NTO_COF_INSECURE")]
         const INSECURE = 0x1000;
-        /// Only registered events come through it.
+        /// The server may deliver only events that were registered. As connections to one channel share what
+        /// lies underneath, one that asks for this asks for all of them, until the last one goes; to take the flag
+        /// away again changes nothing before that.
         #[doc(alias = "_NTO_COF_REG_EVENTS")]
         const REG_EVENTS = 0x2000;
     }

@@ -2,10 +2,12 @@
 
 use super::handshake::{Hello, Welcome};
 use super::link::{LinkMemory, ServerLink};
+use super::priority::Standing;
 use super::{Channel, Connection, Credentials, Scoid};
 use resmgr_sys::Result;
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::memory::Region;
+use resmgr_sys::pidfd::PidFd;
 use std::sync::Arc;
 
 /// A client of a channel that is nothing but memory and a bell.
@@ -22,11 +24,11 @@ pub struct RawClient {
 }
 
 impl RawClient {
-    /// A client of this user.
+    /// A client of this user. With `direct`, its messages may lie in this process's own memory.
     ///
     /// # Errors
     /// As [`Connection::attach`].
-    pub fn attach(channel: &Channel, uid: u32) -> Result<Self> {
+    pub fn attach(channel: &Channel, uid: u32, direct: bool) -> Result<Self> {
         let memory = LinkMemory::local(channel.shared().layout)?;
         let (client, server) = (Arc::clone(&memory.client), Arc::clone(&memory.server));
         let bell = EventFd::new()?;
@@ -36,10 +38,14 @@ impl RawClient {
             uid,
             gid: uid,
         };
+        let process = direct.then(|| PidFd::open(peer.pid)).transpose()?;
         let chid = channel.id();
-        let link = channel
-            .shared()
-            .add_client(|scoid| ServerLink::new((chid, scoid), peer, memory, far_bell, None))?;
+        let link = channel.shared().add_client(|scoid| {
+            let who = (peer, Standing::OWN);
+            let mut link = ServerLink::new((chid, scoid), who, memory, far_bell, None);
+            link.direct = process;
+            link
+        })?;
         Ok(Self {
             client,
             server,

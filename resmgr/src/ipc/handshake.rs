@@ -3,7 +3,7 @@
 //! | packet | fields |
 //! |---|---|
 //! | hello | magic, layout version, channel, its birth or 0 (two words) |
-//! | welcome | magic, layout version, error number or 0, scoid, channel flags (the highest bit: the server reads in the client's memory), calls, pages of bulk memory, the channel's birth (two words); with three descriptors: the client's part, the server's part, the bell |
+//! | welcome | magic, layout version, error number or 0, scoid, channel flags (the highest bits: the server reads in the client's memory; how many descriptors a message may bring), calls, pages of bulk memory, the channel's birth (two words); with three descriptors: the client's part, the server's part, the bell |
 
 use super::link::Layout;
 use super::{ChannelFlags, ChannelId, Scoid};
@@ -53,6 +53,8 @@ pub(super) struct Welcome {
     pub(super) birth: u64,
     /// Long messages may be read in the client's memory.
     pub(super) direct: bool,
+    /// How many descriptors a message may bring.
+    pub(super) descriptors: u8,
     /// How much of everything the link has.
     pub(super) layout: Layout,
 }
@@ -61,17 +63,19 @@ const PAGE_BITS: u32 = 12;
 
 /// Beside the channel's flags in their word.
 const DIRECT: u32 = 1 << 31;
+const DESCRIPTORS: u32 = 28;
 
 impl Welcome {
     pub(super) fn encode(self) -> [u8; 36] {
         let direct = if self.direct { DIRECT } else { 0 };
         let [low, high] = halves(self.birth);
+        let extra = direct | u32::from(self.descriptors & 7) << DESCRIPTORS;
         words([
             MAGIC,
             VERSION,
             0,
             self.scoid.0,
-            self.flags.bits() | direct,
+            self.flags.bits() | extra,
             u32::from(self.layout.calls),
             u32::try_from(self.layout.bulk >> PAGE_BITS).unwrap_or(0),
             low,
@@ -112,6 +116,7 @@ impl Welcome {
             flags: ChannelFlags::from_bits_truncate(flags),
             birth: whole([low, high]),
             direct: flags & DIRECT != 0,
+            descriptors: (flags >> DESCRIPTORS & 7) as u8,
             layout: Layout::new(
                 u16::try_from(calls).map_err(|_| Errno::PROTO)?,
                 (pages as usize) << PAGE_BITS,
@@ -181,6 +186,7 @@ mod tests {
             flags: ChannelFlags::UNBLOCK,
             birth: 1 << 40 | 3,
             direct: true,
+            descriptors: 4,
             layout: Layout::new(100, 8192).unwrap(),
         };
         assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));

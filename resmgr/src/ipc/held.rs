@@ -24,7 +24,7 @@ impl Held {
 
     /// Forgets those of a client that has gone: nobody can answer them any more.
     pub(super) fn forget(&self, client: Scoid) {
-        lock(&self.0).retain(|rcvid, _| rcvid.client() != client);
+        lock(&self.0).retain(|rcvid, _| rcvid.client() != Some(client));
     }
 
     /// Forgets all.

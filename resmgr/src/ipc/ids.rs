@@ -69,10 +69,11 @@ impl Rcvid {
         ChannelId(u32::try_from(self.0 >> Self::CHANNEL).unwrap_or(0))
     }
 
-    /// The client that sent it, also after the answer.
-    pub fn client(self) -> Scoid {
-        let number = u32::try_from(self.0 >> Self::CLIENT & 0xffff).unwrap_or(0);
-        Scoid(Scoid::CONNECTION | number)
+    /// The client that sent it, also after the answer; `None`: it is no name of a call.
+    pub fn client(self) -> Option<Scoid> {
+        let number = u32::try_from(self.0 >> Self::CLIENT & 0xffff).ok();
+        let number = number.filter(|number| self.0 > 0 && *number != 0);
+        number.map(|number| Scoid(Scoid::CONNECTION | number))
     }
 }
 
@@ -103,12 +104,13 @@ mod tests {
     use super::{ChannelId, Rcvid, Scoid};
 
     #[test]
-    fn the_name_of_a_call_says_whose_it_is() {
+    fn m15_a_call_names_its_client() {
         let (channel, client) = (ChannelId(8191), Scoid(Scoid::CONNECTION | 0xfff0));
         let name = Rcvid::new(channel, client, 4095, u32::MAX);
         assert!(name.raw() > 0);
-        assert_eq!((name.channel(), name.client()), (channel, client));
+        assert_eq!((name.channel(), name.client()), (channel, Some(client)));
         let other = Rcvid::new(channel, client, 4094, u32::MAX);
         assert_ne!(name, other);
+        assert_eq!(Rcvid(-1).client(), None);
     }
 }

@@ -5,14 +5,15 @@
 //! changes hands. It starts at the first need, blocks every signal, and sleeps unless something happens.
 
 use super::channel::Shared;
-use super::link::{BATCH, ClientLink, Read, ServerLink};
+use super::link::{BATCH, ClientLink, Read, ServerLink, WakePoint};
 use super::rendezvous::{self, Admitted};
-use super::{janitor, process};
+use super::timer::Ticking;
+use super::{deaths, janitor, process};
 use resmgr_namespace::Session;
 use resmgr_sys::epoll::{Epoll, Event, Ready};
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::pidfd::PidFd;
-use resmgr_sys::{Errno, Result, signal, socket};
+use resmgr_sys::{Errno, Result, sched, signal, socket};
 use slab::Slab;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -35,6 +36,17 @@ pub(super) enum Source {
     },
     /// A server that we are a client of.
     Server(Arc<ClientLink>),
+    /// A timer of this process.
+    Timer(Arc<Ticking>),
+    /// The bells of a channel that has a pool of pulses.
+    Pool(Weak<Shared>, PrivateFd),
+    /// A thread of this process whose end somebody wants to know.
+    Thread { tid: u32, end: PidFd },
+    /// Calls to a server that no thread waits for.
+    Begun {
+        link: Weak<ClientLink>,
+        point: Arc<WakePoint>,
+    },
     /// The namespace.
     Session {
         session: &'static Session,
@@ -46,9 +58,15 @@ impl Source {
     /// What to wait for.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
-            Self::Listener(fd) | Self::Stranger(fd) | Self::Session { watched: fd, .. } => {
+            Self::Listener(fd)
+            | Self::Stranger(fd)
+            | Self::Pool(_, fd)
+            | Self::Session { watched: fd, .. } => {
                 vec![fd.as_fd()]
             }
+            Self::Timer(ticking) => vec![ticking.descriptor()],
+            Self::Thread { end, .. } => vec![end.as_fd()],
+            Self::Begun { point, .. } => vec![point.as_fd()],
             Self::Client { link, process, .. } => link
                 .socket()
                 .map(AsFd::as_fd)
@@ -98,14 +116,22 @@ impl Kernel {
             table: Mutex::default(),
         });
         let thread = Arc::clone(&kernel);
+        // The caller may have its sender's priority for the moment; this thread has its own for good.
+        let own = super::priority::receiver::this_thread().map(|caller| caller.own());
         std::thread::Builder::new()
             .name("resmgr".into())
-            .spawn(move || thread.run())?;
+            .spawn(move || {
+                if let Some(own) = own {
+                    let _ = sched::schedule(None, &own);
+                }
+                thread.run();
+            })?;
         Ok(kernel)
     }
 
     fn run(&self) {
         signal::block_all();
+        deaths::is_helper();
         let mut events = Vec::new();
         loop {
             match self.epoll.wait(None, &mut events) {
@@ -140,7 +166,7 @@ impl Kernel {
     }
 
     /// Waits for it no more.
-    fn forget(&self, token: Token) -> Option<Arc<Source>> {
+    pub(super) fn forget(&self, token: Token) -> Option<Arc<Source>> {
         let source = {
             let mut table = self.lock();
             table.strangers.retain(|other| *other != token);
@@ -197,7 +223,13 @@ impl Kernel {
                 channel,
                 process,
             } => {
-                if goes_on(link.read_control(BATCH), event, process) {
+                let read = link.read_control(BATCH);
+                if link.takes_boost_request()
+                    && let Some(channel) = channel.upgrade()
+                {
+                    channel.asked_to_boost(Some(link));
+                }
+                if goes_on(read, event, process) {
                     return;
                 }
                 self.forget(event.token);
@@ -215,6 +247,23 @@ impl Kernel {
                 }
                 self.forget(event.token);
                 process::current().server_gone(link);
+            }
+            Source::Timer(ticking) => ticking.expired(),
+            Source::Pool(channel, _) => match channel.upgrade() {
+                Some(channel) => channel.keep_books(),
+                None => drop(self.forget(event.token)),
+            },
+            Source::Thread { tid, .. } => {
+                self.forget(event.token);
+                deaths::ended(*tid);
+            }
+            Source::Begun { link, point } => {
+                // First: what comes after this wakes the thread again.
+                point.drain();
+                match link.upgrade() {
+                    Some(link) => link.wake_begun(),
+                    None => drop(self.forget(event.token)),
+                }
             }
             Source::Session { session, .. } => {
                 self.forget(event.token);
@@ -318,6 +367,7 @@ fn key_of(token: Token) -> usize {
 fn recover(session: &'static Session) {
     let work = move || {
         signal::block_all();
+        deaths::is_helper();
         match session.recover() {
             Ok(()) => super::sessions::watch(session),
             // The next call on the session tries again.

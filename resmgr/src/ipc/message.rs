@@ -3,11 +3,15 @@
 use super::link::{self, RequestFields, ServerLink};
 use super::queue::Call;
 use super::ranges::Ranges;
-use super::{ChannelId, Coid, MessageFlags, MessageInfo, Rcvid, SharedBytes, SharedBytesMut};
+use super::timeout;
+use super::{
+    ChannelId, Coid, MessageFlags, MessageInfo, Rcvid, SharedBytes, SharedBytesMut, process,
+};
 use link::{AnswerFields, Breach, IN_SLOT, INLINE};
 use resmgr_sys::vm::Far;
 use resmgr_sys::{Errno, Result};
 use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// A client's call, until it is answered. Dropping it unanswered answers `EIO`.
@@ -159,6 +163,30 @@ impl Message {
         self.link.is_waiting(self.slot, self.number)
     }
 
+    /// Gives the calling thread the priority that it would have if it had just received this message: for
+    /// a thread that goes on with a message that was received before. It counts as a receiver of the
+    /// message's channel from now on.
+    ///
+    /// # Errors
+    /// - `ESRCH`: the client waits no more, or the channel was destroyed.
+    #[doc(alias = "MsgCurrent")]
+    pub fn make_current(&self) -> Result<()> {
+        let channel = process::current().channel(self.info().chid);
+        let channel = channel.filter(|_| self.is_waiting()).ok_or(Errno::SRCH)?;
+        channel.run_at(self.info().priority.min(self.link.standing.running));
+        Ok(())
+    }
+
+    /// Pauses the message until a pulse with `cookie` resumes it.
+    ///
+    /// # Errors
+    /// - `ENOSYS`: always, as on QNX 8. What it was for, two processes whose page faults wait for each
+    ///   other, cannot happen here: a server never touches a client's pages.
+    #[doc(alias = "MsgPause")]
+    pub fn pause(&self, _cookie: i64) -> Result<()> {
+        Err(Errno::NOSYS)
+    }
+
     /// Copies from the client's message, from `offset` on; returns the count, 0 at its end.
     ///
     /// # Errors
@@ -166,6 +194,7 @@ impl Message {
     /// - `EFAULT`: the message lies in the client's own memory, and is not there any more.
     #[doc(alias = "MsgRead")]
     pub fn read(&self, buffer: &mut [u8], offset: usize) -> Result<usize> {
+        timeout::clear();
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
@@ -238,6 +267,7 @@ impl Message {
     /// - `ENOBUFS`: the reply is in more than 56 separate pieces.
     #[doc(alias = "MsgWrite")]
     pub fn write(&mut self, data: &[u8], offset: usize) -> Result<usize> {
+        timeout::clear();
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
@@ -293,6 +323,7 @@ impl Message {
     /// The same from several parts.
     #[doc(alias = "MsgReplyv")]
     pub fn reply_vectored(mut self, status: i64, parts: &[IoSlice<'_>]) -> Result<()> {
+        timeout::clear();
         self.answered = true;
         self.link.claim_answer(self.slot, self.number)?;
         let all = parts.iter().map(|part| part.len()).sum::<usize>();
@@ -368,16 +399,106 @@ impl Message {
         Ok(count)
     }
 
-    /// Answers with an error: the client's send fails with it.
+    /// Copies of the descriptors that the client sent along; none the second time. They are what the client says
+    /// they are, or not: reading or closing one can last for ever.
+    ///
+    /// # Errors
+    /// - `ESRCH`: the client waits no more.
+    /// - `EBADMSG`: it said that there are some, and sent none.
+    pub fn descriptors(&mut self) -> Result<Vec<OwnedFd>> {
+        if !self.is_waiting() {
+            return Err(Errno::SRCH);
+        }
+        if std::mem::take(&mut self.fields.lends) == 0 {
+            return Ok(Vec::new());
+        }
+        self.link.take_parcel(self.slot, self.number)
+    }
+
+    /// How many descriptors the client takes with the reply.
+    pub fn descriptor_room(&self) -> usize {
+        self.fields.takes.into()
+    }
+
+    /// Answers, and gives the client copies of descriptors.
     ///
     /// # Errors
     /// - `ESRCH`: the client waits no more; nothing was sent.
+    /// - `EMSGSIZE`: the client takes fewer; it gets this error, too.
+    /// - `EAGAIN`: the client has not read earlier ones; it gets this error, too.
+    /// - `ENOMEM`: as [`reply`](Self::reply).
+    pub fn reply_with_descriptors(
+        mut self,
+        status: i64,
+        data: &[u8],
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<()> {
+        self.answered = true;
+        self.link.claim_answer(self.slot, self.number)?;
+        let len = data.len().min(self.reply_len());
+        let staged = if self.reply.is_none() && len <= INLINE {
+            self.stage_in_slot(status, &[IoSlice::new(data)], len)
+        } else {
+            self.stage_in_bulk(status, &[IoSlice::new(data)], len)
+        };
+        let staged = staged.and_then(|fields| self.stage_descriptors(fields, fds));
+        let fields = staged.unwrap_or_else(AnswerFields::refusal);
+        self.link.publish(self.slot, self.number, &fields);
+        staged.map(drop)
+    }
+
+    fn stage_descriptors(
+        &self,
+        fields: AnswerFields,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<AnswerFields> {
+        let count = u8::try_from(fds.len()).map_err(|_| Errno::MSGSIZE)?;
+        if count > self.fields.takes {
+            return Err(Errno::MSGSIZE);
+        }
+        if count > 0 {
+            // Before the answer: who sees that finds them in the socket.
+            self.link.send_parcel(self.slot, self.number, fds)?;
+        }
+        Ok(fields.with_descriptors(count))
+    }
+
+    /// Answers with an error: the client's send fails with it. After `ERESTART` the client sends the same message
+    /// again at once, as a new call.
+    ///
+    /// # Errors
+    /// - `ESRCH`: the client waits no more; nothing was sent.
+    /// - `EINVAL`: `ERESTART` after a part of the reply was written; the client gets `EIO`.
     #[doc(alias = "MsgError")]
     pub fn error(mut self, errno: Errno) -> Result<()> {
+        if errno == Errno::RESTART && self.reply.is_some() {
+            return Err(Errno::INVAL);
+        }
         self.refuse(errno)
     }
 
+    /// Lets a client go that has asked for it: its send fails with that for which it asked (a signal or a
+    /// cancellation: [`Interrupted`](super::SendError::Interrupted), its deadline:
+    /// [`TimedOut`](super::SendError::TimedOut)).
+    ///
+    /// # Errors
+    /// - `ESRCH`: the client waits no more; nothing was sent.
+    /// - `EINVAL`: it has not asked (see [`unblock_requested`](Self::unblock_requested)); it gets `EIO`.
+    #[doc(alias = "MsgError")]
+    pub fn error_as_asked(mut self) -> Result<()> {
+        if !self.unblock_requested() {
+            let gone = !self.is_waiting();
+            return Err(if gone { Errno::SRCH } else { Errno::INVAL });
+        }
+        self.answered = true;
+        self.link.claim_answer(self.slot, self.number)?;
+        self.link
+            .publish(self.slot, self.number, &AnswerFields::as_asked());
+        Ok(())
+    }
+
     fn refuse(&mut self, errno: Errno) -> Result<()> {
+        timeout::clear();
         self.answered = true;
         self.link.claim_answer(self.slot, self.number)?;
         self.link.refuse_held(self.slot, self.number, errno);
@@ -387,6 +508,9 @@ impl Message {
 
 impl Drop for Message {
     fn drop(&mut self) {
+        if self.fields.lends > 0 {
+            self.link.drop_parcel(self.slot, self.number);
+        }
         // A handler that loses its message must not leave the client blocked for ever.
         if !self.answered && self.refuse(Errno::IO).is_ok() {
             tracing::warn!(

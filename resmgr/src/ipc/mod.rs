@@ -15,6 +15,12 @@
 //!
 //! Everything has a bound, which can be chosen, and an error of its own beyond it: see [`limits`].
 //!
+//! # Events
+//! A client hands an [`Event`] to a server, which has it performed in the client's process when the time has come
+//! ([`Channel::deliver`]): a packet on the link's socket, for the client's background thread. The server never
+//! waits for that. The client performs only what it made itself, or registered for that server, so a hostile
+//! server can do nothing with events but what it was given them for.
+//!
 //! # Decisions
 //! - *A bell for each link.* One bell for all clients of a channel would be a little faster with thousands of
 //!   them (4.5 µs against 4.8 at 5,000), but one client could spoil it for the others.
@@ -26,9 +32,19 @@
 //!   socket alone does not tell of a death while a forked child of the dead has a copy of it.
 //! - *Looking before sleeping* is planned and scored in `wait`: what it costs and when it pays is told there.
 //!
+//! - *Priorities cost nothing while they are equal.* A receive compares the message's priority with what the
+//!   thread has, in thread-local memory. A change is one system call, a boost one packet by the sender
+//!   that needs it. The alternatives were a bell that rings while the server is awake and an epoll set
+//!   that the background thread shares: either is a system call for each message of everybody.
+//!
 //! # Where it differs from QNX
 //! - A killed client cannot wait for its server: its call is dropped, and the server's reply gets `ESRCH`.
-//! - A receiver does not take the sender's priority; it decides the order of the queue only.
+//! - A receiver takes the sender's priority only where it may also return to its own; elsewhere the priority
+//!   decides the order of the queue only, and [`statistics()`] counts it. See [`set_priority`] for what the numbers mean.
+//! - A receiver that sleeps has its own priority, and takes the sender's once it is awake. A boost of busy
+//!   receivers raises all of them, and only for real-time senders.
+//! - The end of a thread that never calls this library, and that begins and ends between two receives, is not
+//!   seen by [`THREAD_DEATH`](ChannelFlags::THREAD_DEATH).
 //! - A signal handler of a client that is blocked on an UNBLOCK channel runs at once, not after the reply. The
 //!   rest is as in QNX: the server gets the pulse, and the client resumes on the reply.
 //! - What children and new programs inherit (see [`Connection`]) is made anew at its first use there: their
@@ -38,6 +54,10 @@
 //!   only, not about others.
 //! - A program that closes the descriptor of a connection by itself has detached it, but sends do not notice before
 //!   something else does: they do not ask the system what a descriptor means.
+//! - [`Channel::verify_event`] does not look into another process: what only the client can know is found out
+//!   when the event gets there, and what the client does not accept is ignored.
+//! - A client has a share of a channel's pulse pool ([`Channel::with_pulse_pool`]), and there is no pool that all
+//!   processes share.
 
 mod attachment;
 mod attachments;
@@ -47,7 +67,10 @@ mod caller;
 mod cancel;
 mod channel;
 mod connection;
+mod deaths;
+mod descriptors;
 mod error;
+mod event;
 mod flags;
 pub(crate) mod fuzzing;
 mod handshake;
@@ -60,6 +83,9 @@ mod kernel;
 pub mod limits;
 mod link;
 mod message;
+mod pending;
+mod pool;
+mod priority;
 mod process;
 #[doc(hidden)] // public for the model checker's tests
 pub mod protocol;
@@ -67,20 +93,38 @@ mod pulse;
 mod queue;
 mod ranges;
 mod rendezvous;
+mod semaphore;
 pub(crate) mod sessions;
 mod shared;
+mod statistics;
+mod timeout;
+mod timer;
+mod unique;
 mod wait;
 
 pub use borrow::{BorrowedReply, BorrowedRequest};
 pub use by_id::ConnectionRef;
 pub use cancel::CancelToken;
+#[cfg(feature = "tokio")]
+pub use channel::AsyncChannel;
 pub use channel::{Channel, ChannelOptions, Received, Waiting};
 pub use connection::{Connection, IdSpace, Reply, SendOptions, Target};
+pub use descriptors::TakenDescriptors;
 pub use error::SendError;
+pub use event::{Event, EventFlags, EventFunction, EventKind, EventTarget};
 pub use flags::{ChannelFlags, ClientFlags, ConnectFlags, ConnectRights, MessageFlags};
 pub use ids::{ChannelId, Coid, Rcvid, Scoid};
 pub use info::{ClientInfo, Credentials, Ids, MessageInfo, ServerInfo};
 pub use limits::{ChannelLimits, ProcessLimits, set_process_limits};
 pub use message::Message;
+pub use pending::{Answer, PendingCall, SendFuture};
+pub use pool::{PoolEvent, PulsePool};
+pub use priority::{priority, refresh_priority, set_priority};
 pub use pulse::{Pulse, PulseCode};
+pub use resmgr_sys::timer::Clock;
+pub use semaphore::Semaphore;
 pub use shared::{SharedBytes, SharedBytesMut};
+pub use statistics::{Statistics, statistics};
+pub use timeout::{TimeoutStates, TimeoutTime, timeout_next, timeout_next_with};
+pub use timer::{Timer, TimerInfo};
+pub use unique::PulseFlags;

@@ -4,20 +4,26 @@ use super::attachment::Attachment;
 use super::attachments::{Attachments, NewId};
 use super::channel::Shared;
 use super::kernel::{Kernel, Source};
-use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink};
+use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink, WakePoint};
+use super::priority::Standing;
+use super::timer::Ticking;
 use super::{
-    ChannelFlags, ChannelId, ConnectFlags, Credentials, ProcessLimits, Target, rendezvous,
+    ChannelFlags, ChannelId, Coid, ConnectFlags, Credentials, ProcessLimits, Target, rendezvous,
 };
 use resmgr_namespace::{RuntimeDir, Session};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{PerProcess, PrivateFd};
+use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result};
 use slab::Slab;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Channels of a process: their numbers are part of [`Rcvid`](super::Rcvid).
 const MOST_CHANNELS: usize = 8191;
+/// Timers of a process.
+const MOST_TIMERS: usize = 4096;
 
 static PROCESS: PerProcess<Process> = PerProcess::new();
 
@@ -37,6 +43,7 @@ pub(super) struct Process {
     links: Mutex<HashMap<(u32, ChannelId), Place>>,
     pub(super) connections: Attachments,
     kernel: Mutex<Option<Arc<Kernel>>>,
+    timers: AtomicUsize,
     /// The directory of the listening socket.
     listening: Mutex<Option<RuntimeDir>>,
 }
@@ -55,6 +62,7 @@ impl Process {
             links: Mutex::default(),
             connections: Attachments::default(),
             kernel: Mutex::default(),
+            timers: AtomicUsize::new(0),
             listening: Mutex::default(),
         }
     }
@@ -82,6 +90,14 @@ impl Process {
             .map(drop)
     }
 
+    /// The background thread listens for calls of this link that no thread waits for.
+    pub(super) fn watch_begun(&self, link: &Arc<ClientLink>, point: Arc<WakePoint>) -> Result<()> {
+        let link = Arc::downgrade(link);
+        self.kernel()?
+            .watch(Source::Begun { link, point })
+            .map(drop)
+    }
+
     // Channels.
 
     pub(super) fn add_channel(
@@ -104,6 +120,48 @@ impl Process {
         lock(&self.channels).get(key)?.upgrade()
     }
 
+    // Timers.
+
+    /// The background thread waits for a timer.
+    ///
+    /// # Errors
+    /// - `EAGAIN`: as many timers as a process may have.
+    pub(super) fn watch_timer(&self, ticking: &Arc<Ticking>) -> Result<u64> {
+        if self.timers.fetch_add(1, Ordering::Relaxed) >= MOST_TIMERS {
+            self.timers.fetch_sub(1, Ordering::Relaxed);
+            return Err(Errno::AGAIN);
+        }
+        let source = Source::Timer(Arc::clone(ticking));
+        let watched = self.kernel().and_then(|kernel| kernel.watch(source));
+        if watched.is_err() {
+            self.timers.fetch_sub(1, Ordering::Relaxed);
+        }
+        watched
+    }
+
+    pub(super) fn unwatch_timer(&self, token: u64) {
+        self.timers.fetch_sub(1, Ordering::Relaxed);
+        if let Some(kernel) = &*lock(&self.kernel) {
+            kernel.forget(token);
+        }
+    }
+
+    // Pools.
+
+    /// The background thread keeps the books of the channel's pulse pool.
+    pub(super) fn watch_pool(&self, channel: &Arc<Shared>, bells: PrivateFd) -> Result<()> {
+        let source = Source::Pool(Arc::downgrade(channel), bells);
+        self.kernel()?.watch(source).map(drop)
+    }
+
+    /// It keeps them no more.
+    pub(super) fn unwatch_pool(&self, channel: &Shared) {
+        if let Some(kernel) = &*lock(&self.kernel) {
+            let is_it = |source: &Source| matches!(source, Source::Pool(other, _) if std::ptr::eq(other.as_ptr(), channel));
+            kernel.forget_where(is_it);
+        }
+    }
+
     /// A channel was destroyed, and these clients with it.
     pub(super) fn channel_gone(&self, chid: ChannelId, clients: &[Arc<ServerLink>]) {
         if let Some(key) = usize::try_from(chid.0)
@@ -117,6 +175,7 @@ impl Process {
             self.far_end_gone(chid, link);
         }
         self.stop_listening_if_idle();
+        super::deaths::stop_if_unwanted();
     }
 
     /// A channel has closed this link. If its client is in this process, there is no socket to tell it.
@@ -176,6 +235,39 @@ impl Process {
         }
     }
 
+    // Threads.
+
+    pub(super) fn wants_thread_deaths(&self) -> bool {
+        !self.told_of_threads().is_empty()
+    }
+
+    fn told_of_threads(&self) -> Vec<Arc<Shared>> {
+        let wants = |channel: &Arc<Shared>| channel.flags.contains(ChannelFlags::THREAD_DEATH);
+        lock(&self.channels)
+            .iter()
+            .filter_map(|(_, channel)| channel.upgrade())
+            .filter(wants)
+            .collect()
+    }
+
+    /// The background thread tells the end of a thread from now on.
+    pub(super) fn watch_thread(&self, tid: u32, end: PidFd) -> Result<()> {
+        self.kernel()?.watch(Source::Thread { tid, end }).map(drop)
+    }
+
+    pub(super) fn forget_threads(&self) {
+        if let Some(kernel) = &*lock(&self.kernel) {
+            kernel.forget_where(|source| matches!(source, Source::Thread { .. }));
+        }
+    }
+
+    /// A thread of this process has ended.
+    pub(super) fn thread_ended(&self, tid: u32) {
+        for channel in self.told_of_threads() {
+            channel.thread_died(tid);
+        }
+    }
+
     // Connections.
 
     /// A new connection to a channel, on the link that this process has to it or makes; `birth`, if not 0, says
@@ -205,7 +297,16 @@ impl Process {
         if let Some(replaced) = replaced {
             self.detach(&replaced);
         }
+        if flags.contains(ConnectFlags::REG_EVENTS) {
+            made.link.take_registered_only();
+        }
         Ok(made)
+    }
+
+    /// The link of the connection with this number. Waits for nobody.
+    pub(super) fn link_of(&self, coid: Coid) -> Option<Arc<ClientLink>> {
+        let found = self.connections.get(coid)?;
+        Some(Arc::clone(&found.link))
     }
 
     fn attach_shared(
@@ -221,9 +322,8 @@ impl Process {
             if birth != 0 && birth != link.far.birth {
                 return Err(Errno::SRCH);
             }
-            return self
-                .connections
-                .add(link, id, flags, self.limits().connections);
+            let most = self.limits().connections;
+            return self.connections.add(link, id, flags, most);
         }
         let link = self.make_link(key.0, key.1, birth)?;
         let added = self.add_or_end(&link, id, flags)?;
@@ -263,8 +363,10 @@ impl Process {
         let bell = EventFd::new()?;
         let far_bell = bell.try_clone()?;
         let peer = Credentials::of_self();
-        let server = channel
-            .add_client(|scoid| ServerLink::new((chid, scoid), peer, memory, far_bell, None))?;
+        let server = channel.add_client(|scoid| {
+            let who = (peer, Standing::OWN);
+            ServerLink::new((chid, scoid), who, memory, far_bell, None)
+        })?;
         let unblock = channel.flags.contains(ChannelFlags::UNBLOCK);
         let far = Far {
             pid: peer.pid,
@@ -273,6 +375,7 @@ impl Process {
             birth: channel.birth,
             unblock,
             direct: false,
+            descriptors: channel.descriptors,
         };
         Ok(Arc::new(ClientLink::to_local(far, bell, server)))
     }
@@ -327,7 +430,11 @@ impl Process {
         let was_open = ended.state() == LinkState::Open;
         ended.end(LinkState::Detached);
         if let Some(kernel) = &*lock(&self.kernel) {
-            let is_it = |source: &Source| matches!(source, Source::Server(link) if Arc::ptr_eq(link, ended));
+            let is_it = |source: &Source| match source {
+                Source::Server(link) => Arc::ptr_eq(link, ended),
+                Source::Begun { link, .. } => std::ptr::eq(link.as_ptr(), Arc::as_ptr(ended)),
+                _ => false,
+            };
             kernel.forget_where(is_it);
         }
         if was_open
@@ -336,12 +443,6 @@ impl Process {
         {
             channel.local_client_gone(ended.far.scoid);
         }
-    }
-
-    /// The server of a link has sent an event. What it may mean is for this process to check.
-    #[expect(clippy::unused_self)] // to be used when events are there
-    pub(super) fn event_arrived(&self, link: &Arc<ClientLink>, event: &[u8]) {
-        tracing::debug!(pid = link.far.pid, len = event.len(), "an event");
     }
 
     /// The server of a link has gone: its callers wake up, and the channels that asked for it get a pulse for

@@ -27,6 +27,9 @@ impl PulseCode {
     /// A client process has no connection any more; the scoid names it.
     #[doc(alias = "_PULSE_CODE_DISCONNECT")]
     pub const DISCONNECT: i8 = -33;
+    /// A thread of this process has ended; the value is its number.
+    #[doc(alias = "_PULSE_CODE_THREADDEATH")]
+    pub const THREAD_DEATH: i8 = -34;
     /// The server of a connection has gone; the value is the [`Coid`](super::Coid).
     #[doc(alias = "_PULSE_CODE_COIDDEATH")]
     pub const COID_DEATH: i8 = -35;

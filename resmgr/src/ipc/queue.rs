@@ -1,7 +1,10 @@
 //! A channel's queue: messages and pulses by priority, first come first served within one.
 
-use super::Pulse;
 use super::link::{RequestFields, ServerLink};
+use super::pool::Pool;
+use super::priority::{HIGHEST, ORDINARY};
+use super::unique::{Listed, Place, Verdict};
+use super::{Pulse, PulseFlags};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -23,6 +26,31 @@ pub(super) struct PendingPulse {
     pub(super) pulse: Pulse,
     /// The link whose pulse cell is free once this is received.
     pub(super) link: Option<Arc<ServerLink>>,
+    /// Its receiver stays as it is: `SIGEV_PULSE_PRIO_INHERIT`.
+    pub(super) inherits: bool,
+}
+
+impl Call {
+    /// What its receiver runs at: the claim, as far as the kernel allows its sender the same.
+    #[inline]
+    pub(super) fn run_priority(&self) -> u8 {
+        self.fields.priority.min(self.link.standing.running)
+    }
+}
+
+impl PendingPulse {
+    /// What its receiver runs at; `None` for pulses of events that leave it as it is.
+    #[inline]
+    pub(super) fn run_priority(&self) -> Option<u8> {
+        if self.inherits {
+            return None;
+        }
+        let highest = self
+            .link
+            .as_ref()
+            .map_or(HIGHEST, |link| link.standing.running);
+        Some(self.pulse.priority.min(highest))
+    }
 }
 
 /// What comes next.
@@ -70,14 +98,64 @@ impl<T> Lanes<T> {
         self.lanes[lane].front().map(|(order, _)| (lane, *order))
     }
 
-    fn pop(&mut self) -> Option<T> {
+    /// The highest value of `urgency`, which is never above the lane of its item; 10 if none is higher.
+    fn most(&self, urgency: impl Fn(&T) -> u8) -> u8 {
+        let mut most = ORDINARY;
+        for lane in (usize::from(ORDINARY) + 1..256).rev() {
+            if lane <= usize::from(most) {
+                break;
+            }
+            let here = self.lanes[lane].iter().map(|(_, item)| urgency(item));
+            // The first that is all that its lane says ends the search.
+            let full = |value: &u8| usize::from(*value) == lane.min(usize::from(HIGHEST));
+            let mut best = ORDINARY;
+            for value in here {
+                best = best.max(value);
+                if full(&value) {
+                    break;
+                }
+            }
+            most = most.max(best);
+        }
+        most
+    }
+
+    fn pop(&mut self) -> Option<(u64, T)> {
         let lane = self.highest()?;
-        let (_, item) = self.lanes[lane].pop_front()?;
+        let next = self.lanes[lane].pop_front()?;
         if self.lanes[lane].is_empty() {
             self.filled[lane / 64] &= !(1 << (lane % 64));
         }
-        Some(item)
+        Some(next)
     }
+
+    /// Everything, lane by lane.
+    fn iter(&self) -> impl Iterator<Item = (Place, &T)> {
+        let lanes = self.lanes.iter().zip(0..=u8::MAX);
+        lanes.flat_map(|(lane, priority)| {
+            lane.iter()
+                .map(move |(order, item)| ((priority, *order), item))
+        })
+    }
+
+    fn at(&mut self, (priority, order): Place) -> Option<&mut T> {
+        let lane = &mut self.lanes[usize::from(priority)];
+        let index = lane
+            .binary_search_by_key(&order, |(order, _)| *order)
+            .ok()?;
+        lane.get_mut(index).map(|(_, item)| item)
+    }
+}
+
+/// What became of a pulse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offered {
+    /// It is in the queue.
+    Queued,
+    /// One that was there already stands for it.
+    Merged,
+    /// The channel's pool has no room.
+    Dropped,
 }
 
 /// Messages and pulses. Its length is bounded by what feeds it: each link has so many slots and pulse
@@ -87,6 +165,9 @@ pub(super) struct Queue {
     calls: Lanes<Call>,
     pulses: Lanes<PendingPulse>,
     order: u64,
+    /// Only of a channel that has one.
+    pool: Option<Pool>,
+    listed: Listed,
 }
 
 impl Queue {
@@ -95,7 +176,48 @@ impl Queue {
             calls: Lanes::new(),
             pulses: Lanes::new(),
             order: 0,
+            pool: None,
+            listed: Listed::default(),
         }
+    }
+
+    /// From now on the channel's pulses come out of a pool.
+    pub(super) fn use_pool(&mut self, pool: Pool) {
+        self.pool = Some(pool);
+    }
+
+    pub(super) fn pool(&self) -> Option<&Pool> {
+        self.pool.as_ref()
+    }
+
+    /// Takes a pulse in, if it may be.
+    #[inline]
+    pub(super) fn offer(&mut self, pulse: PendingPulse, flags: PulseFlags) -> Offered {
+        if !flags.is_empty() {
+            let all = || self.pulses.iter().collect();
+            match self.listed.judge(&pulse, flags, all) {
+                Verdict::Queue => {}
+                Verdict::Forget => return Offered::Merged,
+                Verdict::Update(place) => {
+                    if let Some(pending) = self.pulses.at(place) {
+                        pending.pulse.value = pulse.pulse.value;
+                    }
+                    return Offered::Merged;
+                }
+            }
+        }
+        if let Some(pool) = &mut self.pool
+            && pool.take(&pulse).is_err()
+        {
+            return Offered::Dropped;
+        }
+        self.push_pulse(pulse);
+        Offered::Queued
+    }
+
+    /// A client has gone.
+    pub(super) fn gone(&mut self, link: &Arc<ServerLink>) {
+        self.listed.gone(link);
     }
 
     pub(super) fn push_call(&mut self, call: Call) {
@@ -103,9 +225,24 @@ impl Queue {
         self.calls.push(call.fields.priority, self.order, call);
     }
 
+    /// Puts a pulse of the system into the queue: there is always room for it.
     pub(super) fn push_pulse(&mut self, pulse: PendingPulse) {
         self.order += 1;
+        if !self.listed.is_empty() {
+            self.listed
+                .queued((pulse.pulse.priority, self.order), &pulse);
+        }
         self.pulses.push(pulse.pulse.priority, self.order, pulse);
+    }
+
+    /// The highest priority that one of them would give its receiver; 10 if none would give more. Looks at
+    /// the head of the queue only, unless that was claimed without right.
+    pub(super) fn most_urgent(&self) -> u8 {
+        let calls = self.calls.most(Call::run_priority);
+        let pulses = self
+            .pulses
+            .most(|pulse| pulse.run_priority().unwrap_or(ORDINARY));
+        calls.max(pulses)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -128,20 +265,27 @@ impl Queue {
         if pulse_first {
             self.pop_pulse().map(Item::Pulse)
         } else {
-            self.calls.pop().map(Item::Call)
+            self.calls.pop().map(|(_, call)| Item::Call(call))
         }
     }
 
     /// Takes the first pulse, whatever messages wait.
     pub(super) fn pop_pulse(&mut self) -> Option<PendingPulse> {
-        self.pulses.pop()
+        let (order, pulse) = self.pulses.pop()?;
+        if !self.listed.is_empty() {
+            self.listed.received((pulse.pulse.priority, order), &pulse);
+        }
+        if let Some(pool) = &mut self.pool {
+            pool.give_back(&pulse);
+        }
+        Some(pulse)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Item, PendingPulse, Queue};
-    use crate::ipc::Pulse;
+    use super::{Item, Offered, PendingPulse, Queue};
+    use crate::ipc::{Pulse, PulseFlags};
 
     fn pulse(priority: u8, value: i64) -> PendingPulse {
         PendingPulse {
@@ -152,6 +296,7 @@ mod tests {
                 priority,
             },
             link: None,
+            inherits: false,
         }
     }
 
@@ -167,5 +312,45 @@ mod tests {
         }
         assert_eq!(order, [3, 5, 1, 2, 6, 4]);
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn p8_a_pulse_that_inherits_leaves_its_receiver_alone() {
+        assert_eq!(pulse(20, 0).run_priority(), Some(20));
+        let inherits = PendingPulse {
+            inherits: true,
+            ..pulse(20, 0)
+        };
+        assert_eq!(inherits.run_priority(), None);
+    }
+
+    #[test]
+    fn p1_equal_pulses_are_not_queued_twice_and_values_are_replaced() {
+        let mut queue = Queue::new();
+        queue.push_pulse(pulse(10, 1));
+        let unique = PulseFlags::IF_UNIQUE;
+        // Those that were there before anybody asked count, too; priorities do not matter.
+        assert_eq!(queue.offer(pulse(20, 1), unique), Offered::Merged);
+        assert_eq!(queue.offer(pulse(20, 2), unique), Offered::Queued);
+        assert_eq!(queue.offer(pulse(5, 2), unique), Offered::Merged);
+        // The first to be received has the higher priority.
+        assert_eq!(
+            queue.offer(pulse(1, 7), PulseFlags::REPLACE),
+            Offered::Merged
+        );
+        assert_eq!(queue.offer(pulse(1, 7), unique), Offered::Merged);
+        let mut other = pulse(1, 9);
+        other.pulse.code = 3;
+        assert_eq!(queue.offer(other, PulseFlags::REPLACE), Offered::Queued);
+        let mut values = || {
+            queue
+                .pop_pulse()
+                .map(|pending| (pending.pulse.priority, pending.pulse.value))
+        };
+        assert_eq!(
+            [values(), values(), values()],
+            [Some((20, 7)), Some((10, 1)), Some((1, 9))]
+        );
+        assert_eq!(queue.offer(pulse(10, 7), unique), Offered::Queued);
     }
 }

@@ -7,6 +7,7 @@
 use super::channel::Shared;
 use super::handshake::{self, Hello, Welcome};
 use super::link::{ClientLink, Far, LinkMemory, Offer, Remote, ServerLink};
+use super::priority::Standing;
 use super::{ChannelFlags, ChannelId, Credentials, janitor, process};
 use resmgr_namespace::RuntimeDir;
 use resmgr_sys::epoll::EventFd;
@@ -85,6 +86,7 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
         flags: channel.flags,
         birth: channel.birth,
         direct: channel.direct,
+        descriptors: channel.descriptors,
         layout: channel.layout,
     }
     .encode();
@@ -117,13 +119,20 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     if channel.flags.contains(ChannelFlags::PRIVATE) || !channel.rights.permit(&peer, groups) {
         return Err(Errno::PERM);
     }
+    let standing = Standing::of_process(peer.pid);
+    if !process.is_alive() {
+        // What was read may have been another's.
+        return Err(Errno::SRCH);
+    }
     channel.check_share(&peer)?;
     let (memory, offer) = LinkMemory::offer(channel.layout)?;
     let bell = EventFd::new()?;
     let direct = channel.direct.then(|| process.try_clone()).transpose()?;
     let link = channel.add_client(|scoid| {
-        let mut link = ServerLink::new((hello.chid, scoid), peer, memory, bell, Some(socket));
+        let who = (peer, standing);
+        let mut link = ServerLink::new((hello.chid, scoid), who, memory, bell, Some(socket));
         link.direct = direct;
+        link.accepts = channel.descriptors;
         link
     })?;
     Ok((
@@ -169,6 +178,7 @@ pub(super) fn connect(pid: u32, chid: ChannelId, birth: u64) -> Result<ClientLin
         birth: welcome.birth,
         unblock,
         direct: welcome.direct,
+        descriptors: welcome.descriptors,
     };
     let bell = EventFd::from_received(bell)?;
     Ok(ClientLink::new(

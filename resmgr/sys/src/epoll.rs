@@ -73,14 +73,16 @@ impl Epoll {
             .map(drop)
     }
 
-    /// Waits for the next events, at most 32 of them; nothing after `deadline`.
+    /// The most that one [`wait`](Self::wait) returns.
+    pub const MOST_EVENTS: usize = 32;
+
+    /// Waits for the next events, at most [`MOST_EVENTS`](Self::MOST_EVENTS); nothing after `deadline`.
     ///
     /// # Errors
     /// - `EINTR`: a signal handler ran on this thread.
     pub fn wait(&self, deadline: Deadline, into: &mut Vec<Event>) -> Result<()> {
-        const MOST: usize = 32;
         into.clear();
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; MOST];
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; Self::MOST_EVENTS];
         let got = self.wait_raw(&mut events, deadline)?;
         into.extend(events.iter().take(got).map(|event| Event {
             token: event.u64,

@@ -28,6 +28,7 @@ pub mod sched;
 pub mod signal;
 pub mod socket;
 pub mod standin;
+pub mod timer;
 pub mod vm;
 pub mod who;
 

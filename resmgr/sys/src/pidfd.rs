@@ -22,6 +22,21 @@ impl PidFd {
         )))
     }
 
+    /// Opens one thread: the descriptor becomes readable when that thread ends, whatever its process does.
+    ///
+    /// # Errors
+    /// - `ESRCH`: there is none.
+    /// - `EINVAL`: the kernel knows processes only (before 6.9).
+    pub fn open_thread(tid: u32) -> Result<Self> {
+        // O_EXCL; the C library's headers do not have the name yet.
+        const THREAD: libc::c_int = libc::O_EXCL;
+        // SAFETY: no pointers.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, tid, THREAD) };
+        Ok(Self(own(
+            RawFd::try_from(check_long(fd)?).map_err(|_| Errno::MFILE)?
+        )))
+    }
+
     pub(crate) fn from_owned(fd: OwnedFd) -> Self {
         Self(fd)
     }

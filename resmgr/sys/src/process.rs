@@ -52,11 +52,83 @@ pub fn raise_descriptor_limit() -> Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// The effective capabilities of a process's first thread; 0 is the calling thread. They are those in its own
+/// user namespace. Needs no rights.
+///
+/// # Errors
+/// - `ESRCH`: there is no such process.
+pub fn effective_capabilities(pid: u32) -> Result<u64> {
+    // Version 3 of the call: two words of each set.
+    let mut header = [0x2008_0522, pid];
+    let mut sets = [[0u32; 3]; 2];
+    // SAFETY: the header and the two sets of that version live on this stack.
+    let got = unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) };
+    check_long(got)?;
+    Ok(u64::from(sets[1][0]) << 32 | u64::from(sets[0][0]))
+}
+
+/// The hard limit RLIMIT_RTPRIO of a process.
+///
+/// # Errors
+/// - `EPERM`: it belongs to somebody else.
+/// - `ESRCH`: there is no such process.
+pub fn realtime_limit_of(pid: u32) -> Result<u64> {
+    let mut limit = libc::rlimit64 {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: nothing is set, the old limit is written to this stack.
+    let got = unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            pid,
+            libc::RLIMIT_RTPRIO,
+            std::ptr::null::<libc::rlimit64>(),
+            &raw mut limit,
+        )
+    };
+    check_long(got)?;
+    Ok(limit.rlim_max)
+}
+
+/// The soft limits RLIMIT_RTPRIO and RLIMIT_NICE of this process: how far its threads may rise without
+/// privileges. The second is 20 minus the lowest nice value.
+pub fn priority_limits() -> Result<(u64, u64)> {
+    let soft = |resource| -> Result<u64> {
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: the structure lives on this stack.
+        check(unsafe { libc::getrlimit(resource, &raw mut limit) })?;
+        Ok(limit.rlim_cur)
+    };
+    Ok((soft(libc::RLIMIT_RTPRIO)?, soft(libc::RLIMIT_NICE)?))
+}
+
 /// Sends a signal to a process by number. Prefer [`crate::pidfd::PidFd::signal`] where there is one.
 pub fn kill(pid: u32, signal: i32) -> Result<()> {
     let pid = i32::try_from(pid).map_err(|_| Errno::SRCH)?;
     // SAFETY: no pointers.
     check(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// Makes every thread of this process another user's, for good, with real-time priorities up to `realtime`
+/// and no capabilities. For test helpers.
+///
+/// # Errors
+/// - `EPERM`: it may not become that, or not raise limits.
+pub fn become_for_test(uid: u32, realtime: u64) -> Result<()> {
+    let limit = libc::rlimit {
+        rlim_cur: realtime,
+        rlim_max: realtime,
+    };
+    // SAFETY: the structure lives on this stack.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_RTPRIO, &raw const limit) })?;
+    // SAFETY: no pointers; the C library changes all threads at once.
+    check(unsafe { libc::setresuid(uid, uid, uid) })?;
+    // The kernel forgets it with the user.
+    die_with_parent()
 }
 
 /// Has the kernel end this process when its parent goes: for test and benchmark helpers.

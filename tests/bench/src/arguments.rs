@@ -5,9 +5,25 @@ use clap::{Args, Parser, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// What the first words of cases' names mean.
+const GROUPS: &str = "\
+Cases:
+  ipc/roundtrip   a request and an answer
+  ipc/unblock     the same on a channel that watches its clients' signals
+  wait            learning to wait, beside fixed ways to, in four scenarios
+  crowd           1, 4 and 8 clients at the same time
+  bulk            64 KiB to 16 MiB, as request and as reply, and without copies
+  pulse           the sender's side of a pulse
+  idle            5,000 clients that do nothing: latency and memory
+  attach          becoming a client
+  peers           iceoryx2, ipc-channel, zbus, tonic, ZeroMQ (cargo's --features peers)
+  names           the namespace
+  resource        files of a resource manager
+  fuse            the same through a mount";
+
 /// What resmgr costs, beside the floor and its peers.
 #[derive(Debug, Parser)]
-#[command(name = "resmgr-bench")]
+#[command(name = "resmgr-bench", after_help = GROUPS)]
 pub(crate) struct Arguments {
     /// Measure only the cases whose names begin so, such as `ipc/roundtrip/64`
     #[arg(value_name = "CASE")]
@@ -252,13 +268,13 @@ impl Errand {
 
     /// The options that tell it to a new process.
     pub(crate) fn told(&self) -> Vec<String> {
-        let role = self.serve.map_or_else(String::new, name_of);
+        let role = self.serve.as_ref().map_or_else(String::new, name_of);
         let mut told = vec![
             format!("--serve={role}"),
             format!("--size={}", self.work.request),
             format!("--reply={}", self.work.reply),
             format!("--service={}", self.work.service),
-            format!("--look={}", name_of(self.look)),
+            format!("--look={}", name_of(&self.look)),
             format!("--budget={}", self.budget),
             format!("--address={}", self.address),
             format!("--count={}", self.count),
@@ -267,13 +283,13 @@ impl Errand {
             format!("--parent={}", self.parent),
         ];
         told.extend(self.cpu.map(|cpu| format!("--cpu={cpu}")));
-        told.extend(self.of.map(|kind| format!("--of={}", name_of(kind))));
+        told.extend(self.of.map(|kind| format!("--of={}", name_of(&kind))));
         told
     }
 }
 
 /// What the command line calls it.
-fn name_of(value: impl ValueEnum) -> String {
+fn name_of(value: &impl ValueEnum) -> String {
     let value = value.to_possible_value();
     value.map_or_else(String::new, |value| value.get_name().to_owned())
 }

@@ -80,13 +80,12 @@ fn one(
         .map(|copies| Against::new(as_copies(copies), Some(COPIES)))
         .into_iter()
         .collect();
-    against.extend(match stream {
-        Some(most) => Against::best(streams, End::Times(most)),
-        None => {
-            let all = streams.into_iter();
-            all.map(|stream| Against::new(stream, None)).collect()
-        }
-    });
+    if let Some(most) = stream {
+        against.extend(Against::best(streams, End::Times(most)));
+    } else {
+        let all = streams.into_iter();
+        against.extend(all.map(|stream| Against::new(stream, None)));
+    }
     bench.report(Row::new(case, series.pop(), against));
     Ok(())
 }

@@ -13,7 +13,6 @@ use crate::placement::Placement;
 use crate::report::{Against, End, Row, Unit};
 use crate::server::{Server, passed, say_ready};
 use resmgr::ipc::Waiting;
-use resmgr_sys::clock::Deadline;
 use resmgr_sys::futex;
 use resmgr_sys::memory::{Access, Region, memfd};
 use std::cell::RefCell;
@@ -185,7 +184,7 @@ impl Crowd {
                     break;
                 }
                 // However the wait ends, the word and the process tell.
-                let _woken = futex::wait(left, seen, soon());
+                let _woken = futex::wait(left, seen, Some(soon()));
                 if left.load(Acquire) != phase && client.has_ended() {
                     return Err(Failure::new("a client has ended"));
                 }
@@ -195,8 +194,8 @@ impl Crowd {
     }
 }
 
-fn soon() -> Deadline {
-    Some(Instant::now() + Duration::from_millis(200))
+fn soon() -> Instant {
+    Instant::now() + Duration::from_millis(200)
 }
 
 impl Subject for Crowd {

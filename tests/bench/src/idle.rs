@@ -81,7 +81,7 @@ fn many(bench: &mut Bench, count: usize) -> Result<(), Failure> {
             bench.report(Row::new(case, series.pop(), alone.into_iter().collect()));
         }
     }
-    after.report(bench, &before, count, &group, "server");
+    after.report(bench, before, count, &group, "server");
     bench.unwatched(|| drop(crowd));
     Ok(())
 }
@@ -110,7 +110,7 @@ fn one(bench: &mut Bench) -> Result<(), Failure> {
     (&ours).write_all(&[1]).doing("tell a client")?;
     holder.ready()?;
     let after = Held::by(holder.pid())?;
-    after.report(bench, &before, LINKS, "idle/", "client");
+    after.report(bench, before, LINKS, "idle/", "client");
     Ok(())
 }
 
@@ -133,7 +133,7 @@ impl Held {
         })
     }
 
-    fn report(self, bench: &mut Bench, before: &Self, links: usize, group: &str, side: &str) {
+    fn report(self, bench: &mut Bench, before: Self, links: usize, group: &str, side: &str) {
         let each = |now: u32, then: u32| {
             let links = u32::try_from(links).unwrap_or(u32::MAX);
             Series::once(

@@ -5,8 +5,8 @@ use resmgr::fuzzing::RawClient;
 use resmgr::ipc::{Channel, ChannelFlags, ChannelOptions, Message, Received, Waiting};
 use resmgr_sys::Errno;
 use resmgr_tests::hostile::layout::{
-    self, BULK, BULK_AT, CALL, CELLS_AT, DATA, FIELDS, IN_SLOT, INLINE, LEN, PULSE, RING, SLOTS,
-    UNBLOCK, request,
+    self, BULK, BULK_AT, CALL, CELLS_AT, DATA, DIRECT, FIELDS, IN_SLOT, INLINE, LEN, PULSE, RING,
+    SLOTS, UNBLOCK, announced, request,
 };
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -49,12 +49,13 @@ impl Play {
         };
         let channel = Channel::with_options(options).ok()?;
         let uid = if kinds & 4 == 0 { 0 } else { 1000 };
+        let direct = kinds & 8 != 0;
         Some(Self {
             hostile: Hostile {
-                link: RawClient::attach(&channel, uid).ok()?,
+                link: RawClient::attach(&channel, uid, direct).ok()?,
                 position: 0,
             },
-            honest: Honest::new(RawClient::attach(&channel, 0).ok()?),
+            honest: Honest::new(RawClient::attach(&channel, 0, false).ok()?),
             channel,
             held: Vec::new(),
             destroyed: false,
@@ -105,7 +106,8 @@ impl Play {
                 }
                 self.held.push(message);
             }
-            Ok(Received::Pulse(_)) | Err(Errno::TIMEDOUT) => {}
+            // The fuzzer has a timer, and its signal ends a wait.
+            Ok(Received::Pulse(_)) | Err(Errno::TIMEDOUT | Errno::INTR) => {}
             Err(errno) => assert!(self.destroyed, "{errno:?}"),
         }
     }
@@ -118,7 +120,8 @@ impl Play {
         }
         let place = place_of(&message);
         let data = pattern(place, 'R', Honest::reply_len(place));
-        assert_eq!(message.reply(place.1.into(), &data), Ok(()));
+        let replied = message.reply(place.1.into(), &data);
+        assert!(replied.is_ok() || self.destroyed, "{replied:?}");
     }
 
     /// Something with a message that is held.
@@ -129,7 +132,7 @@ impl Play {
         let index = script.below(self.held.len());
         let honest = self.held[index].info().scoid == self.honest.link.scoid;
         let offset = usize::try_from(script.size(BULK)).unwrap_or(usize::MAX);
-        match script.byte() % 8 {
+        match script.byte() % 10 {
             0 | 1 => {
                 let message = self.held.swap_remove(index);
                 self.reply(message);
@@ -158,6 +161,28 @@ impl Play {
                 let _ = (message.is_waiting(), message.unblock_requested());
             }
             7 if !honest => drop(self.held.swap_remove(index)),
+            8 => {
+                let message = &self.held[index];
+                let Ok(bytes) = message.shared() else { return };
+                let mut head = [0; 2048];
+                let len = bytes.read(offset, &mut head);
+                assert!(len <= bytes.len().saturating_sub(offset));
+                if honest {
+                    let whole = pattern(place_of(message), 'Q', bytes.len());
+                    assert_eq!(&head[..len], &whole[whole.len().min(offset)..][..len]);
+                }
+                let words = bytes.words().take(1000).count();
+                assert_eq!(words, (bytes.len() / 8).min(1000));
+            }
+            9 if !honest => {
+                let message = &mut self.held[index];
+                if let Ok(mut bytes) = message.reply_in_place(offset & 0xf_ffff, script.below(9000))
+                {
+                    let len = bytes.len();
+                    bytes.set_words([1, 2, 3]);
+                    assert!(bytes.write(len, b"x").is_err());
+                }
+            }
             _ => {}
         }
     }
@@ -178,7 +203,7 @@ impl Play {
             }
             // A new one takes its place.
             _ => {
-                if let Ok(link) = RawClient::attach(&self.channel, 1000) {
+                if let Ok(link) = RawClient::attach(&self.channel, 1000, script.byte() & 1 == 0) {
                     self.hostile.link.go(&self.channel);
                     self.hostile = Hostile { link, position: 0 };
                 }
@@ -287,16 +312,40 @@ impl Hostile {
         }
     }
 
+    /// A list of pieces: of memory that is there, and of any other.
+    fn list(&self, at: usize, script: &mut Script<'_>) {
+        static THERE: [u8; 4096] = [7; 4096];
+        for piece in 0..script.below(8) {
+            let address = match script.byte() % 4 {
+                0 | 1 => (THERE.as_ptr() as u64).wrapping_add(script.size(0)),
+                _ => script.size(1 << 47),
+            };
+            let pair = [address, script.size(4096)].map(u64::to_ne_bytes);
+            self.link
+                .client
+                .write(at + piece * 16, &pair.concat())
+                .unwrap();
+        }
+    }
+
     fn call(&mut self, script: &mut Script<'_>) {
         let slot = script.below(SLOTS as usize) as u32;
         let at = layout::slot(slot);
         let len = script.size(INLINE);
-        let place = if script.byte() & 1 == 0 {
-            IN_SLOT
-        } else {
-            script.size(BULK)
+        let place = match script.byte() % 4 {
+            0 | 1 => IN_SLOT,
+            2 => DIRECT,
+            _ => script.size(BULK),
         };
-        let header = request(len, place, script.size(BULK));
+        let mut header = request(len, place, script.size(BULK));
+        if place == DIRECT {
+            self.list(at + DATA, script);
+        }
+        // Mostly what it really has announced.
+        header = match script.byte() {
+            byte @ 0..32 => announced(header, byte.into()),
+            _ => announced(header, self.position),
+        };
         self.link.client.write(at + FIELDS, &header).unwrap();
         let last = self.link.client.word(at).load(Ordering::SeqCst) >> 2;
         // Mostly the next number, and "sent".
@@ -347,7 +396,8 @@ impl Honest {
         } else {
             (bulk as u64, BULK_AT + bulk)
         };
-        let mut header = request(len as u64, at, Self::reply_len(place) as u64);
+        let header = request(len as u64, at, Self::reply_len(place) as u64);
+        let mut header = announced(header, self.position);
         // Connection and thread say which call it is.
         header[24..28].copy_from_slice(&number.to_ne_bytes());
         header[28..32].copy_from_slice(&slot.to_ne_bytes());
@@ -369,7 +419,10 @@ impl Honest {
     fn is_right(&self, message: &Message, got: &[u8]) {
         let place = place_of(message);
         assert_eq!(self.calls[place.0 as usize], (place.1, true));
-        assert_eq!(got, &pattern(place, 'Q', message.info().source_len)[..got.len()]);
+        assert_eq!(
+            got,
+            &pattern(place, 'Q', message.info().source_len)[..got.len()]
+        );
     }
 
     /// Looks at what was answered; true when nothing is under way any more.
@@ -389,7 +442,10 @@ impl Honest {
             }
             let len = Self::reply_len((slot, *number));
             let word = |at: usize| u64::from_ne_bytes(*header[at..].first_chunk().unwrap());
-            assert_eq!((word(0), word(8), word(16)), (0, (*number).into(), len as u64));
+            assert_eq!(
+                (word(0), word(8), word(16)),
+                (0, (*number).into(), len as u64)
+            );
             let from = match word(24) {
                 IN_SLOT => at + DATA,
                 offset => BULK_AT + usize::try_from(offset).unwrap(),
@@ -405,7 +461,10 @@ impl Honest {
 
 /// Slot and number of an honest call.
 fn place_of(message: &Message) -> (u32, u32) {
-    (message.info().tid, message.info().coid.raw().cast_unsigned())
+    (
+        message.info().tid,
+        message.info().coid.raw().cast_unsigned(),
+    )
 }
 
 /// What the bytes of a call or of its answer are.

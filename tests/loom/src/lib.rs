@@ -8,7 +8,7 @@
 
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
-use resmgr::ipc::protocol::{Answerer, Caller, Gate, Ring, Sleeper, Word};
+use resmgr::ipc::protocol::{Answerer, Caller, Gate, Ring, Sleeper, Threshold, Word};
 
 /// A word that two sides share.
 #[derive(Debug)]
@@ -108,6 +108,7 @@ pub struct Link {
     pub answer: Cell,
     ring_me: Cell,
     closed: Cell,
+    boost_from: Cell,
     /// Who sleeps on `answer`.
     pub sleepers: Sleepers,
     /// The server's bell.
@@ -128,6 +129,7 @@ impl Link {
             answer: Cell::new(0),
             ring_me: Cell::new(1),
             closed: Cell::new(0),
+            boost_from: Cell::new(0),
             sleepers: Sleepers::default(),
             bell: Bell::default(),
             socket: Bell::default(),
@@ -171,6 +173,13 @@ impl Link {
             waiting,
             taken,
             answer,
+        }
+    }
+
+    /// The server's word about boosts.
+    pub fn threshold(&self) -> Threshold<'_, Cell> {
+        Threshold {
+            from: &self.boost_from,
         }
     }
 

@@ -124,6 +124,26 @@ fn two_senders_share_the_ring() {
     });
 }
 
+/// A receiver comes to less urgent work while an urgent call is announced: the client asks for a boost, or the
+/// server sees the call by itself.
+#[test]
+fn an_urgent_call_is_seen_or_asked_for() {
+    model(|| {
+        let link = Arc::new(Link::new(1));
+        let client = thread::spawn({
+            let link = Arc::clone(&link);
+            move || {
+                push(&link, CALL);
+                link.threshold().must_ask(30)
+            }
+        });
+        link.threshold().set(11);
+        let seen = peek(&link, 0).is_some();
+        let asked = client.join().unwrap();
+        assert!(seen || asked);
+    });
+}
+
 /// A withdrawal and a receive at the same time: the message is either never seen, or answered.
 #[test]
 fn a_call_is_withdrawn_or_received_but_not_both() {

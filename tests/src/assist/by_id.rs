@@ -62,6 +62,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
             .map(|info| format!("scoid={} flags={}", info.scoid, info.flags.bits())),
         "whose" => {
             let (channel, client) = (rcvid().channel(), rcvid().client());
+            let client = client.map_or_else(|| "nobody".into(), |client| client.to_string());
             Ok(format!("channel {channel} client {client}"))
         }
         "self-info" => Ok(commands::identity(&ClientInfo::of_self())),

@@ -7,21 +7,24 @@
 //! | `attach NAME PID CHID fd= nd= flags=` | `connection COID` |
 //! | `send NAME DATA room= priority= deadline= wait= cancel=` | `answer STATUS LEN BUFFER` |
 //! | `send-borrowed NAME DATA room= again=` | the same, built in the link's memory |
-//! | `pulse NAME CODE VALUE priority=` | `ok` |
+//! | `pulse NAME CODE VALUE priority= how=` | `ok` |
 //! | `receive NAME room= as= deadline=` | `message DATA` or `pulse CODE VALUE` |
+//! | `try-receive NAME`, `is-ready NAME deadline=` | the same; whether its poll descriptor is ready |
+//! | `begin NAME CONNECTION DATA room=`, `poll`, `wait` or `give-up` `NAME` | `ok`; `nothing` or as `send` |
 //! | `receive-pulse NAME deadline=` | `pulse CODE VALUE` |
 //! | `reply`, `error`, `read`, `write`, `drop` … `NAME` | `ok`, or what was read or written |
 //!
 //! Connections by number, and in children: see `by_id`. `#COID` stands for a connection where a name does.
 //!
+//! More are in [`events`](super::events).
 //! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
-use super::{Words, bulk, by_id, load, show};
+use super::{Words, bulk, by_id, events, load, parcels, pending, poll, show};
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
-    ConnectRights, Connection, Credentials, IdSpace, ProcessLimits, Pulse, Received, Scoid,
-    SendError, SendOptions, Target, Waiting, set_process_limits,
+    ConnectRights, Connection, Credentials, IdSpace, ProcessLimits, Pulse, PulseFlags, Received,
+    Scoid, SendError, SendOptions, TakenDescriptors, Target, Waiting, set_process_limits,
 };
 use resmgr::name::NameFlags;
 use resmgr_sys::{Errno, process, signal};
@@ -72,7 +75,12 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
                 .connection(name)
                 .map(|found| by_id::told(found.server_info())),
         ),
-        "reply" | "error" | "drop" => answer(things, words),
+        "begin" | "poll" | "wait" | "give-up" | "send-async" | "async-load" | "async-give-up" => {
+            pending::run(things, words)
+        }
+        "try-receive" | "is-ready" | "ready-to-receive" => poll::run(things, words),
+        "descriptors" | "reply-lend" => parcels::run(things, words),
+        "reply" | "error" | "error-as-asked" | "drop" => answer(things, words),
         "read" | "write" | "info" | "asked" | "waiting" | "rcvid" => look(things, words),
         "cancel" => {
             things
@@ -107,7 +115,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         "name-attach" | "name-attach-on" | "name-detach" | "name-open" | "path-attach" => {
             named(things, words)
         }
-        _ => on_process(words),
+        _ => events::run(things, words).unwrap_or_else(|| on_process(words)),
     }
 }
 
@@ -172,7 +180,7 @@ pub(super) fn deadline(words: &Words<'_>) -> Option<Instant> {
     Some(Instant::now() + Duration::from_millis(milliseconds))
 }
 
-fn waiting(words: &Words<'_>) -> Waiting {
+pub(crate) fn waiting(words: &Words<'_>) -> Waiting {
     match words.named("wait") {
         Some("block") => Waiting::Block,
         Some("spin") => Waiting::Spin,
@@ -192,6 +200,7 @@ fn channel(things: &Things, words: &Words<'_>) -> String {
         rights,
         waiting: waiting(words),
         direct: words.named("direct").is_some(),
+        descriptors: words.named_number("descriptors").unwrap_or(0),
         limits: limits(words),
     });
     outcome(made.map(|channel| {
@@ -252,6 +261,8 @@ fn send(things: &Things, words: &Words<'_>) -> String {
         .collect();
     let token = words.named("cancel");
     let token = token.map(|name| things.tokens.lock().entry(name.into()).or_default().clone());
+    let lent = parcels::Pipes::holding(words.named("lend"));
+    let take = words.named_number("take").map(TakenDescriptors::room_for);
     let options = SendOptions {
         priority: words.named_number("priority"),
         deadline: deadline(words),
@@ -263,11 +274,21 @@ fn send(things: &Things, words: &Words<'_>) -> String {
         waiting: waiting(words),
         direct: words.named("direct").is_some(),
         cancel: token.as_ref(),
+        descriptors: &lent.borrowed(),
+        take: take.as_ref(),
     };
     match connection.send_with(&message, &mut reply, options) {
         Ok(answer) => {
             let buffers = buffers.concat();
-            format!("answer {} {} {}", answer.status, answer.len, show(&buffers))
+            let fds = take.map_or(String::new(), |take| {
+                format!(" {}", parcels::read(take.take()))
+            });
+            format!(
+                "answer {} {} {}{fds}",
+                answer.status,
+                answer.len,
+                show(&buffers)
+            )
         }
         Err(error) => told_of(error),
     }
@@ -286,13 +307,22 @@ pub(super) fn told_of(error: SendError) -> String {
 
 fn pulse(things: &Things, words: &Words<'_>) -> String {
     let priority = words.named_number("priority");
+    let (code, value) = (words.number(2), words.number(3));
     let connection = things.connection(words.get(1));
-    let sent = connection
-        .and_then(|connection| connection.send_pulse(priority, words.number(2), words.number(3)));
+    let sent =
+        connection.and_then(|found| found.send_pulse_with(priority, code, value, how(words)));
     outcome(sent.map(|()| "ok".into()))
 }
 
-fn receive(things: &Things, words: &Words<'_>) -> String {
+fn how(words: &Words<'_>) -> PulseFlags {
+    match words.named("how") {
+        Some("unique") => PulseFlags::IF_UNIQUE,
+        Some("replace") => PulseFlags::REPLACE,
+        _ => PulseFlags::empty(),
+    }
+}
+
+pub(super) fn receive(things: &Things, words: &Words<'_>) -> String {
     let channel = things.channels.get(words.get(1));
     let rooms = words.named("room").unwrap_or("64").split('|');
     let mut buffers: Vec<Vec<u8>> = rooms.map(|len| vec![0; len.parse().unwrap()]).collect();
@@ -300,7 +330,11 @@ fn receive(things: &Things, words: &Words<'_>) -> String {
         .iter_mut()
         .map(|part| IoSliceMut::new(part))
         .collect();
-    let received = channel.receive_vectored(&mut parts, deadline(words));
+    let received = if words.get(0) == "try-receive" {
+        channel.try_receive_vectored(&mut parts)
+    } else {
+        channel.receive_vectored(&mut parts, deadline(words))
+    };
     outcome(received.map(|received| match received {
         Received::Pulse(pulse) => told(pulse),
         Received::Message(message) => {
@@ -333,7 +367,8 @@ fn on_channel(things: &Things, words: &Words<'_>) -> String {
         _ => {
             let priority = words.named_number("priority").unwrap_or(10);
             let (code, value) = (words.number(2), words.number(3));
-            channel.pulse(priority, code, value).map(|()| "ok".into())
+            let sent = channel.pulse_with(priority, code, value, how(words));
+            sent.map(|()| "ok".into())
         }
     };
     outcome(done)
@@ -356,6 +391,7 @@ fn answer(things: &Things, words: &Words<'_>) -> String {
     let message = things.messages.take(words.get(1));
     let done = match words.get(0) {
         "reply" => message.reply(words.number(2), &words.data(3)),
+        "error-as-asked" => message.error_as_asked(),
         "error" => {
             let number = words.number(2);
             message.error(Errno::from_raw(number).unwrap())

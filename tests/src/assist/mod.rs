@@ -7,8 +7,13 @@
 pub mod bulk;
 mod by_id;
 mod commands;
+mod events;
 mod load;
+mod parcels;
+mod pending;
+mod poll;
 mod things;
+pub mod threads;
 mod words;
 
 use resmgr_sys::process;
@@ -62,7 +67,8 @@ fn obey(things: &Things, line: &str) {
     let (serial, command) = (parts.next().unwrap_or("0"), parts.nth(1).unwrap_or(""));
     say(&format!("{serial} at {}", resmgr_sys::sched::thread_id()));
     let done = catch_unwind(AssertUnwindSafe(|| {
-        commands::run(things, &Words::new(command))
+        let words = Words::new(command);
+        threads::run(things, &words).unwrap_or_else(|| commands::run(things, &words))
     }));
     let text = done.unwrap_or_else(|_| format!("no such command, or not possible: {command}"));
     say(&format!("{serial} {text}"));

@@ -1,6 +1,9 @@
 //! What a peer has: channels, connections, messages and names, by the names that the test gave them.
 
-use resmgr::ipc::{CancelToken, Channel, Coid, Connection, ConnectionRef, Message};
+use resmgr::ipc::{
+    CancelToken, Channel, Clock, Coid, Connection, ConnectionRef, EventFunction, Message,
+    PendingCall, Semaphore, Timer,
+};
 use resmgr::name::NameAttach;
 use resmgr_sys::Result;
 use std::collections::HashMap;
@@ -46,9 +49,16 @@ pub(crate) struct Things {
     pub(crate) channels: Table<Channel>,
     pub(crate) connections: Table<Arc<Connection>>,
     pub(crate) messages: Table<Message>,
+    pub(crate) pending: Table<PendingCall>,
     pub(crate) tokens: Table<CancelToken>,
     pub(crate) names: Table<NameAttach>,
     pub(crate) paths: Table<resmgr::name::PathAttach>,
+    pub(crate) semaphores: Table<Semaphore>,
+    pub(crate) functions: Table<EventFunction>,
+    pub(crate) timers: Table<(Clock, Timer)>,
+    /// What functions of events were called with.
+    pub(crate) last_value: Arc<Table<i64>>,
+    pub(crate) threads: Table<super::threads::Idle>,
     /// Loads end.
     pub(crate) stop: AtomicBool,
 }

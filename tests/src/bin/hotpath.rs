@@ -8,7 +8,9 @@
 use resmgr::fuzzing::{RawClient, memory};
 use resmgr::ipc::protocol::Caller;
 use resmgr::ipc::{Channel, ChannelFlags, Connection, Received};
-use resmgr_tests::hostile::layout::{self, CALL, FIELDS, IN_SLOT, RING, answer, request};
+use resmgr_tests::hostile::layout::{
+    self, CALL, FIELDS, IN_SLOT, RING, announced, answer, request,
+};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -51,16 +53,20 @@ fn counted_send(connection: &Connection, message: &[u8; 64], reply: &mut [u8; 64
 }
 
 fn receives(channel: &Channel) {
-    let link = RawClient::attach(channel, 0).unwrap();
+    let link = RawClient::attach(channel, 0, false).unwrap();
     let at = layout::slot(0);
-    let header = request(64, IN_SLOT, 64);
-    link.client.write(at + FIELDS, &header).unwrap();
     let mut buffer = [0; 64];
     for position in 0..2 * ROUNDS {
         let number = position + 1;
-        link.client.word(at).store(number << 2 | 1, Ordering::SeqCst);
+        let header = announced(request(64, IN_SLOT, 64), position);
+        link.client.write(at + FIELDS, &header).unwrap();
+        link.client
+            .word(at)
+            .store(number << 2 | 1, Ordering::SeqCst);
         let lap = (position / RING + 1) & 0xffff;
-        let entry = link.client.word((position % RING) as usize * 4);
+        let entry = link
+            .client
+            .word(layout::RING_AT + (position % RING) as usize * 4);
         entry.store(lap << 16 | CALL << 14, Ordering::SeqCst);
         if position == 0 {
             // From now on the receiver looks at this link by itself.

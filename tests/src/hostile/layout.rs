@@ -29,6 +29,8 @@ pub const DATA: usize = 64;
 pub const TAKEN: usize = 960;
 /// "The bytes lie in the slot."
 pub const IN_SLOT: u64 = u64::MAX;
+/// "The bytes lie in the client's own memory."
+pub const DIRECT: u64 = u64::MAX - 1;
 /// The most bytes that lie in a slot.
 pub const INLINE: u64 = 896;
 
@@ -70,6 +72,13 @@ pub fn request(len: u64, at: u64, room: u64) -> Vec<u8> {
     bytes.extend([10, 0, 0, 0]);
     bytes.extend([0; 12]);
     bytes
+}
+
+/// The same of a client that has announced so much before.
+pub fn announced(mut request: Vec<u8>, entries: u32) -> Vec<u8> {
+    let [low, high, _, _] = entries.to_le_bytes();
+    request[34..36].copy_from_slice(&u16::from_le_bytes([low, high]).to_ne_bytes());
+    request
 }
 
 /// An answer's header.

@@ -8,7 +8,7 @@ pub mod layout;
 mod server;
 
 pub use client::{RawClient, is_closed};
-pub use server::{Lie, RawServer};
+pub use server::{Lie, RawServer, Taken};
 
 /// Reproducible noise (xorshift).
 #[derive(Clone, Debug)]

@@ -1,20 +1,28 @@
 //! Channels: where a server receives.
 
+mod boost;
+mod poll;
+mod pooled;
 mod receive;
 mod state;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 use super::link::{Layout, ServerLink};
 use super::{
     ChannelFlags, ChannelId, ChannelLimits, ClientInfo, ConnectRights, Credentials, Message, Pulse,
-    PulseCode, Scoid,
+    PulseCode, PulseFlags, PulsePool, Scoid,
 };
-use super::{held::Held, process, wait::Spin};
+use super::{held::Held, process, timeout, wait::Spin};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, EventFd, Ready};
 use resmgr_sys::{Errno, Result};
 use state::{Client, State};
 use std::io::IoSliceMut;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+#[cfg(feature = "tokio")]
+pub use tokio::AsyncChannel;
 
 /// How a receiver or a sender waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +49,9 @@ pub struct ChannelOptions {
     /// ([`SendOptions::direct`](super::SendOptions::direct)), with process_vm_readv. Then a page of such a client
     /// that answers late, or never, holds up the thread that receives or reads the message.
     pub direct: bool,
+    /// How many descriptors a message may bring ([`Message::descriptors`]), 4 at the most. A channel that asks for
+    /// none never has one of a client's in its process.
+    pub descriptors: u8,
     /// How much its clients may take.
     pub limits: ChannelLimits,
 }
@@ -63,11 +74,18 @@ const OWN_BELL: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) chid: ChannelId,
+    /// Tells it from every other channel that this process and its parents have had; never 0.
+    key: u64,
+    habits: boost::Habits,
+    /// A receiver is boosted; changed under the lock.
+    boosted: AtomicBool,
     pub(crate) flags: ChannelFlags,
     pub(crate) rights: ConnectRights,
     /// When it was made: tells it from others that had its number, in this process or in another one.
     pub(crate) birth: u64,
     pub(crate) direct: bool,
+    /// How many descriptors a message may bring.
+    pub(crate) descriptors: u8,
     limits: ChannelLimits,
     /// What a link has within those bounds.
     pub(crate) layout: Layout,
@@ -77,6 +95,10 @@ pub(crate) struct Shared {
     bells: Epoll,
     /// The same for receivers that take only pulses. Made when there is one.
     pulse_bells: OnceLock<Epoll>,
+    /// The same for an event loop. Made when somebody asks for it.
+    poll_set: OnceLock<Epoll>,
+    /// The same for the background thread, if the channel has a pool of pulses.
+    pool_bells: OnceLock<Epoll>,
     own_bell: EventFd,
     /// Messages that are known by number. Its lock is taken after the next one.
     pub(in crate::ipc) held: Held,
@@ -86,21 +108,28 @@ pub(crate) struct Shared {
 
 impl Shared {
     fn new(chid: ChannelId, options: &ChannelOptions) -> Result<Self> {
+        static KEYS: AtomicU64 = AtomicU64::new(1);
         let bells = Epoll::new()?;
         let own_bell = EventFd::new()?;
         bells.add(&own_bell, OWN_BELL, BELL)?;
         Ok(Self {
             chid,
+            key: KEYS.fetch_add(1, Ordering::Relaxed),
+            habits: boost::Habits::of(options.flags),
+            boosted: AtomicBool::new(false),
             flags: options.flags,
             rights: options.rights,
             birth: now(),
             direct: options.direct,
+            descriptors: options.descriptors,
             limits: options.limits,
             layout: options.limits.layout()?,
             waiting: options.waiting,
             spin: Spin::new(),
             bells,
             pulse_bells: OnceLock::new(),
+            poll_set: OnceLock::new(),
+            pool_bells: OnceLock::new(),
             own_bell,
             held: Held::default(),
             state: Mutex::new(State::new()),
@@ -118,7 +147,9 @@ impl Shared {
 
     fn each_set(&self, mut act: impl FnMut(&Epoll) -> Result<()>) -> Result<()> {
         act(&self.bells)?;
-        self.pulse_bells.get().map_or(Ok(()), act)
+        self.pulse_bells.get().map_or(Ok(()), &mut act)?;
+        self.poll_set.get().map_or(Ok(()), &mut act)?;
+        self.pool_bells.get().map_or(Ok(()), act)
     }
 
     fn pulse_bells(&self) -> Result<&Epoll> {
@@ -126,15 +157,21 @@ impl Shared {
         if self.pulse_bells.get().is_none() {
             let set = Epoll::new()?;
             set.add(&self.own_bell, OWN_BELL, BELL)?;
-            for (key, client) in &state.clients {
-                if let Client::Live(link) = client {
-                    set.add(&link.bell, key as u64, BELL)?;
-                }
-            }
+            self.add_bells(&state, &set)?;
             let _ = self.pulse_bells.set(set);
         }
         drop(state);
         self.pulse_bells.get().ok_or(Errno::NOMEM)
+    }
+
+    /// Every client's bell, in a new set.
+    fn add_bells(&self, state: &State, set: &Epoll) -> Result<()> {
+        for (key, client) in &state.clients {
+            if let Client::Live(link) = client {
+                set.add(&link.bell, key as u64, BELL)?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes in a client process; `make` builds the link once its scoid is known.
@@ -153,6 +190,9 @@ impl Shared {
         if let Err(errno) = self.add_bell(&link) {
             state.remove_client(&link, false);
             return Err(errno);
+        }
+        if self.habits.boosts() {
+            link.boost_from(boost::ALWAYS);
         }
         Ok(link)
     }
@@ -213,10 +253,13 @@ impl Shared {
         if state.destroyed {
             return Err(Errno::SRCH);
         }
-        state
-            .queue
-            .push_pulse(super::queue::PendingPulse { pulse, link: None });
+        state.queue.push_pulse(super::queue::PendingPulse {
+            pulse,
+            link: None,
+            inherits: false,
+        });
         self.call_receiver(&state);
+        self.boost(&mut state);
         Ok(())
     }
 
@@ -235,8 +278,19 @@ impl Shared {
         }
     }
 
+    /// A thread of this process has ended.
+    pub(crate) fn thread_died(&self, tid: u32) {
+        // A channel that is being destroyed needs no pulse.
+        let _ = self.push_pulse(Pulse {
+            code: PulseCode::THREAD_DEATH,
+            value: i64::from(tid),
+            scoid: None,
+            priority: state::SYSTEM_PRIORITY,
+        });
+    }
+
     fn call_receiver(&self, state: &State) {
-        if state.sleepers > 0 || self.never_sleeps() {
+        if state.is_awaited() || self.never_sleeps() {
             self.own_bell.ring();
         }
     }
@@ -265,6 +319,9 @@ impl Shared {
         }
         self.held.clear();
 
+        if self.pool_bells.get().is_some() {
+            process::current().unwatch_pool(self);
+        }
         process::current().channel_gone(self.chid, &links);
         // One ring wakes one receiver of each set, and each that leaves wakes the next.
         self.own_bell.ring();
@@ -311,19 +368,37 @@ impl Channel {
         })
     }
 
-    /// Makes a channel with every choice.
+    /// Makes a channel with every choice but a pulse pool.
     ///
     /// # Errors
+    /// - `EINVAL`: more than 4 descriptors with a message.
     /// - those of [`create`](Self::create);
-    /// - `EINVAL`: a bound that cannot be.
+    /// - `EINVAL`: a bound that cannot be, or the flag `PULSE_POOL` without a pool.
     pub fn with_options(options: ChannelOptions) -> Result<Self> {
+        Self::make(options, None)
+    }
+
+    fn make(options: ChannelOptions, pool: Option<PulsePool>) -> Result<Self> {
+        timeout::clear();
+        if options.descriptors > super::TakenDescriptors::MOST {
+            return Err(Errno::INVAL);
+        }
         if !ChannelFlags::all().contains(options.flags) {
             return Err(Errno::NOTSUP);
         }
+        if pool.is_some() != options.flags.contains(ChannelFlags::PULSE_POOL) {
+            return Err(Errno::INVAL);
+        }
         let shared = process::current().add_channel(|chid| Shared::new(chid, &options))?;
         let channel = Self(Arc::new(Owner(shared)));
+        if let Some(pool) = pool {
+            Shared::use_pool(&channel.0.0, pool)?;
+        }
         if !options.flags.contains(ChannelFlags::PRIVATE) {
             process::current().listen()?;
+        }
+        if options.flags.contains(ChannelFlags::THREAD_DEATH) {
+            super::deaths::start();
         }
         Ok(channel)
     }
@@ -336,6 +411,20 @@ impl Channel {
 
     pub(super) fn shared(&self) -> &Shared {
         &self.0.0
+    }
+
+    /// # Errors
+    /// - `EBADF`: no client has this id.
+    /// - `ESRCH`: the client has gone.
+    pub(super) fn client_link(&self, scoid: Scoid) -> Result<Arc<ServerLink>> {
+        let key = State::key(scoid).ok_or(Errno::BADF)?;
+        let state = self.shared().lock();
+        match state.clients.get(key) {
+            None if state.destroyed => Err(Errno::SRCH),
+            None => Err(Errno::BADF),
+            Some(Client::Live(link)) if !link.is_gone() => Ok(Arc::clone(link)),
+            Some(_) => Err(Errno::SRCH),
+        }
     }
 
     /// Waits for the next message or pulse. A message that is longer than the buffer is reached by
@@ -362,7 +451,10 @@ impl Channel {
         parts: &mut [IoSliceMut<'_>],
         deadline: Deadline,
     ) -> Result<Received> {
-        self.shared().receive(parts, deadline)
+        match timeout::take() {
+            None => self.shared().receive(parts, deadline),
+            Some(set) => set.receive(deadline, |deadline| self.shared().receive(parts, deadline)),
+        }
     }
 
     /// Waits for the next pulse; messages stay queued.
@@ -371,21 +463,40 @@ impl Channel {
     /// As [`receive`](Self::receive).
     #[doc(alias = "MsgReceivePulse")]
     pub fn receive_pulse(&self, deadline: Deadline) -> Result<Pulse> {
-        self.shared().receive_pulse(deadline)
+        match timeout::take() {
+            None => self.shared().receive_pulse(deadline),
+            Some(set) => set.receive(deadline, |deadline| self.shared().receive_pulse(deadline)),
+        }
+    }
+
+    /// The calling thread receives from no channel any more: it counts as a receiver of none, so no urgent
+    /// sender raises it (see [`ipc`](crate::ipc)), and it has its own priority and processors again. A thread counts as a
+    /// receiver of the channel that it received from last, until it ends.
+    ///
+    /// QNX writes this as a receive from channel -1.
+    pub fn leave() {
+        super::priority::receiver::leave();
     }
 
     /// Puts a pulse into this channel's own queue.
     ///
     /// # Errors
     /// - `ESRCH`: the channel was destroyed.
+    /// - `EAGAIN`: its pool of pulses is empty (and the pool's event has happened).
     pub fn pulse(&self, priority: u8, code: i8, value: i64) -> Result<()> {
-        let priority = priority.max(1);
-        self.shared().push_pulse(Pulse {
+        self.pulse_with(priority, code, value, PulseFlags::empty())
+    }
+
+    /// The same with flags: see [`PulseFlags`]. The pulses of this process are those of one client.
+    pub fn pulse_with(&self, priority: u8, code: i8, value: i64, flags: PulseFlags) -> Result<()> {
+        timeout::clear();
+        let pulse = Pulse {
             code,
             value,
             scoid: None,
-            priority,
-        })
+            priority: priority.max(1),
+        };
+        self.shared().offer_pulse(pulse, flags)
     }
 
     /// Frees a client's id after its DISCONNECT pulse, or cuts off a living client: its sends fail then.
@@ -394,6 +505,7 @@ impl Channel {
     /// - `EINVAL`: no client has this id.
     #[doc(alias = "ConnectDetach")]
     pub fn detach_client(&self, scoid: Scoid) -> Result<()> {
+        timeout::clear();
         let key = State::key(scoid).ok_or(Errno::INVAL)?;
         let mut state = self.shared().lock();
         match state.clients.get(key) {

@@ -6,7 +6,7 @@ use crate::ipc::link::ServerLink;
 use crate::ipc::message::Message;
 use crate::ipc::queue::{Call, Item, PendingPulse};
 use crate::ipc::wait::Plan;
-use crate::ipc::{Pulse, Received, Waiting};
+use crate::ipc::{ChannelFlags, Pulse, Received, Waiting, deaths};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, Event};
 use resmgr_sys::{Errno, Result};
@@ -40,7 +40,7 @@ impl Shared {
     ) -> Result<Received> {
         loop {
             match self.next_item(deadline)? {
-                Item::Pulse(pending) => return Ok(Received::Pulse(Self::deliver_pulse(&pending))),
+                Item::Pulse(pending) => return Ok(Received::Pulse(self.deliver_pulse(&pending))),
                 Item::Call(call) => {
                     if let Some(message) = self.deliver_call(call, parts) {
                         return Ok(Received::Message(message));
@@ -50,7 +50,8 @@ impl Shared {
         }
     }
 
-    fn deliver_pulse(pending: &PendingPulse) -> Pulse {
+    pub(super) fn deliver_pulse(&self, pending: &PendingPulse) -> Pulse {
+        self.run_for_pulse(pending);
         if let Some(link) = &pending.link {
             link.pulse_taken();
         }
@@ -59,7 +60,7 @@ impl Shared {
 
     /// `None`: the client has taken its message back, or has gone.
     #[inline]
-    fn deliver_call(&self, call: Call, parts: &mut [IoSliceMut<'_>]) -> Option<Message> {
+    pub(super) fn deliver_call(&self, call: Call, parts: &mut [IoSliceMut<'_>]) -> Option<Message> {
         let link = &call.link;
         if link.is_gone() {
             return None;
@@ -72,6 +73,7 @@ impl Shared {
                 return None;
             }
         }
+        self.run_for_call(&call);
         let mut message = Message::new(call, self.chid);
         if message.is_far() {
             message = Self::find_far(message)?;
@@ -167,19 +169,22 @@ impl Shared {
     }
 
     /// The one ring of a destruction wakes one receiver; each that leaves wakes the next.
-    fn check_alive(&self, state: &State) -> Result<()> {
+    pub(super) fn check_alive(&self, state: &State) -> Result<()> {
         if !state.destroyed {
             return Ok(());
         }
-        if state.sleepers > 0 {
+        if state.is_awaited() {
             self.own_bell.ring();
         }
         Err(Errno::SRCH)
     }
 
     /// A thread goes back to its program with an item and looks no more.
-    fn leave(&self, state: &mut State) {
-        if state.sleepers == 0 {
+    pub(super) fn leave(&self, state: &mut State) {
+        if state.crew.floated {
+            self.taken(state);
+        }
+        if !state.is_awaited() {
             return;
         }
         state.want_bells();
@@ -204,6 +209,9 @@ impl Shared {
 
     /// What a receiver that never sleeps does between two rounds: new clients ring, and deadlines pass.
     fn glance(&self, deadline: Deadline) -> Result<()> {
+        if self.flags.contains(ChannelFlags::THREAD_DEATH) {
+            deaths::look_before_sleep();
+        }
         let mut state = self.lock();
         self.look_at_bells(&mut state);
         let expired = deadline.is_some_and(|at| Instant::now() >= at);
@@ -257,6 +265,10 @@ impl Shared {
         events: &mut Vec<Event>,
         nothing: impl FnOnce(&State) -> bool,
     ) -> Result<()> {
+        if self.flags.contains(ChannelFlags::THREAD_DEATH) {
+            deaths::look_before_sleep();
+        }
+        self.before_sleep();
         {
             let mut state = self.lock();
             if state.destroyed {
@@ -270,6 +282,7 @@ impl Shared {
                 return Ok(());
             }
             state.sleepers += 1;
+            self.fall_asleep(&mut state);
         }
         let slept = bells.wait(deadline, events);
         let mut state = self.lock();
@@ -284,7 +297,7 @@ impl Shared {
         Ok(())
     }
 
-    fn note(state: &mut State, events: &[Event]) {
+    pub(super) fn note(state: &mut State, events: &[Event]) {
         for event in events {
             let key = usize::try_from(event.token).ok();
             let link = key.and_then(|key| state.link(key)).map(Arc::clone);
@@ -306,7 +319,8 @@ impl Shared {
                 state.drain_watched();
                 if let Some(pending) = state.queue.pop_pulse() {
                     self.leave(&mut state);
-                    return Ok(Self::deliver_pulse(&pending));
+                    drop(state);
+                    return Ok(self.deliver_pulse(&pending));
                 }
             }
             self.sleep(bells, deadline, &mut events, |state| {

@@ -1,7 +1,8 @@
 //! What a channel's lock protects: its queue, its clients, and who is looking.
 
+use super::boost::{ALWAYS, Crew};
 use crate::ipc::link::{Arrival, Breach, ServerLink};
-use crate::ipc::queue::{Call, Item, PendingPulse, Queue};
+use crate::ipc::queue::{Call, Item, Offered, PendingPulse, Queue};
 use crate::ipc::{Credentials, Pulse, PulseCode, Scoid};
 use resmgr_sys::{Errno, Result};
 use slab::Slab;
@@ -28,8 +29,11 @@ pub(super) struct State {
     pub(super) clients: Slab<Client>,
     /// The links that spoke last; a link in here need not be in `clients` any more.
     watched: Vec<Arc<ServerLink>>,
+    pub(super) crew: Crew,
     /// Receivers that sleep; they have to be woken for each item.
     pub(super) sleepers: usize,
+    /// An event loop may be waiting: it counts as one more sleeper, always.
+    pub(super) polled: bool,
     /// One receiver looks at the watched links' rings.
     pub(super) spinning: bool,
     /// Whether watched links were told not to ring.
@@ -45,12 +49,19 @@ impl State {
             queue: Queue::new(),
             clients: Slab::new(),
             watched: Vec::new(),
+            crew: Crew::new(),
             sleepers: 0,
+            polled: false,
             spinning: false,
             quiet: false,
             destroyed: false,
             bells_seen: Instant::now(),
         }
+    }
+
+    /// Whether somebody has to be woken for each item.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.sleepers > 0 || self.polled
     }
 
     /// Reserves a scoid; `make` builds the link for it.
@@ -61,6 +72,9 @@ impl State {
         let entry = self.clients.vacant_entry();
         let number = u32::try_from(entry.key() + 1).map_err(|_| Errno::AGAIN)?;
         let link = make(Scoid(Scoid::CONNECTION | number));
+        if let Some(pool) = self.queue.pool() {
+            link.share_pulses(pool.share());
+        }
         entry.insert(Client::Live(Arc::clone(&link)));
         Ok(link)
     }
@@ -86,13 +100,20 @@ impl State {
         if self.watched.len() >= MOST_WATCHED {
             let oldest = self.watched.remove(0);
             oldest.memory.gate().unwatch();
+            oldest.boost_from(ALWAYS);
             self.drain(&oldest);
         }
         if self.quiet {
             link.memory.gate().watch();
         }
+        link.boost_from(self.crew.boost_from);
         self.watched.push(Arc::clone(link));
         self.drain(link);
+    }
+
+    /// The links that are looked at.
+    pub(super) fn watched(&self) -> &[Arc<ServerLink>] {
+        &self.watched
     }
 
     /// Whether every client is among those that are looked at.
@@ -233,10 +254,14 @@ impl State {
                     scoid: Some(link.scoid),
                     priority: fields.priority,
                 };
-                self.queue.push_pulse(PendingPulse {
+                let pending = PendingPulse {
                     pulse,
                     link: Some(Arc::clone(link)),
-                });
+                    inherits: fields.inherits,
+                };
+                if self.queue.offer(pending, fields.flags) != Offered::Queued {
+                    link.pulse_taken();
+                }
             }
             Arrival::Unblock(rcvid) => {
                 self.push_system_pulse(PulseCode::UNBLOCK, rcvid.0, Some(link.scoid));
@@ -252,12 +277,17 @@ impl State {
             scoid,
             priority: SYSTEM_PRIORITY,
         };
-        self.queue.push_pulse(PendingPulse { pulse, link: None });
+        self.queue.push_pulse(PendingPulse {
+            pulse,
+            link: None,
+            inherits: false,
+        });
     }
 
     /// A client process has gone: what it sent as pulses stays, its calls die with it.
     pub(super) fn remove_client(&mut self, link: &Arc<ServerLink>, keep_id: bool) {
         self.watched.retain(|other| !Arc::ptr_eq(other, link));
+        self.queue.gone(link);
         let Some(key) = Self::key(link.scoid) else {
             return;
         };

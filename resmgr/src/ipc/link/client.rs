@@ -3,6 +3,7 @@
 use super::LinkMemory;
 use super::ServerLink;
 use super::arena::{Arena, Block};
+use super::control::{self, Packet};
 use super::inbox::ClientInbox;
 use super::lanes::Lanes;
 use super::layout::{self, CELLS, PulseFields, RequestFields};
@@ -10,9 +11,13 @@ use super::slots::FreeSlots;
 use super::staging::Staged;
 use super::watch::Watch;
 use crate::ipc::cancel::CancelToken;
+use crate::ipc::priority::ORDINARY;
 use crate::ipc::protocol::{Caller, Entry, EntryKind, Sleeper, Withdrawal};
+use crate::ipc::timeout::{self, Expiry};
 use crate::ipc::wait::{Plan, Spin};
-use crate::ipc::{ChannelId, Coid, Reply, Scoid, SendError, SendOptions, Waiting, janitor};
+use crate::ipc::{
+    ChannelId, Coid, Reply, Scoid, SendError, SendOptions, Waiting, janitor, process,
+};
 use resmgr_sys::clock::{self, Deadline};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{self, PrivateFd};
@@ -45,6 +50,8 @@ pub(crate) struct Far {
     pub(crate) unblock: bool,
     /// The server reads long messages in this process's memory if a send allows it.
     pub(crate) direct: bool,
+    /// How many descriptors a message may bring.
+    pub(crate) descriptors: u8,
 }
 
 /// A server in another process.
@@ -65,7 +72,7 @@ pub(crate) struct ClientLink {
     /// The server's end, if it is in this process.
     pub(super) local: Option<Arc<ServerLink>>,
     /// What the server has sent on the socket.
-    pub(super) inbox: ClientInbox,
+    pub(super) inbox: Arc<ClientInbox>,
     /// Which threads the server can wake one by one.
     pub(super) lanes: Lanes,
     generation: u32,
@@ -78,25 +85,30 @@ pub(crate) struct ClientLink {
     arena: Mutex<Arena>,
     /// Pulses sent so far.
     pulses: Mutex<u32>,
-    state: AtomicU8,
+    pub(super) state: AtomicU8,
+    /// Kept here, too: the server can write the client's part.
+    registered_only: AtomicBool,
     /// Whether the kernel lets the server read this process's memory, as far as is known.
     pub(super) direct: AtomicBool,
-    spin: Spin,
+    pub(super) spin: Spin,
+    /// Calls that no thread waits for.
+    pub(super) begun: super::begun::Begun,
     /// The connections that share this link.
     pub(crate) coids: Mutex<Vec<Coid>>,
 }
 
 /// What came of a call that was announced.
 pub(super) enum Carried {
-    /// The answer is there, and the slot is the caller's.
-    Answered,
+    /// The answer is there, and the slot is the caller's. With why the server was asked to let go, if it was.
+    Answered(Option<SendError>),
     /// No answer; the slot and its block are not the caller's any more.
     Lost(SendError),
 }
 
 /// Why a wait for an answer ended.
-enum Wake {
-    Answered,
+pub(super) enum Wake {
+    /// With why the server was asked to let go, if it was.
+    Answered(Option<SendError>),
     Gone(Errno),
     GiveUp(SendError),
 }
@@ -120,7 +132,7 @@ impl ClientLink {
             bell,
             remote,
             local: None,
-            inbox: ClientInbox::default(),
+            inbox: Arc::default(),
             lanes: Lanes::default(),
             generation: fork::generation(),
             tail: AtomicU32::new(0),
@@ -130,8 +142,10 @@ impl ClientLink {
             arena: Mutex::new(Arena::new(layout.bulk)),
             pulses: Mutex::default(),
             state: AtomicU8::new(0),
+            registered_only: AtomicBool::new(false),
             direct: AtomicBool::new(true),
             spin: Spin::new(),
+            begun: super::begun::Begun::default(),
             coids: Mutex::default(),
         }
     }
@@ -139,6 +153,11 @@ impl ClientLink {
     /// To a server in this process.
     pub(crate) fn to_local(far: Far, bell: EventFd, server: Arc<ServerLink>) -> Self {
         let mut link = Self::new(far, server.memory.clone(), bell, None);
+        // A reply's descriptors need no packet either.
+        *server
+            .far_inbox
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&link.inbox);
         link.local = Some(server);
         link
     }
@@ -223,8 +242,26 @@ impl ClientLink {
         }
     }
 
-    /// Sends and waits for the answer, through a connection that may be `detached` meanwhile.
+    /// Sends and waits for the answer, through a connection that may be `detached` meanwhile; again as often as
+    /// the server asks for it.
+    #[inline]
     pub(crate) fn call(
+        self: &Arc<Self>,
+        detached: &AtomicBool,
+        message: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        fields: RequestFields,
+        options: &SendOptions<'_>,
+    ) -> Result<Reply, SendError> {
+        loop {
+            match self.call_once(detached, message, reply, fields, options) {
+                Err(SendError::Refused(Errno::RESTART)) => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn call_once(
         self: &Arc<Self>,
         detached: &AtomicBool,
         message: &[IoSlice<'_>],
@@ -234,6 +271,10 @@ impl ClientLink {
     ) -> Result<Reply, SendError> {
         self.check_open().map_err(SendError::Gone)?;
         let mut staged = self.claim(detached)?;
+        if options.has_descriptors() {
+            // Ahead of the message: a server may see that before its announcement.
+            self.lend_descriptors(&staged, options)?;
+        }
         let direct = self.goes_direct(message, options);
         let filled = if direct {
             staged.fill_directly(message, fields)
@@ -241,18 +282,24 @@ impl ClientLink {
             staged.fill(message, fields)
         };
         if let Err(error) = filled {
+            self.end_parcels(staged.slot, staged.number);
             self.give_back(staged.slot, staged.block);
             return Err(error);
         }
-        match self.carry(&staged, options) {
-            Carried::Answered if direct && staged.is_unreadable() => {
+        match self.carry(&staged, fields.priority, options) {
+            Carried::Answered(_) if direct && staged.is_unreadable() => {
                 // No receiver has had the message. From now on this link stages.
                 self.direct.store(false, Ordering::Relaxed);
+                self.end_parcels(staged.slot, staged.number);
                 self.give_back(staged.slot, staged.block);
                 self.call(detached, message, reply, fields, options)
             }
-            Carried::Answered => {
-                let collected = staged.collect(reply);
+            Carried::Answered(asked) => {
+                let mut collected = staged.collect(reply);
+                if options.has_descriptors() {
+                    collected = self.take_descriptors(&staged, options, collected);
+                }
+                let collected = collected.map_err(|error| staged.as_asked(error, asked));
                 self.give_back(staged.slot, staged.block);
                 if let Err(error) = collected {
                     self.note_breach(error);
@@ -268,22 +315,27 @@ impl ClientLink {
     pub(super) fn carry(
         self: &Arc<Self>,
         staged: &Staged<'_>,
+        priority: u8,
         options: &SendOptions<'_>,
     ) -> Carried {
         let cancel = options.cancel.map(|token| token.enter(self, staged.slot));
-        let wake = self.announce_and_wait(staged, options);
+        let wake = self.announce_and_wait(staged, priority, options);
         drop(cancel);
         match wake {
-            Wake::Answered => Carried::Answered,
+            Wake::Answered(asked) => Carried::Answered(asked),
             // Nobody will use the slot again, and nobody may: its memory may still be written.
             Wake::Gone(errno) => Carried::Lost(SendError::Gone(errno)),
             Wake::GiveUp(reason) => {
-                self.given_up()
-                    .push((staged.slot, staged.number, staged.block));
-                self.given_up_count.fetch_add(1, Ordering::Release);
+                self.give_up((staged.slot, staged.number, staged.block));
                 Carried::Lost(reason)
             }
         }
+    }
+
+    /// The slot's call has no caller any more: it is free when the server has noticed.
+    pub(super) fn give_up(&self, call: (u16, u32, Option<Block>)) {
+        self.given_up().push(call);
+        self.given_up_count.fetch_add(1, Ordering::Release);
     }
 
     /// Ends the link if its server has broken the rules.
@@ -297,11 +349,17 @@ impl ClientLink {
         }
     }
 
-    fn announce_and_wait(&self, staged: &Staged<'_>, options: &SendOptions<'_>) -> Wake {
+    fn announce_and_wait(
+        &self,
+        staged: &Staged<'_>,
+        priority: u8,
+        options: &SendOptions<'_>,
+    ) -> Wake {
         let plan = self.spin.plan(options.waiting);
         // From before the announcement, so that no signal falls between it and the sleep.
         let watch = (self.far.unblock && plan == Plan::Sleep).then(|| Watch::begin(self));
         self.announce(EntryKind::Call, staged.slot);
+        self.want_boost(priority);
         if self.memory.gate().is_closed() {
             self.end(LinkState::Dead);
         }
@@ -311,7 +369,7 @@ impl ClientLink {
     /// Waits for the answer. A signal, the deadline or a cancellation ends the wait at once while no
     /// receiver has the message, or if the channel has no UNBLOCK flag; otherwise the server is asked,
     /// once, and the wait goes on until it answers.
-    fn wait<'a>(
+    pub(super) fn wait<'a>(
         &'a self,
         staged: &Staged<'_>,
         options: &SendOptions<'_>,
@@ -320,25 +378,38 @@ impl ClientLink {
     ) -> Wake {
         let caller = self.memory.caller(staged.slot);
         let mut plan = Some(plan);
-        let mut asked = false;
+        let mut asked = None;
+        let mut limit = options.deadline;
         loop {
-            let deadline = if asked { None } else { options.deadline };
+            let deadline = limit.filter(|_| asked.is_none());
             let sleep = Sleep {
                 deadline,
-                asked,
+                asked: asked.is_some(),
                 plan: plan.take(),
                 watch: &mut watch,
             };
-            let reason = match self.wait_once(&caller, staged, options, sleep) {
+            let mut reason = match self.wait_once(&caller, staged, options, sleep) {
+                Ok(Wake::Answered(_)) => return Wake::Answered(asked),
                 Ok(wake) => return wake,
                 Err(reason) => reason,
             };
             if matches!(reason, SendError::Gone(_)) {
-                self.desert(staged, asked);
+                self.desert(staged, asked.is_some());
                 return Wake::GiveUp(reason);
             }
-            if asked {
+            if asked.is_some() {
                 continue;
+            }
+            if reason == SendError::TimedOut {
+                let is_taken = || caller.is_taken(staged.number);
+                let withdraw = || caller.withdraw(staged.number) == Withdrawal::Withdrawn;
+                match timeout::expired(is_taken, withdraw) {
+                    Expiry::End(why) => reason = why,
+                    Expiry::GoOn(later) => {
+                        limit = later;
+                        continue;
+                    }
+                }
             }
             if !self.far.unblock {
                 caller.abandon(staged.number);
@@ -347,7 +418,7 @@ impl ClientLink {
             if caller.withdraw(staged.number) == Withdrawal::Withdrawn {
                 return Wake::GiveUp(reason);
             }
-            asked = true;
+            asked = Some(reason);
             self.announce(EntryKind::Unblock, staged.slot);
         }
     }
@@ -356,7 +427,7 @@ impl ClientLink {
     /// does about unblocking: there is nobody to take the answer any more. A server that has the message and
     /// asked to be told learns of it, and its answer is `ESRCH`, since the request is void before it is told.
     #[cold]
-    fn desert(&self, staged: &Staged<'_>, asked: bool) {
+    pub(super) fn desert(&self, staged: &Staged<'_>, asked: bool) {
         self.memory.caller(staged.slot).abandon(staged.number);
         if self.far.unblock && !asked {
             self.announce(EntryKind::Unblock, staged.slot);
@@ -411,7 +482,7 @@ impl ClientLink {
             }
         }
         if caller.is_answered(number) {
-            return Ok(Wake::Answered);
+            return Ok(Wake::Answered(None));
         }
         match self.check_open() {
             Err(errno) => Ok(Wake::Gone(errno)),
@@ -432,10 +503,36 @@ impl ClientLink {
 
     /// Publishes a ring entry, and rings if nobody looks.
     #[inline]
-    fn announce(&self, kind: EntryKind, index: u16) {
+    pub(super) fn announce(&self, kind: EntryKind, index: u16) {
         self.memory.ring().push(&self.tail, Entry { kind, index });
         if self.memory.gate().must_ring() {
             self.bell.ring();
+        }
+    }
+
+    /// After an announcement: does it wait behind less urgent work?
+    #[inline]
+    fn want_boost(&self, priority: u8) {
+        if priority > ORDINARY {
+            self.ask_for_boost(priority);
+        }
+    }
+
+    #[cold]
+    fn ask_for_boost(&self, priority: u8) {
+        if !self.memory.threshold().must_ask(priority) {
+            return;
+        }
+        match &self.remote {
+            // A socket that is full holds such packets enough.
+            Some(remote) => {
+                let _ = control::send(remote.socket.as_fd(), Packet::Boost, &[]);
+            }
+            None => {
+                if let Some(channel) = process::current().channel(self.far.chid) {
+                    channel.asked_to_boost(None);
+                }
+            }
         }
     }
 
@@ -446,7 +543,10 @@ impl ClientLink {
     }
 
     #[inline]
-    pub(super) fn claim<'a>(&'a self, detached: &'a AtomicBool) -> Result<Staged<'a>, SendError> {
+    pub(super) fn claim<'a>(
+        self: &'a Arc<Self>,
+        detached: &'a AtomicBool,
+    ) -> Result<Staged<'a>, SendError> {
         if detached.load(Ordering::Relaxed) {
             return Err(SendError::Gone(Errno::BADF));
         }
@@ -482,11 +582,13 @@ impl ClientLink {
     }
 
     /// Slots whose calls were given up are free once the server has acknowledged that.
-    fn reclaim(&self) {
+    fn reclaim(self: &Arc<Self>) {
         let mut given_up = self.given_up();
         given_up.retain(|(slot, number, block)| {
             let noticed = self.memory.caller(*slot).is_answered(*number);
             if noticed {
+                self.memory.caller(*slot).finish(*number);
+                self.end_parcels(*slot, *number);
                 self.give_back(*slot, *block);
                 self.given_up_count.fetch_sub(1, Ordering::Release);
             }
@@ -517,7 +619,7 @@ impl ClientLink {
     /// Sends a pulse.
     ///
     /// # Errors
-    /// - `EAGAIN`: as many as the link holds are not yet received.
+    /// - `EAGAIN`: as many as the link holds, or as the channel's pool allows, are not yet received.
     /// - `ESRCH`, `EBADF`: the server has gone, or the connection.
     pub(crate) fn pulse(&self, fields: PulseFields) -> Result<()> {
         self.check_open()?;
@@ -527,7 +629,14 @@ impl ClientLink {
             .server
             .word(layout::PULSES_TAKEN)
             .load(Ordering::Acquire);
-        if sent.wrapping_sub(taken) >= CELLS {
+        // 0 on a channel without a pool.
+        let share = self
+            .memory
+            .server
+            .word(layout::PULSE_SHARE)
+            .load(Ordering::Relaxed);
+        let most = if share == 0 { CELLS } else { share.min(CELLS) };
+        if sent.wrapping_sub(taken) >= most {
             return Err(Errno::AGAIN);
         }
         let cell = *sent % CELLS;
@@ -537,12 +646,29 @@ impl ClientLink {
         *sent = sent.wrapping_add(1);
         // Under the lock: the server expects the cells in turn.
         self.announce(EntryKind::Pulse, u16::try_from(cell).unwrap_or(0));
+        self.want_boost(fields.priority);
         drop(sent);
+        // A pool's books are kept while nobody receives, too: by the server's background thread, which listens
+        // for this. If the link rings for its receivers as well, the second ring does no harm.
+        if share != 0 {
+            self.bell.ring();
+        }
         if self.memory.gate().is_closed() {
             Err(Errno::SRCH)
         } else {
             Ok(())
         }
+    }
+
+    /// From now on only registered events may come from this server.
+    pub(crate) fn take_registered_only(&self) {
+        self.registered_only.store(true, Ordering::Release);
+        let word = self.memory.client.word(layout::REGISTERED_ONLY);
+        word.store(1, Ordering::Release);
+    }
+
+    pub(crate) fn takes_registered_only(&self) -> bool {
+        self.registered_only.load(Ordering::Acquire)
     }
 }
 

@@ -5,6 +5,7 @@
 //! |---|---|---|---|
 //! | wake | client | kind, lane, number | one: where to wake whoever sleeps at that number; it replaces the lane's last |
 //! | descriptors | both | kind, count, slot, number | `count`, which go with that call's message or reply |
+//! | boost | client | kind | none: a message of high priority waits (see `channel::boost`) |
 //! | event | server | kind, then up to 128 bytes | none |
 //!
 //! Anything else is a breach. A packet is looked at before it is taken, so that descriptors that nobody
@@ -33,6 +34,7 @@ const LONGEST: usize = HEAD + MOST_EVENT;
 const WAKE: u8 = 1;
 const DESCRIPTORS: u8 = 2;
 const EVENT: u8 = 3;
+const BOOST: u8 = 4;
 
 /// Descriptors that go with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,7 @@ pub(crate) struct Parcel {
 pub(crate) enum Packet<'a> {
     Wake { lane: u8, number: u32 },
     Descriptors(Parcel),
+    Boost,
     Event(&'a [u8]),
 }
 
@@ -65,6 +68,7 @@ impl<'a> Packet<'a> {
                 word = parcel.number.to_ne_bytes();
                 ([DESCRIPTORS, parcel.count, low, high], &word[..])
             }
+            Self::Boost => ([BOOST, 0, 0, 0], &[][..]),
             Self::Event(bytes) => ([EVENT, 0, 0, 0], &bytes[..bytes.len().min(MOST_EVENT)]),
         };
         buffer[..HEAD].copy_from_slice(&head);
@@ -88,6 +92,7 @@ impl<'a> Packet<'a> {
                     count,
                 }))
             }
+            [BOOST, 0, 0, 0] if rest.is_empty() => Some(Self::Boost),
             [EVENT, 0, 0, 0] if rest.len() <= MOST_EVENT => Some(Self::Event(rest)),
             _ => None,
         }
@@ -97,7 +102,7 @@ impl<'a> Packet<'a> {
         match self {
             Self::Wake { .. } => 1,
             Self::Descriptors(parcel) => parcel.count.into(),
-            Self::Event(_) => 0,
+            Self::Boost | Self::Event(_) => 0,
         }
     }
 }

@@ -6,41 +6,34 @@
 
 use super::control::{self, MOST_PARCELS, Packet, Parcel, Read};
 use super::{Breach, ClientLink, LinkState, ServerLink};
-use crate::ipc::{janitor, process};
+use crate::ipc::{event, janitor};
 use resmgr_sys::{Errno, Result, socket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// More than a socket holds of a well-behaved client's packets: whoever looks for one of them reads so many.
-const MOST_UNREAD: usize = 512;
+pub(super) const MOST_UNREAD: usize = 512;
 
 /// Descriptors that have come before their message or reply was fetched.
 #[derive(Debug, Default)]
-struct Parcels(Vec<(u16, u32, Vec<OwnedFd>)>);
+pub(super) struct Parcels(Vec<(u16, u32, Vec<OwnedFd>)>);
 
 impl Parcels {
     /// What was left in the slot by an earlier call is dropped.
-    fn put(&mut self, parcel: Parcel, fds: Vec<OwnedFd>) -> Result<(), Breach> {
-        self.clear(parcel.slot);
-        if self.0.len() >= MOST_PARCELS {
-            janitor::close(fds);
-            return Err(Breach("descriptors with too many calls"));
+    /// The oldest make room: a peer that keeps to its bound never has so many under way.
+    pub(super) fn put(&mut self, parcel: Parcel, fds: Vec<OwnedFd>) {
+        if let Some(place) = self.0.iter().position(|(slot, ..)| *slot == parcel.slot) {
+            janitor::close(self.0.remove(place).2);
+        } else if self.0.len() >= MOST_PARCELS {
+            janitor::close(self.0.remove(0).2);
         }
         self.0.push((parcel.slot, parcel.number, fds));
-        Ok(())
     }
 
-    #[expect(dead_code)] // for messages with descriptors
-    fn take(&mut self, slot: u16, number: u32) -> Option<Vec<OwnedFd>> {
+    pub(super) fn take(&mut self, slot: u16, number: u32) -> Option<Vec<OwnedFd>> {
         let is_it = |(s, n, _): &(u16, u32, _)| (*s, *n) == (slot, number);
         let place = self.0.iter().position(is_it)?;
-        Some(self.0.swap_remove(place).2)
-    }
-
-    fn clear(&mut self, slot: u16) {
-        if let Some(place) = self.0.iter().position(|(other, ..)| *other == slot) {
-            janitor::close(self.0.swap_remove(place).2);
-        }
+        Some(self.0.remove(place).2)
     }
 }
 
@@ -50,19 +43,21 @@ impl Drop for Parcels {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The server's. Made of what its client has sent.
 #[derive(Debug, Default)]
-pub(super) struct ServerInbox(Mutex<FromClient>);
+pub(super) struct ServerInbox(pub(super) Mutex<FromClient>);
 
 #[derive(Debug, Default)]
-struct FromClient {
+pub(super) struct FromClient {
     /// Where to wake the client's threads.
     wakes: Vec<Wake>,
-    parcels: Parcels,
+    pub(super) parcels: Parcels,
+    /// The client has asked for a boost.
+    boost: bool,
 }
 
 #[derive(Debug)]
@@ -109,7 +104,7 @@ impl ServerLink {
         self.read_locked(&mut state, most)
     }
 
-    fn read_locked(&self, state: &mut FromClient, most: usize) -> Read {
+    pub(super) fn read_locked(&self, state: &mut FromClient, most: usize) -> Read {
         let Some(socket) = self.socket() else {
             return Read::All;
         };
@@ -117,6 +112,8 @@ impl ServerLink {
             Packet::Wake { .. } => Ok(()),
             Packet::Descriptors(parcel) if parcel.count <= self.accepts => Ok(()),
             Packet::Descriptors(_) => Err(Breach("descriptors that nobody asked for")),
+            Packet::Boost if self.may_ask_for_boost() => Ok(()),
+            Packet::Boost => Err(Breach("a request for a boost from a client without rights")),
             Packet::Event(_) => Err(Breach("an event from a client")),
         };
         let take = |state: &mut FromClient, packet: Packet<'_>, mut fds: Vec<OwnedFd>| match packet
@@ -128,13 +125,26 @@ impl ServerLink {
                     socket,
                 })
             }),
-            Packet::Descriptors(parcel) => state.parcels.put(parcel, fds),
+            Packet::Descriptors(parcel) => {
+                state.parcels.put(parcel, fds);
+                Ok(())
+            }
+            Packet::Boost => {
+                state.boost = true;
+                Ok(())
+            }
             Packet::Event(_) => Ok(()),
         };
         control::read(socket.as_fd(), most, state, wanted, take).unwrap_or_else(|breach| {
             self.breached(breach);
             Read::End
         })
+    }
+
+    /// Whether the client has asked for a boost since the last look. A receiver may have read the request while it
+    /// woke a client: it is on its way to its next receive then, where the boost is decided anew.
+    pub(crate) fn takes_boost_request(&self) -> bool {
+        std::mem::take(&mut lock(&self.inbox.0).boost)
     }
 
     /// Wakes a caller at its socket. One that is not known has been handed over on the way here, or belongs to
@@ -164,7 +174,6 @@ impl ServerLink {
     /// - `EMSGSIZE`: longer than 128 bytes.
     /// - `EAGAIN`: the client does not read.
     /// - `ESRCH`: it has gone.
-    #[expect(dead_code)] // for events
     pub(crate) fn send_event(&self, event: &[u8]) -> Result<()> {
         if event.len() > control::MOST_EVENT {
             return Err(Errno::MSGSIZE);
@@ -172,7 +181,7 @@ impl ServerLink {
         self.say(Packet::Event(event), &[])
     }
 
-    fn say(&self, packet: Packet<'_>, fds: &[BorrowedFd<'_>]) -> Result<()> {
+    pub(super) fn say(&self, packet: Packet<'_>, fds: &[BorrowedFd<'_>]) -> Result<()> {
         let socket = self.socket().ok_or(Errno::NOTSUP)?;
         control::send(socket.as_fd(), packet, fds).map_err(gone)
     }
@@ -180,19 +189,23 @@ impl ServerLink {
 
 /// The client's. Made of what its server has sent.
 #[derive(Debug, Default)]
-pub(super) struct ClientInbox(Mutex<FromServer>);
+pub(super) struct ClientInbox(pub(super) Mutex<FromServer>);
 
 #[derive(Debug, Default)]
-struct FromServer {
+pub(super) struct FromServer {
     /// Calls that take descriptors with their replies: slot, number, and how many.
-    expected: Vec<(u16, u32, u8)>,
-    parcels: Parcels,
+    pub(super) expected: Vec<(u16, u32, u8)>,
+    pub(super) parcels: Parcels,
 }
 
 impl ClientLink {
     /// Reads what the server has sent on the socket; ends the link when it breaks the rules.
     pub(crate) fn read_control(self: &Arc<Self>, most: usize) -> Read {
         let mut state = lock(&self.inbox.0);
+        self.read_locked(&mut state, most)
+    }
+
+    pub(super) fn read_locked(self: &Arc<Self>, state: &mut FromServer, most: usize) -> Read {
         let Some(remote) = self.remote() else {
             return Read::All;
         };
@@ -210,18 +223,21 @@ impl ClientLink {
             }
             Packet::Descriptors(_) => Err(Breach("descriptors that nobody asked for")),
             Packet::Event(_) => Ok(()),
+            Packet::Boost => Err(Breach("a request for a boost from a server")),
             Packet::Wake { .. } => Err(Breach("a wake-up socket from a server")),
         };
         let take = |state: &mut FromServer, packet: Packet<'_>, fds| match packet {
-            Packet::Descriptors(parcel) => state.parcels.put(parcel, fds),
-            Packet::Event(bytes) => {
-                // Under the lock, so that events keep their order.
-                process::current().event_arrived(self, bytes);
+            Packet::Descriptors(parcel) => {
+                state.parcels.put(parcel, fds);
                 Ok(())
             }
-            Packet::Wake { .. } => Ok(()),
+            Packet::Event(bytes) => {
+                // Under the lock, so that events keep their order.
+                event::arrived(self, bytes)
+            }
+            Packet::Boost | Packet::Wake { .. } => Ok(()),
         };
-        let read = control::read(remote.socket.as_fd(), most, &mut *state, wanted, take);
+        let read = control::read(remote.socket.as_fd(), most, state, wanted, take);
         read.unwrap_or_else(|Breach(what)| {
             tracing::warn!(
                 pid = self.far.pid,

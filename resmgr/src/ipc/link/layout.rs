@@ -5,7 +5,7 @@
 //!
 //! | client's part | server's part |
 //! |---|---|
-//! | (nothing) | gate: `ring_me`, `closed`, `pulses_taken` |
+//! | `registered_only` | gate: `ring_me`, `closed`, `boost_from`, `pulses_taken`, `pulse_share` |
 //! | slots: request header, then small messages | slots: answer header, small replies, `taken` |
 //! | ring | |
 //! | pulse cells | |
@@ -14,6 +14,7 @@
 //! The first slots share a page with the gate, since most links never have more than one or two calls under
 //! way: such a link that has done little holds three pages in all.
 
+use crate::ipc::PulseFlags;
 use crate::ipc::{SendOptions, caller};
 use resmgr_sys::{Errno, Result};
 
@@ -110,14 +111,21 @@ impl Layout {
 pub(crate) const RING_ME: usize = 0;
 /// Server's part: the channel has gone.
 pub(crate) const CLOSED: usize = 4;
+/// Server's part: from which priority on a client asks for a boost; 0: it never does.
+pub(crate) const BOOST_FROM: usize = 8;
 /// Server's part: how many pulses were received.
 pub(crate) const PULSES_TAKEN: usize = 64;
+/// Server's part: how many pulses the client may have pending, if the channel has a pool; 0 if it has none.
+pub(crate) const PULSE_SHARE: usize = 68;
 
 /// A place in the ring, as a request carries it.
 #[inline]
 pub(crate) fn place_in_ring(entries: u32) -> u16 {
     halves(entries)[1]
 }
+
+/// Client's part: 1 when it takes registered events only. A server that believes it spares itself a packet.
+pub(crate) const REGISTERED_ONLY: usize = 0;
 
 /// Both parts: the header of a slot.
 pub(crate) const fn slot(index: u16) -> usize {
@@ -158,6 +166,10 @@ pub(crate) struct RequestFields {
     pub(crate) priority: u8,
     /// Whether the ids below are meant.
     pub(crate) on_behalf: bool,
+    /// Descriptors that come with the message, in a control packet.
+    pub(crate) lends: u8,
+    /// Descriptors that may come with the reply.
+    pub(crate) takes: u8,
     /// On whose behalf: process, user, group.
     pub(crate) ids: [u32; 3],
 }
@@ -178,6 +190,8 @@ impl RequestFields {
             tid: caller::thread_id(),
             priority: options.priority.unwrap_or_else(caller::priority),
             on_behalf: behalf.is_some(),
+            lends: options.lends(),
+            takes: options.takes(),
             ids: behalf.map_or([0; 3], |ids| [ids.pid, ids.uid, ids.gid]),
         }
     }
@@ -186,8 +200,11 @@ impl RequestFields {
     #[inline]
     pub(crate) fn encode(&self, announced: u16) -> [u64; Self::WORDS] {
         let [pid, uid, gid] = self.ids;
-        let flags =
-            u32::from(self.priority) | u32::from(self.on_behalf) << 8 | u32::from(announced) << 16;
+        let flags = u32::from(self.priority)
+            | u32::from(self.on_behalf) << 8
+            | u32::from(self.lends) << 9
+            | u32::from(self.takes) << 12
+            | u32::from(announced) << 16;
         [
             self.len,
             self.reply_room,
@@ -220,6 +237,8 @@ impl RequestFields {
             tid,
             priority: flags.to_le_bytes()[0],
             on_behalf: flags & 1 << 8 != 0,
+            lends: (flags >> 9 & 7) as u8,
+            takes: (flags >> 12 & 7) as u8,
             ids: [pid, uid, gid],
         }
     }
@@ -230,7 +249,8 @@ impl RequestFields {
 pub(crate) struct AnswerFields {
     /// The error number of a refusal, or 0.
     pub(crate) errno: u32,
-    /// How many ranges of the reply were written: 0 means one, from the start. They are listed in the slot.
+    /// How many ranges of the reply were written ([`pieces`](Self::pieces)), and how many descriptors come with
+    /// it ([`descriptors`](Self::descriptors)).
     pub(crate) ranges: u32,
     /// The server's status.
     pub(crate) status: i64,
@@ -268,6 +288,37 @@ impl AnswerFields {
             ranges: u32::MAX - 1,
             ..Self::refusal(Errno::PERM)
         }
+    }
+
+    /// The answer to a client that asked to be let go: the error for which it asked.
+    pub(crate) fn as_asked() -> Self {
+        Self {
+            errno: u32::MAX,
+            ..Self::refusal(Errno::INTR)
+        }
+    }
+
+    pub(crate) fn is_as_asked(&self) -> bool {
+        self.errno == u32::MAX
+    }
+
+    /// How many ranges of the reply were written: 0 means one, from the start. They are listed in the slot.
+    #[inline]
+    pub(crate) fn pieces(&self) -> u32 {
+        self.ranges & 0xff
+    }
+
+    /// The same answer, with descriptors.
+    pub(crate) fn with_descriptors(self, count: u8) -> Self {
+        Self {
+            ranges: self.ranges | u32::from(count) << 8,
+            ..self
+        }
+    }
+
+    /// How many descriptors come with the reply.
+    pub(crate) fn descriptors(&self) -> u32 {
+        self.ranges >> 8
     }
 
     pub(crate) fn is_unreadable(&self) -> bool {
@@ -308,6 +359,9 @@ pub(crate) struct PulseFields {
     pub(crate) value: i64,
     pub(crate) code: i8,
     pub(crate) priority: u8,
+    pub(crate) flags: PulseFlags,
+    /// Its receiver shall not take its priority.
+    pub(crate) inherits: bool,
 }
 
 impl PulseFields {
@@ -318,6 +372,8 @@ impl PulseFields {
         bytes[0..8].copy_from_slice(&self.value.to_ne_bytes());
         bytes[8] = self.code.cast_unsigned();
         bytes[9] = self.priority;
+        bytes[10..12].copy_from_slice(&self.flags.bits().to_ne_bytes());
+        bytes[12] = u8::from(self.inherits);
         bytes
     }
 
@@ -327,6 +383,8 @@ impl PulseFields {
             value,
             code: bytes[8].cast_signed(),
             priority: bytes[9],
+            flags: PulseFlags::from_bits_truncate(u16::from_ne_bytes([bytes[10], bytes[11]])),
+            inherits: bytes[12] != 0,
         }
     }
 }
@@ -370,6 +428,8 @@ mod tests {
             tid: 5,
             priority: 6,
             on_behalf: true,
+            lends: 4,
+            takes: 3,
             ids: [7, 8, 9],
         };
         assert_eq!(RequestFields::decode(request.encode(77)), request);

@@ -7,7 +7,7 @@ use super::layout::RequestFields;
 use super::staging::Staged;
 use crate::ipc::shared::{SharedBytes, SharedBytesMut};
 use crate::ipc::{SendError, SendOptions};
-use resmgr_sys::Result;
+use resmgr_sys::{Errno, Result};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -49,12 +49,27 @@ impl ClientLink {
         self: &Arc<Self>,
         detached: &AtomicBool,
         lent: &mut Lent,
+        fields: RequestFields,
+        options: &SendOptions<'_>,
+    ) -> Result<(i64, usize, usize), SendError> {
+        loop {
+            match self.call_lent_once(detached, lent, fields, options) {
+                Err(SendError::Refused(Errno::RESTART)) => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn call_lent_once(
+        self: &Arc<Self>,
+        detached: &AtomicBool,
+        lent: &mut Lent,
         mut fields: RequestFields,
         options: &SendOptions<'_>,
     ) -> Result<(i64, usize, usize), SendError> {
         self.check_open().map_err(SendError::Gone)?;
         let block = lent.block.take();
-        let at = block.ok_or(SendError::Unsent(resmgr_sys::Errno::INVAL))?.at;
+        let at = block.ok_or(SendError::Unsent(Errno::INVAL))?.at;
         let mut staged = match self.claim(detached) {
             Ok(staged) => staged,
             Err(error) => {
@@ -66,8 +81,11 @@ impl ClientLink {
         fields.at = at as u64;
         fields.len = lent.len as u64;
         staged.submit(fields);
-        match self.carry(&staged, options) {
-            Carried::Answered => self.look_at_answer(&staged, lent, fields.reply_room),
+        match self.carry(&staged, fields.priority, options) {
+            Carried::Answered(asked) => self
+                .look_at_answer(&staged, lent, fields.reply_room)
+                .map_err(|error| staged.as_asked(error, asked))
+                .inspect_err(|error| self.note_breach(*error)),
             Carried::Lost(error) => Err(error),
         }
     }
@@ -91,10 +109,7 @@ impl ClientLink {
         });
         match checked {
             Ok(_) => lent.answered = Some((staged.slot, staged.number)),
-            Err(error) => {
-                self.give_back(staged.slot, None);
-                self.note_breach(error);
-            }
+            Err(_) => self.give_back(staged.slot, None),
         }
         checked
     }

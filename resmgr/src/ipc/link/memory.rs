@@ -1,7 +1,7 @@
 //! The two parts of a link as this process has mapped them.
 
 use super::layout::{self, Layout};
-use crate::ipc::protocol::{Answerer, Caller, Gate, Ring};
+use crate::ipc::protocol::{Answerer, Caller, Gate, Ring, Threshold};
 use resmgr_sys::Result;
 use resmgr_sys::memory::{self, Access, Line, Region, Seals};
 use std::os::fd::{AsFd, OwnedFd};
@@ -73,6 +73,13 @@ impl LinkMemory {
         Ring::new(self.layout.ring, |index| {
             self.client.word(self.layout.ring_word(index))
         })
+    }
+
+    /// The server's word about boosts.
+    pub(crate) fn threshold(&self) -> Threshold<'_, AtomicU32> {
+        Threshold {
+            from: self.server.word(layout::BOOST_FROM),
+        }
     }
 
     #[inline]

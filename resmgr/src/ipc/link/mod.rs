@@ -7,6 +7,7 @@
 //! own checks have passed it; a breach closes the link and is logged.
 
 mod arena;
+mod begun;
 mod client;
 mod control;
 mod direct;
@@ -15,16 +16,19 @@ mod lanes;
 mod layout;
 mod lend;
 mod memory;
+mod parcels;
 mod reply;
 mod server;
 mod slots;
 mod staging;
 mod watch;
 
+pub(crate) use begun::Call as BegunCall;
 pub(crate) use client::{ClientLink, Far, LinkState, Remote};
-pub(crate) use control::{BATCH, Read};
+pub(crate) use control::{BATCH, MOST_DESCRIPTORS, Read};
+pub(crate) use lanes::WakePoint;
 pub(crate) use layout::{
-    AnswerFields, DIRECT, IN_SLOT, INLINE, Layout, MOST_BULK, MOST_CALLS, PulseFields,
+    AnswerFields, CELLS, DIRECT, IN_SLOT, INLINE, Layout, MOST_BULK, MOST_CALLS, PulseFields,
     RequestFields, slot_data,
 };
 pub(crate) use lend::Lent;

@@ -4,6 +4,7 @@ use super::inbox::ServerInbox;
 use super::layout::{self, AnswerFields, CELLS, PulseFields, RequestFields};
 use super::slots::Phases;
 use super::{LinkMemory, ReplyArea};
+use crate::ipc::priority::{ORDINARY, Standing};
 use crate::ipc::protocol::{EntryKind, Sleeper, Taken};
 use crate::ipc::{ChannelId, ClientInfo, ConnectRights, Credentials, Rcvid, Scoid, janitor};
 use resmgr_sys::epoll::EventFd;
@@ -12,6 +13,7 @@ use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, futex, socket, who};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, Weak};
 
 /// The client broke the rules of the link: it is closed, and nobody else notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,16 +57,22 @@ pub(crate) struct ServerLink {
     pub(crate) replies: ReplyArea,
     /// The client's process, if messages may be read in its memory.
     pub(crate) direct: Option<PidFd>,
+    /// From the kernel, too.
+    pub(crate) standing: Standing,
     /// None for a client in this process.
     socket: Option<PrivateFd>,
     /// How many descriptors a message of this client may bring.
     pub(crate) accepts: u8,
+    /// For replies with descriptors to a client in this process.
+    pub(super) far_inbox: Mutex<Weak<super::inbox::ClientInbox>>,
     /// What the client has sent on the socket.
     pub(super) inbox: ServerInbox,
     /// How far the ring has been read, and which pulses; under the channel's lock.
     head: AtomicU32,
     pulses_seen: AtomicU32,
     pulses_taken: AtomicU32,
+    /// How many may be pending. Written before the client has the link.
+    pulses_most: AtomicU32,
     /// Slot and number of the call that came last.
     latest: AtomicU64,
     /// Ring entries still to come, of calls that were taken ahead of them; under the channel's lock.
@@ -78,7 +86,7 @@ pub(crate) struct ServerLink {
 impl ServerLink {
     pub(crate) fn new(
         (chid, scoid): (ChannelId, Scoid),
-        peer: Credentials,
+        (peer, standing): (Credentials, Standing),
         memory: LinkMemory,
         bell: EventFd,
         socket: Option<PrivateFd>,
@@ -89,16 +97,19 @@ impl ServerLink {
             chid,
             scoid,
             peer,
+            standing,
             memory,
             bell,
             replies: ReplyArea::new(),
             direct: None,
             socket,
             accepts: 0,
+            far_inbox: Mutex::default(),
             inbox: ServerInbox::default(),
             head: AtomicU32::new(0),
             pulses_seen: AtomicU32::new(0),
             pulses_taken: AtomicU32::new(0),
+            pulses_most: AtomicU32::new(CELLS),
             latest: AtomicU64::new(0),
             owed: AtomicU32::new(0),
             unblocks_due: AtomicU32::new(0),
@@ -263,7 +274,8 @@ impl ServerLink {
     fn announced_pulse(&self, cell: u32) -> Result<Arrival, Breach> {
         let seen = self.pulses_seen.load(Ordering::Relaxed);
         let waiting = seen.wrapping_sub(self.pulses_taken.load(Ordering::Acquire));
-        if cell != seen % CELLS || waiting >= CELLS {
+        let most = self.pulses_most.load(Ordering::Relaxed);
+        if cell != seen % CELLS || waiting >= most {
             return Err(Breach("a pulse out of turn"));
         }
         let mut bytes = [0; PulseFields::BYTES];
@@ -295,11 +307,37 @@ impl ServerLink {
         })
     }
 
-    /// A claim of priority is capped by what the kernel says of the peer: only root's processes may
-    /// stand above the highest priority that QNX gives to unprivileged ones (63).
+    /// A claim of a place in the queue is capped by what the kernel says of the peer: only processes that
+    /// may run higher can stand above the highest priority that QNX gives to unprivileged ones (63).
     fn permitted_priority(&self, claimed: u8) -> u8 {
-        let highest = if self.peer.uid == 0 { u8::MAX } else { 63 };
-        claimed.clamp(1, highest)
+        claimed.clamp(1, self.standing.place)
+    }
+
+    /// Tells the client from which priority on to ask for a boost; 0: never. A client that cannot have
+    /// such a priority is never asked to. The caller holds the channel's lock.
+    pub(crate) fn boost_from(&self, priority: u8) {
+        let reachable = self.standing.running >= priority;
+        let threshold = self.memory.threshold();
+        threshold.set(if reachable { priority } else { 0 });
+    }
+
+    /// Whether the client may ask for a boost at all.
+    pub(super) fn may_ask_for_boost(&self) -> bool {
+        self.standing.running > ORDINARY
+    }
+
+    /// The channel has a pool: the client may have so many pulses pending, and is told.
+    pub(crate) fn share_pulses(&self, share: u32) {
+        let share = share.min(CELLS);
+        self.pulses_most.store(share, Ordering::Relaxed);
+        let word = self.memory.server.word(layout::PULSE_SHARE);
+        word.store(share, Ordering::Release);
+    }
+
+    /// Whether the client says that it takes registered events only.
+    pub(crate) fn takes_registered_only(&self) -> bool {
+        let word = self.memory.client.word(layout::REGISTERED_ONLY);
+        word.load(Ordering::Relaxed) != 0
     }
 
     /// A pulse was received: its cell is free again.

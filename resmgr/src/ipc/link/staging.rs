@@ -3,11 +3,12 @@
 use super::ClientLink;
 use super::arena::Block;
 use super::layout::{self, AnswerFields, IN_SLOT, INLINE, RequestFields};
+use crate::ipc::protocol::Caller;
 use crate::ipc::ranges;
 use crate::ipc::{Reply, SendError};
 use resmgr_sys::Errno;
 use std::io::{IoSlice, IoSliceMut};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 /// The slot, held by one thread.
 #[derive(Debug)]
@@ -57,6 +58,24 @@ impl Staged<'_> {
         memory.caller(self.slot).submit(self.number);
     }
 
+    /// Announces the same message once more, as a call of its own: it still lies where it lay.
+    pub(super) fn renew(&mut self) {
+        self.number = Caller::<AtomicU32>::next(self.number);
+        self.submit(RequestFields::decode(
+            self.link.memory.request(self.slot).get(),
+        ));
+    }
+
+    /// What an error means to the caller: the server may have answered with that for which it was asked.
+    #[cold]
+    pub(super) fn as_asked(&self, error: SendError, asked: Option<SendError>) -> SendError {
+        let fields = AnswerFields::decode(self.link.memory.answer(self.slot).get());
+        match asked {
+            Some(reason) if error == SendError::Protocol && fields.is_as_asked() => reason,
+            _ => error,
+        }
+    }
+
     /// Whether the server could not read the message in this process's memory.
     pub(super) fn is_unreadable(&self) -> bool {
         AnswerFields::decode(self.link.memory.answer(self.slot).get()).is_unreadable()
@@ -97,7 +116,7 @@ impl Staged<'_> {
             .filter(|len| *len <= room)?;
         let layout = &self.link.memory.layout;
         let place = layout.checked_place(self.slot, fields.at, fields.len)?;
-        if fields.ranges == 0 {
+        if fields.pieces() == 0 {
             self.scatter(place, 0, len, reply)?;
         } else {
             for (start, end) in self.ranges(fields)? {
@@ -112,7 +131,7 @@ impl Staged<'_> {
 
     /// The list of written pieces that lies in the slot when a reply has gaps.
     fn ranges(&self, fields: &AnswerFields) -> Option<Vec<(usize, usize)>> {
-        let count = usize::try_from(fields.ranges)
+        let count = usize::try_from(fields.pieces())
             .ok()
             .filter(|count| *count <= ranges::MOST)?;
         let mut bytes = vec![0; count * ranges::BYTES];

@@ -11,6 +11,7 @@
 //! | must the bell be rung? | ring entry, `ring_me` | `ring_me`, ring entry |
 //! | must the client be woken? | `waiting`, `answer` | `answer`, `waiting` |
 //! | withdrawn or received? | `request`, `taken` | `taken`, `request` |
+//! | must a boost be asked for? | ring entry, `boost_from` | `boost_from`, ring entry |
 //! | sent or closed? | ring entry, `closed` | `closed`, ring entry |
 //!
 //! One look goes ahead of this order: the server looks at the slot that spoke last, whose request is complete
@@ -38,10 +39,12 @@
 mod call;
 mod gate;
 mod ring;
+mod threshold;
 
 pub use call::{Answerer, Caller, Sleeper, Taken, Withdrawal};
 pub use gate::Gate;
 pub use ring::{Entry, EntryKind, Ring};
+pub use threshold::Threshold;
 
 use resmgr_sys::order;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -45,12 +45,11 @@ impl Subject for Lent {
     fn call(&mut self) -> Result<(), Failure> {
         let payload = &mut self.payload;
         payload.stamp();
-        let mut room = match self.room.take() {
-            Some(room) => room,
-            None => {
-                let room = self.connection.borrow(payload.request.len());
-                room.doing("borrow room for a message")?
-            }
+        let mut room = if let Some(room) = self.room.take() {
+            room
+        } else {
+            let room = self.connection.borrow(payload.request.len());
+            room.doing("borrow room for a message")?
         };
         let mut bytes = room.bytes();
         write_pieces(&payload.request, |at, piece| {
