@@ -165,7 +165,7 @@ fn is_ignored(pair: &Pair, server: &Role, to: &str, delivery: &str) {
 fn e3_a_registered_event_is_for_one_server_or_any_or_none(place: Place, wait: &'static str) {
     let pair = with_events(place, wait, NONE);
     let other = pair.world().peer();
-    let chid = other.ask("channel ch");
+    let chid = other.ask("channel ch rights=anyone");
     let chid = chid.strip_prefix("channel ").unwrap();
     let attach = format!("attach d {} {chid}", other.pid());
     assert!(pair.client.ask(&attach).starts_with("connection "));

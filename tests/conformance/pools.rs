@@ -22,9 +22,7 @@ spinning! {
 /// A server with a pool, and a client.
 fn pooled(place: Place, wait: &'static str, terms: &str) -> Pair {
     let mut pair = Pair::apart(place, wait);
-    let said = pair.server.ask(&format!("pool ch {terms} {wait}"));
-    let chid = said.strip_prefix("channel ");
-    pair.chid = chid.unwrap_or_else(|| panic!("{said}")).parse().unwrap();
+    pair.open_by(&format!("pool ch {terms}"));
     pair.attach("c");
     pair
 }

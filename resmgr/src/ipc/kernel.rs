@@ -131,7 +131,7 @@ impl Kernel {
 
     fn run(&self) {
         signal::block_all();
-        deaths::is_helper();
+        let _helper = deaths::helper();
         let mut events = Vec::new();
         loop {
             match self.epoll.wait(None, &mut events) {
@@ -367,7 +367,7 @@ fn key_of(token: Token) -> usize {
 fn recover(session: &'static Session) {
     let work = move || {
         signal::block_all();
-        deaths::is_helper();
+        let _helper = deaths::helper();
         match session.recover() {
             Ok(()) => super::sessions::watch(session),
             // The next call on the session tries again.

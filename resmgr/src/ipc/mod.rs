@@ -31,7 +31,10 @@
 //! - *Three descriptors on the server's side, three on the client's:* socket, bell, and the peer's process. The
 //!   socket alone does not tell of a death while a forked child of the dead has a copy of it.
 //! - *Looking before sleeping* is planned and scored in `wait`: what it costs and when it pays is told there.
-//!
+//! - *Watching signals costs a tenth of a blocked round trip:* 3.9 µs against 3.5 µs of processor time on one
+//!   core (1,000 calls of 64 bytes, medians of 100, 2026-11-22). The sleeper waits on a set of descriptors instead
+//!   of a word, and is woken by a byte in a socket: two system calls for the signal mask and one to take the byte
+//!   more, and four descriptors for each thread that waits so at a time.
 //! - *Priorities cost nothing while they are equal.* A receive compares the message's priority with what the
 //!   thread has, in thread-local memory. A change is one system call, a boost one packet by the sender
 //!   that needs it. The alternatives were a bell that rings while the server is awake and an epoll set
@@ -45,8 +48,6 @@
 //!   receivers raises all of them, and only for real-time senders.
 //! - The end of a thread that never calls this library, and that begins and ends between two receives, is not
 //!   seen by [`THREAD_DEATH`](ChannelFlags::THREAD_DEATH).
-//! - A signal handler of a client that is blocked on an UNBLOCK channel runs at once, not after the reply. The
-//!   rest is as in QNX: the server gets the pulse, and the client resumes on the reply.
 //! - What children and new programs inherit (see [`Connection`]) is made anew at its first use there: their
 //!   connection has an id of its own at the server, which learns nothing of children that never use theirs. Making
 //!   it in the handler of a fork, or when a program starts, could mean to wait for a server that is stopped.
@@ -58,6 +59,11 @@
 //!   when the event gets there, and what the client does not accept is ignored.
 //! - A client has a share of a channel's pulse pool ([`Channel::with_pulse_pool`]), and there is no pool that all
 //!   processes share.
+//! - A sender on an UNBLOCK channel holds its signals back while it sleeps, and their handlers run after the
+//!   reply, as in QNX. While it looks before it sleeps (some microseconds, see [`Waiting`]) it does not: a
+//!   handler that falls into that time runs at once, and the server is not asked. [`Waiting::Block`] has no such
+//!   time. The 65th thread of a process that waits so on one channel at a time, and one for which the system has
+//!   no descriptors left, get the pulse sent but their handler runs at once.
 
 mod attachment;
 mod attachments;

@@ -194,7 +194,7 @@ impl Held {
         let mut pending: libc::sigset_t = unsafe { std::mem::zeroed() };
         // SAFETY: the set lives on this stack.
         unsafe { libc::sigpending(&raw mut pending) };
-        (1..libc::SIGRTMAX() + 1)
+        (1..=libc::SIGRTMAX())
             .filter(|signal| self.is_ours(&pending, *signal))
             .any(|signal| {
                 let counts = interrupts(signal);

@@ -190,14 +190,9 @@ pub(crate) fn waiting(words: &Words<'_>) -> Waiting {
 
 fn channel(things: &Things, words: &Words<'_>) -> String {
     let flags = words.named_number("flags").unwrap_or(0);
-    let rights = match words.named("rights") {
-        Some("anyone") => ConnectRights::Anyone,
-        Some(group) => ConnectRights::Group(group.parse().unwrap()),
-        None => ConnectRights::Owner,
-    };
     let made = Channel::with_options(ChannelOptions {
         flags: ChannelFlags::from_bits_retain(flags),
-        rights,
+        rights: rights(words),
         waiting: waiting(words),
         direct: words.named("direct").is_some(),
         descriptors: words.named_number("descriptors").unwrap_or(0),
@@ -208,6 +203,14 @@ fn channel(things: &Things, words: &Words<'_>) -> String {
         things.channels.put(words.get(1), channel);
         format!("channel {id}")
     }))
+}
+
+pub(crate) fn rights(words: &Words<'_>) -> ConnectRights {
+    match words.named("rights") {
+        Some("anyone") => ConnectRights::Anyone,
+        Some(group) => ConnectRights::Group(group.parse().unwrap()),
+        None => ConnectRights::Owner,
+    }
 }
 
 fn limits(words: &Words<'_>) -> ChannelLimits {

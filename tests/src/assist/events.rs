@@ -2,7 +2,7 @@
 //!
 //! | command | answer |
 //! |---|---|
-//! | `pool NAME NUM share= rearm= event= flags= wait=` | `channel CHID` |
+//! | `pool NAME NUM share= rearm= event= flags= rights= wait=` | `channel CHID` |
 //! | `posts NAME`, `await-post NAME` | how many; `ok` |
 //! | `event pulse CONNECTION CODE VALUE`, `event signal N`, `event signal-code N CODE VALUE`, `event signal-thread TID N CODE VALUE`, `event sem NAME`, `event thread VALUE` with `updateable=` | `event HEX` |
 //! | `register HEX for=CONNECTION` (or `any`, `self`), `unregister HEX`, `verify HEX`, `perform HEX` | `event HEX`, or `ok` |
@@ -97,6 +97,7 @@ fn pool(things: &Things, words: &Words<'_>) -> Result<String> {
     };
     let options = ChannelOptions {
         flags: ChannelFlags::from_bits_retain(words.named_number("flags").unwrap_or(0)),
+        rights: super::commands::rights(words),
         waiting: super::commands::waiting(words),
         ..ChannelOptions::default()
     };

@@ -157,7 +157,7 @@ impl Shared {
         if self.pulse_bells.get().is_none() {
             let set = Epoll::new()?;
             set.add(&self.own_bell, OWN_BELL, BELL)?;
-            self.add_bells(&state, &set)?;
+            Self::add_bells(&state, &set)?;
             let _ = self.pulse_bells.set(set);
         }
         drop(state);
@@ -165,7 +165,7 @@ impl Shared {
     }
 
     /// Every client's bell, in a new set.
-    fn add_bells(&self, state: &State, set: &Epoll) -> Result<()> {
+    fn add_bells(state: &State, set: &Epoll) -> Result<()> {
         for (key, client) in &state.clients {
             if let Client::Live(link) = client {
                 set.add(&link.bell, key as u64, BELL)?;

@@ -24,6 +24,7 @@ pub(super) enum Client {
 
 /// The part of a channel that changes.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools)] // each is a fact of its own
 pub(super) struct State {
     pub(super) queue: Queue,
     pub(super) clients: Slab<Client>,
