@@ -12,13 +12,9 @@ rules! {
 }
 
 fn pair(place: Place, wait: &'static str, count: u32) -> Pair {
-    let pair = Pair::apart(place, wait);
-    let said = pair
-        .server
-        .ask(&format!("channel ch descriptors={count} {wait}"));
-    let chid = said.strip_prefix("channel ").unwrap();
-    pair.client
-        .ask(&format!("attach c {} {chid}", pair.server.peer.pid()));
+    let mut pair = Pair::apart(place, wait);
+    pair.open_with(0, &format!("descriptors={count}"));
+    pair.attach("c");
     pair
 }
 
