@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 ///
 /// Dropping it gives the call up: a message that no receiver has is taken back. Otherwise, on an UNBLOCK channel
 /// the server is asked to let go and its answer reaches nobody; on others the server's answer is `ESRCH`. The
-/// connection has to live as long as the call: when the last one to the channel is detached, it ends (`EBADF`).
+/// connection has to live as long as the call: when it is detached, the call ends (`EBADF`).
 #[derive(Debug)]
 #[must_use = "dropping it gives the call up"]
 pub struct PendingCall {
@@ -172,9 +172,13 @@ impl Connection {
         if options.has_descriptors() {
             return Err(SendError::Unsent(Errno::NOTSUP));
         }
+        if self.attachment().is_inherited() {
+            let own = Self::by_id(self.id()).map_err(SendError::Gone)?;
+            return own.begin_with(message, room, options);
+        }
         let fields = RequestFields::of(self.id().raw(), room, &options);
         let link = Arc::clone(self.link());
-        let call = Some(link.begin(message, fields)?);
+        let call = Some(link.begin(self.attachment(), message, fields)?);
         Ok(PendingCall { link, call, room })
     }
 
