@@ -6,6 +6,7 @@
 
 pub mod bulk;
 mod commands;
+mod endurance;
 mod load;
 mod parcels;
 mod pending;
