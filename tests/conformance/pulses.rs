@@ -11,6 +11,8 @@ rules! {
     p6_a_pulse_says_which_client_sent_it,
     p7_pulses_of_one_priority_come_in_turn,
     p7_a_process_may_send_a_pulse_to_itself,
+    p1_an_equal_pulse_is_not_queued_twice_if_asked,
+    p1_a_pulse_may_replace_the_value_of_a_pending_one,
 }
 
 spinning! {
@@ -113,4 +115,52 @@ fn p7_a_process_may_send_a_pulse_to_itself(place: Place, wait: &'static str) {
     let receiver = pair.server.begin("receive ch").receives();
     pair.server.ask("self-pulse ch 3 5");
     assert_eq!(receiver.end(), "pulse 3 5 from=self priority=10");
+}
+
+fn p1_an_equal_pulse_is_not_queued_twice_if_asked(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let other = pair.world().peer();
+    other.ask(&pair.attachment("c"));
+    assert_eq!(pair.client.ask("pulse c 1 5"), "ok");
+    // The link is full of them until the server looks; what is not queued takes no room then.
+    for _ in 1..MOST {
+        assert_eq!(pair.client.ask("pulse c 1 5 how=unique"), "ok");
+    }
+    assert_eq!(pair.client.ask("pulse c 1 5 how=unique"), "error EAGAIN");
+    let said = pair.server.ask("receive ch deadline=0");
+    assert!(said.starts_with("pulse 1 5 "), "{said}");
+    for _ in 0..MOST {
+        assert_eq!(pair.client.ask("pulse c 1 5 how=unique"), "ok");
+        assert_eq!(pair.client.ask("pulse c 1 6 how=unique"), "ok");
+        // The server takes in what has come, and leaves it in the queue.
+        pair.server.ask("self-pulse ch 9 9 priority=40");
+        assert!(pair.server.ask("receive ch").starts_with("pulse 9 9 "));
+    }
+    // Another client's is another pulse.
+    assert_eq!(other.ask("pulse c 1 5 how=unique"), "ok");
+    let mut values: Vec<String> = (0..3)
+        .map(|_| pair.server.ask("receive ch"))
+        .map(|said| said.split(' ').nth(2).unwrap().to_owned())
+        .collect();
+    values.sort_unstable();
+    assert_eq!(values, ["5", "5", "6"]);
+    assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
+    // Received: it is no longer pending.
+    assert_eq!(pair.client.ask("pulse c 1 5 how=unique"), "ok");
+    assert!(pair.server.ask("receive ch").starts_with("pulse 1 5 "));
+}
+
+fn p1_a_pulse_may_replace_the_value_of_a_pending_one(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    pair.client.ask("pulse c 1 5 how=replace");
+    pair.client.ask("pulse c 2 6");
+    pair.client.ask("pulse c 1 7 how=replace");
+    pair.client.ask("pulse c 1 8 how=replace priority=60");
+    assert_eq!(pair.server.field("receive ch", "priority"), "10");
+    assert!(pair.server.ask("receive ch").starts_with("pulse 2 6 "));
+    assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
+    pair.server.ask("self-pulse ch 3 1 how=replace");
+    pair.server.ask("self-pulse ch 3 2 how=replace");
+    assert!(pair.server.ask("receive ch").starts_with("pulse 3 2 "));
+    assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
 }

@@ -1,4 +1,4 @@
-//! What differs when the client belongs to another user (X-6, M-11).
+//! What differs when the client belongs to another user (X-6, M-11, P-4).
 
 use crate::flags::NONE;
 use resmgr_tests::{Pair, Place, User, field};
@@ -20,6 +20,25 @@ fn x6_a_channel_is_closed_to_other_users_unless_it_is_opened() {
     assert!(attach("2").starts_with("connection "));
     pair.open(NONE);
     pair.attach("d");
+}
+
+#[test]
+fn p4_by_default_only_the_servers_user_and_root_send_pulses() {
+    let Some(pair) = two_users() else { return };
+    let server = pair.server.peer.pid();
+    pair.server.ask("channel ch");
+    assert_eq!(
+        pair.client.ask(&format!("attach c {server} 1")),
+        "error EPERM"
+    );
+    let same = pair.world().peer();
+    same.ask(&format!("attach c {server} 1"));
+    assert_eq!(same.ask("pulse c 1 5"), "ok");
+    assert!(pair.server.ask("receive ch").starts_with("pulse 1 5 "));
+    pair.server.ask("channel opened rights=anyone");
+    pair.client.ask(&format!("attach c {server} 2"));
+    assert_eq!(pair.client.ask("pulse c 2 6"), "ok");
+    assert!(pair.server.ask("receive opened").starts_with("pulse 2 6 "));
 }
 
 #[test]

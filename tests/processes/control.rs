@@ -212,6 +212,7 @@ fn servers_that_send_nonsense_lose_their_clients() {
         });
         victim.client.ask("detach c");
     }
+    drop(liar);
     victim.goes_on();
 }
 
@@ -229,5 +230,6 @@ fn servers_that_flood_their_clients_hurt_only_their_connection() {
     assert_eq!(call.end(), "protocol");
     assert_eq!(victim.client.ask("send c x"), "gone ESRCH");
     victim.client.ask("detach c");
+    drop(liar);
     victim.goes_on();
 }

@@ -188,6 +188,32 @@ fn more_pulses_than_there_is_room_for_close_the_link() {
     victim.goes_on();
 }
 
+/// The share of a pool is a word that a client may ignore. Nobody receives on this channel.
+#[test]
+fn more_pulses_than_its_share_of_a_pool_close_the_link() {
+    let victim = Victim::new();
+    let said = victim.server.ask("pool small 6 share=2 rearm=7");
+    assert_eq!(said, "channel 3");
+    let client = victim.attach(3);
+    (0..2).for_each(|at| client.entry(at, PULSE, at));
+    client.ring();
+    // An honest client goes on beside it, and again after its end.
+    assert!(
+        victim
+            .worker
+            .ask(&format!("attach p {} 3", victim.server.pid()))
+            .starts_with("connection")
+    );
+    assert_eq!(victim.worker.ask("pulse p 1 1"), "ok");
+    assert!(!client.is_closed_now());
+    client.entry(2, PULSE, 2);
+    client.ring();
+    assert!(client.is_closed());
+    assert_eq!(victim.worker.ask("pulse p 1 2"), "ok");
+    assert_eq!(victim.server.ask("posts small"), "0");
+    victim.goes_on();
+}
+
 #[test]
 fn a_call_that_changes_while_it_is_queued_closes_the_link() {
     let victim = Victim::new();

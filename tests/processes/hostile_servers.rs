@@ -2,9 +2,12 @@
 
 mod scribbles;
 
+use resmgr_sys::socket;
 use resmgr_tests::hostile::layout::{BULK, IN_SLOT, INLINE, LEN, MAGIC, VERSION, answer, packet};
-use resmgr_tests::hostile::{Lie, Noise, RawServer};
+use resmgr_tests::hostile::{Lie, Noise, RawServer, is_closed};
+use resmgr_tests::observe::until;
 use resmgr_tests::{Peer, Pending, World};
+use std::os::fd::AsFd as _;
 
 /// A client with a connection to an honest server, on which it works all the time, and a liar for it.
 struct Victim {
@@ -181,5 +184,66 @@ fn a_server_by_hand_is_believed_when_it_tells_the_truth() {
     let call = victim.client.begin("send c x room=4");
     taken.answer(&answer(0, 0, 2, IN_SLOT), b"hi");
     assert_eq!(call.end(), "answer 0 2 hi..");
+    victim.goes_on();
+}
+
+/// A packet with an event: its kind, the priority of whoever delivers, and what a client might have made.
+fn event_packet(event: &[u8]) -> Vec<u8> {
+    [&[3, 0, 0, 0, 200, 0, 0, 0], event].concat()
+}
+
+#[test]
+fn events_that_a_client_did_not_make_are_ignored() {
+    let victim = Victim::new();
+    let attach = victim.attach();
+    let taken = victim.liar.welcome(&Lie::None).unwrap();
+    assert!(attach.end().starts_with("connection "));
+    let mut noise = Noise::new(11);
+    for _ in 0..10_000 {
+        let mut event = noise.bytes(32);
+        // Of every kind that there is, and with every flag: SIGKILL, closed connections, handles of nothing.
+        event[0] = [0, 1, 2, 3, 4, 5, 7, 8][usize::from(event[0] & 7)];
+        event[1] &= 0x64;
+        event[2..4].fill(0);
+        event[4] = [9, event[4]][usize::from(event[5] & 1)];
+        event[5..8].fill(0);
+        event[15] = 0;
+        // The client may be slow to read.
+        until("there is room for one more", || {
+            socket::send(taken.socket.as_fd(), &event_packet(&event), &[]).is_ok()
+        });
+    }
+    // It has read them all, and believes the server as before.
+    let said = victim.client.ask("event sem s");
+    let good = said.strip_prefix("event ").unwrap();
+    let byte = |at: usize| u8::from_str_radix(&good[at..at + 2], 16).unwrap();
+    let good: Vec<u8> = (0..good.len()).step_by(2).map(byte).collect();
+    until("there is room for one more", || {
+        socket::send(taken.socket.as_fd(), &event_packet(&good), &[]).is_ok()
+    });
+    assert_eq!(victim.client.ask("await-post s"), "ok");
+    assert_eq!(victim.client.ask("posts s"), "0");
+    victim.goes_on();
+}
+
+#[test]
+fn what_is_no_event_closes_the_link() {
+    let victim = Victim::new();
+    let lies = [
+        vec![],
+        vec![0; 31],
+        vec![0; 33],
+        vec![0xff; 32],
+        vec![6; 32],
+    ];
+    for lie in lies {
+        let attach = victim.attach();
+        let taken = victim.liar.welcome(&Lie::None).unwrap();
+        assert!(attach.end().starts_with("connection "));
+        socket::send(taken.socket.as_fd(), &event_packet(&lie), &[]).unwrap();
+        assert!(is_closed(&taken.socket), "{lie:?}");
+        assert_eq!(victim.client.ask("send c x"), "gone ESRCH");
+        victim.client.ask("detach c");
+    }
     victim.goes_on();
 }

@@ -141,12 +141,18 @@ impl Pair {
 
     /// The same with further choices.
     pub fn open_with(&mut self, flags: u32, choices: &str) {
+        self.open_by(&format!("channel ch flags={flags} {choices}"));
+    }
+
+    /// The same by another command that makes a channel.
+    pub fn open_by(&mut self, command: &str) {
         let rights = match self.place {
             Place::OtherUser => "rights=anyone",
             _ => "",
         };
-        let command = format!("channel ch flags={flags} {} {rights} {choices}", self.wait);
-        let said = self.server.ask(&command);
+        let said = self
+            .server
+            .ask(&format!("{command} {} {rights}", self.wait));
         self.chid = said.strip_prefix("channel ").unwrap().parse().unwrap();
     }
 

@@ -2,7 +2,7 @@
 
 use super::link::{ClientLink, Lent, RequestFields};
 use super::shared::{SharedBytes, SharedBytesMut};
-use super::{SendError, SendOptions};
+use super::{SendError, SendOptions, timeout};
 use std::sync::Arc;
 
 /// Room for a message in the memory that the server reads.
@@ -60,6 +60,26 @@ impl BorrowedRequest {
     /// # Errors
     /// See [`SendError`]. The room is given back then, as soon as the server is through with it.
     pub fn send(
+        self,
+        reply_room: usize,
+        options: SendOptions<'_>,
+    ) -> Result<BorrowedReply, SendError> {
+        match timeout::take() {
+            None => self.send_now(reply_room, options),
+            Some(set) => set.send(options.deadline, |deadline| {
+                self.send_now(
+                    reply_room,
+                    SendOptions {
+                        deadline,
+                        ..options
+                    },
+                )
+            }),
+        }
+    }
+
+    #[inline]
+    fn send_now(
         mut self,
         reply_room: usize,
         options: SendOptions<'_>,

@@ -3,10 +3,10 @@
 use super::borrow::BorrowedRequest;
 use super::link::{ClientLink, LinkState, PulseFields, RequestFields};
 use super::{
-    CancelToken, ChannelId, Coid, ConnectFlags, Credentials, SendError, ServerInfo,
+    CancelToken, ChannelId, Coid, ConnectFlags, Credentials, PulseFlags, SendError, ServerInfo,
     TakenDescriptors, Waiting,
 };
-use super::{caller, process};
+use super::{caller, process, timeout};
 use resmgr_sys::Result;
 use resmgr_sys::clock::Deadline;
 use std::io::{IoSlice, IoSliceMut};
@@ -102,6 +102,7 @@ impl Connection {
 
     /// Attaches with every choice.
     pub fn attach_with(target: Target, space: IdSpace, flags: ConnectFlags) -> Result<Self> {
+        timeout::clear();
         let close_on_exec = flags.contains(ConnectFlags::CLOEXEC);
         let mut descriptor = None;
         let (link, coid) = process::current().attach(target, |link| {
@@ -109,6 +110,9 @@ impl Connection {
             descriptor = fd;
             Ok(coid)
         })?;
+        if flags.contains(ConnectFlags::REG_EVENTS) {
+            link.take_registered_only();
+        }
         Ok(Self {
             link,
             coid,
@@ -165,6 +169,28 @@ impl Connection {
         reply: &mut [IoSliceMut<'_>],
         options: SendOptions<'_>,
     ) -> Result<Reply, SendError> {
+        match timeout::take() {
+            None => self.send_now(message, reply, options),
+            Some(set) => set.send(options.deadline, |deadline| {
+                self.send_now(
+                    message,
+                    reply,
+                    SendOptions {
+                        deadline,
+                        ..options
+                    },
+                )
+            }),
+        }
+    }
+
+    #[inline]
+    fn send_now(
+        &self,
+        message: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        options: SendOptions<'_>,
+    ) -> Result<Reply, SendError> {
         let room = reply.iter().map(|part| part.len()).sum();
         let fields = RequestFields::of(self.coid.raw(), room, &options);
         self.link.call(message, reply, fields, &options)
@@ -184,16 +210,31 @@ impl Connection {
     /// Sends a pulse; `None` takes the thread's priority. Never waits.
     ///
     /// # Errors
-    /// - `EAGAIN`: 128 pulses of this process are not yet received.
+    /// - `EAGAIN`: 128 pulses of this process are not yet received, or as many as its share of the channel's
+    ///   pool ([`PulsePool`](super::PulsePool)) has.
     /// - `ESRCH`: the server has gone.
     /// - `EBADF`: the connection was made by the parent of this process.
     #[doc(alias = "MsgSendPulse")]
     pub fn send_pulse(&self, priority: Option<u8>, code: i8, value: i64) -> Result<()> {
+        self.send_pulse_with(priority, code, value, PulseFlags::empty())
+    }
+
+    /// The same with flags: a pulse that is not queued twice, or that replaces the value of a pending one.
+    pub fn send_pulse_with(
+        &self,
+        priority: Option<u8>,
+        code: i8,
+        value: i64,
+        flags: PulseFlags,
+    ) -> Result<()> {
+        timeout::clear();
         let priority = priority.unwrap_or_else(caller::priority);
         self.link.pulse(PulseFields {
             value,
             code,
             priority,
+            flags,
+            inherits: false,
         })
     }
 

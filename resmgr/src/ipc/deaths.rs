@@ -23,8 +23,6 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The library's own threads, whose ends are nobody's business.
-const HELPERS: [&str; 2] = ["resmgr", "resmgr-names"];
 const THREADS: &str = "/proc/self/task";
 
 /// What is known of a thread.
@@ -87,7 +85,7 @@ pub(super) fn stop_if_unwanted() {
     let mut known = deaths.lock();
     if !process::current().wants_thread_deaths() {
         deaths.active.store(false, Ordering::Relaxed);
-        known.clear();
+        known.retain(|_, thread| *thread == Thread::Helper);
         process::current().forget_threads();
     }
 }
@@ -116,11 +114,23 @@ pub(super) fn seen(tid: u32) {
     }
 }
 
-/// The calling thread is one of the library's own.
-pub(super) fn is_helper() {
-    let deaths = deaths();
-    if deaths.active.load(Ordering::Relaxed) {
-        deaths.lock().insert(sched::thread_id(), Thread::Helper);
+/// One of the library's own threads, whose end is nobody's business.
+pub(super) struct Helper(u32);
+
+/// The calling thread is one, as long as it has the value.
+pub(super) fn helper() -> Helper {
+    let tid = sched::thread_id();
+    deaths().lock().insert(tid, Thread::Helper);
+    Helper(tid)
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        let deaths = deaths();
+        // Where ends are told, the next look finds that it has gone.
+        if !deaths.active.load(Ordering::Relaxed) {
+            deaths.lock().remove(&self.0);
+        }
     }
 }
 
@@ -170,13 +180,7 @@ impl Deaths {
             if !self.active.load(Ordering::Relaxed) {
                 return;
             }
-            take_in(&mut known, &listed, |tid| {
-                if is_named_helper(tid) {
-                    Thread::Helper
-                } else {
-                    watch(tid)
-                }
-            })
+            take_in(&mut known, &listed, watch)
         };
         for tid in ended {
             process::current().thread_ended(tid);
@@ -196,11 +200,6 @@ fn threads() -> Result<Vec<u32>> {
     let entries = fs::read_dir(THREADS)?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     Ok(names.collect())
-}
-
-fn is_named_helper(tid: u32) -> bool {
-    let name = fs::read_to_string(format!("{THREADS}/{tid}/comm")).unwrap_or_default();
-    HELPERS.contains(&name.trim_end())
 }
 
 /// Takes in what the kernel lists; returns the threads whose end nobody else tells.

@@ -39,6 +39,10 @@ bitflags::bitflags! {
         /// nothing changes.
         #[doc(alias = "_NTO_CHF_REPLY_LEN")]
         const REPLY_LEN = 0x0080;
+        /// The channel has a pool of pulses of its own: set by
+        /// [`Channel::with_pulse_pool`](super::Channel::with_pulse_pool).
+        #[doc(alias = "_NTO_CHF_PULSE_POOL")]
+        const PULSE_POOL = 0x0100;
         /// Only this process may attach; others get `EPERM`.
         #[doc(alias = "_NTO_CHF_PRIVATE")]
         const PRIVATE = 0x1000;
@@ -70,6 +74,10 @@ bitflags::bitflags! {
         /// The server has gone (reported, never set).
         #[doc(alias = "_NTO_COF_DEAD")]
         const DEAD = 0x0002;
+        /// The server may deliver only events that were registered. As connections to one channel share what
+        /// lies underneath, one that asks for this asks for all of them, until the last one goes.
+        #[doc(alias = "_NTO_COF_REG_EVENTS")]
+        const REG_EVENTS = 0x2000;
     }
 }
 

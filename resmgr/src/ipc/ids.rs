@@ -59,3 +59,30 @@ impl Coid {
         self.0 & Self::SIDE_CHANNEL != 0
     }
 }
+
+/// Where the client begins in a call's name, above its slot and its number.
+const CLIENT_SHIFT: u32 = 42;
+
+impl Rcvid {
+    /// The name of a call: its client, its slot (12 bits) and its number (30 bits).
+    pub(crate) fn of(scoid: Scoid, slot: u16, number: u32) -> Self {
+        Self(i64::from(scoid.0) << CLIENT_SHIFT | i64::from(slot) << 30 | i64::from(number))
+    }
+
+    /// The client of a call, if it is the name of one.
+    pub(crate) fn client(self) -> Option<Scoid> {
+        u32::try_from(self.0 >> CLIENT_SHIFT).ok().map(Scoid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Rcvid, Scoid};
+
+    #[test]
+    fn m15_a_call_names_its_client() {
+        let call = Rcvid::of(Scoid(0x0001_fff0), 4095, u32::MAX >> 2);
+        assert_eq!(call.client(), Some(Scoid(0x0001_fff0)));
+        assert_eq!(Rcvid(-1).client(), None);
+    }
+}

@@ -80,6 +80,7 @@ impl Janitor {
 
     fn run(&'static self) {
         signal::block_all();
+        let _helper = super::deaths::helper();
         let mut work = self.lock();
         loop {
             if let Some(fd) = work.waiting.pop_front() {

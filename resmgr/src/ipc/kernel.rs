@@ -7,6 +7,7 @@
 use super::channel::Shared;
 use super::link::{BATCH, ClientLink, Read, ServerLink, WakePoint};
 use super::rendezvous::{self, Admitted};
+use super::timer::Ticking;
 use super::{deaths, janitor, process};
 use resmgr_namespace::Session;
 use resmgr_sys::epoll::{Epoll, Event, EventFd, Ready};
@@ -35,6 +36,10 @@ pub(super) enum Source {
     },
     /// A server that we are a client of.
     Server(Arc<ClientLink>),
+    /// A timer of this process.
+    Timer(Arc<Ticking>),
+    /// The bells of a channel that has a pool of pulses.
+    Pool(Weak<Shared>, PrivateFd),
     /// A thread of this process whose end somebody wants to know.
     Thread { tid: u32, end: PidFd },
     /// Calls to a server that no thread waits for.
@@ -53,9 +58,13 @@ impl Source {
     /// What to wait for.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         match self {
-            Self::Listener(fd) | Self::Stranger(fd) | Self::Session { watched: fd, .. } => {
+            Self::Listener(fd)
+            | Self::Stranger(fd)
+            | Self::Pool(_, fd)
+            | Self::Session { watched: fd, .. } => {
                 vec![fd.as_fd()]
             }
+            Self::Timer(ticking) => vec![ticking.descriptor()],
             Self::Thread { end, .. } => vec![end.as_fd()],
             Self::Begun { point, .. } => vec![point.as_fd()],
             Self::Client { link, process, .. } => link
@@ -126,7 +135,7 @@ impl Kernel {
 
     fn run(&self) {
         signal::block_all();
-        deaths::is_helper();
+        let _helper = deaths::helper();
         let mut events = Vec::new();
         loop {
             match self.epoll.wait(None, &mut events) {
@@ -164,7 +173,7 @@ impl Kernel {
     }
 
     /// Waits for it no more.
-    fn forget(&self, token: Token) -> Option<Arc<Source>> {
+    pub(super) fn forget(&self, token: Token) -> Option<Arc<Source>> {
         let source = {
             let mut table = self.lock();
             table.strangers.retain(|other| *other != token);
@@ -246,6 +255,11 @@ impl Kernel {
                 self.forget(event.token);
                 process::current().server_gone(link);
             }
+            Source::Timer(ticking) => ticking.expired(),
+            Source::Pool(channel, _) => match channel.upgrade() {
+                Some(channel) => channel.keep_books(),
+                None => drop(self.forget(event.token)),
+            },
             Source::Thread { tid, .. } => {
                 self.forget(event.token);
                 deaths::ended(*tid);
@@ -380,7 +394,7 @@ fn key_of(token: Token) -> usize {
 fn recover(session: &'static Session) {
     let work = move || {
         signal::block_all();
-        deaths::is_helper();
+        let _helper = deaths::helper();
         match session.recover() {
             Ok(()) => super::sessions::watch(session),
             // The next call on the session tries again.

@@ -8,7 +8,12 @@
 //! | [`clients_per_user`](ChannelLimits::clients_per_user) | channel and user | 256 | `EUSERS` from attaching |
 //! | [`calls`](ChannelLimits::calls) | client process on a channel | 1,024 | `EAGAIN` from sending |
 //! | [`bulk`](ChannelLimits::bulk) | the same, each way | 64 MiB | `EMSGSIZE` for a message longer than that, `ENOMEM` for one that does not fit beside others |
-//! | pulses not yet received | the same | 128 | `EAGAIN` from sending a pulse |
+//! | pulses not yet received | the same | 128, or its [share](super::PulsePool::share) of the channel's pool | `EAGAIN` from sending a pulse |
+//! | pulses of a [pool](super::PulsePool::num_pulses) | channel | none; 65,536 at most | the pulse is dropped, and the pool's event happens |
+//! | timers | process | 4,096 | `EAGAIN` from making a timer |
+//! | registered events, and semaphores and functions of events | process | 4,096 each | `EAGAIN` from registering or making one |
+//! | functions of events that run | process | 64 | the event does not happen; `EAGAIN` within one process |
+//! | events under way to a client | client process on a channel | what its socket holds | `EAGAIN` from delivering |
 
 use super::link::{Layout, MOST_BULK, MOST_CALLS};
 use resmgr_sys::{Errno, Result};

@@ -3,6 +3,7 @@
 use super::link::{self, RequestFields, ServerLink};
 use super::queue::Call;
 use super::ranges::Ranges;
+use super::timeout;
 use super::{ChannelId, Coid, MessageInfo, Rcvid, SharedBytes, SharedBytesMut, process};
 use link::{AnswerFields, Breach, IN_SLOT, INLINE};
 use resmgr_sys::vm::Far;
@@ -186,6 +187,7 @@ impl Message {
     /// - `EFAULT`: the message lies in the client's own memory, and is not there any more.
     #[doc(alias = "MsgRead")]
     pub fn read(&self, buffer: &mut [u8], offset: usize) -> Result<usize> {
+        timeout::clear();
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
@@ -258,6 +260,7 @@ impl Message {
     /// - `ENOBUFS`: the reply is in more than 56 separate pieces.
     #[doc(alias = "MsgWrite")]
     pub fn write(&mut self, data: &[u8], offset: usize) -> Result<usize> {
+        timeout::clear();
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
@@ -313,6 +316,7 @@ impl Message {
     /// The same from several parts.
     #[doc(alias = "MsgReplyv")]
     pub fn reply_vectored(mut self, status: i64, parts: &[IoSlice<'_>]) -> Result<()> {
+        timeout::clear();
         self.answered = true;
         self.link.claim_answer(self.slot, self.number)?;
         let all = parts.iter().map(|part| part.len()).sum::<usize>();
@@ -487,6 +491,7 @@ impl Message {
     }
 
     fn refuse(&mut self, errno: Errno) -> Result<()> {
+        timeout::clear();
         self.answered = true;
         self.link.claim_answer(self.slot, self.number)?;
         self.link.refuse_held(self.slot, self.number, errno);

@@ -72,7 +72,7 @@ fn cut(got: Reply, whole: &[u8], reply: &mut [u8]) -> Reply {
 impl Drop for PendingCall {
     fn drop(&mut self) {
         if let Some(call) = self.call.take() {
-            self.link.drop_begun(call);
+            self.link.drop_begun(&call);
         }
     }
 }

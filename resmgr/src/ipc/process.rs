@@ -4,6 +4,7 @@ use super::channel::Shared;
 use super::kernel::{Kernel, Source};
 use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink, WakePoint};
 use super::priority::Standing;
+use super::timer::Ticking;
 use super::{ChannelFlags, ChannelId, Coid, IdSpace, ProcessLimits, Target, rendezvous};
 use resmgr_namespace::{RuntimeDir, Session};
 use resmgr_sys::epoll::EventFd;
@@ -12,7 +13,11 @@ use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result};
 use slab::Slab;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// Timers of a process.
+const MOST_TIMERS: usize = 4096;
 
 static PROCESS: PerProcess<Process> = PerProcess::new();
 
@@ -30,8 +35,11 @@ pub(super) struct Process {
     limits: Mutex<ProcessLimits>,
     channels: Mutex<Slab<Weak<Shared>>>,
     links: Mutex<HashMap<(u32, ChannelId), Place>>,
+    /// Each connection by its number.
+    numbers: Mutex<HashMap<Coid, Weak<ClientLink>>>,
     side_ids: Mutex<Slab<()>>,
     kernel: Mutex<Option<Arc<Kernel>>>,
+    timers: AtomicUsize,
     /// The directory of the listening socket.
     listening: Mutex<Option<RuntimeDir>>,
 }
@@ -48,8 +56,10 @@ impl Process {
             limits: Mutex::default(),
             channels: Mutex::default(),
             links: Mutex::default(),
+            numbers: Mutex::default(),
             side_ids: Mutex::default(),
             kernel: Mutex::default(),
+            timers: AtomicUsize::new(0),
             listening: Mutex::default(),
         }
     }
@@ -105,6 +115,48 @@ impl Process {
     pub(super) fn channel(&self, chid: ChannelId) -> Option<Arc<Shared>> {
         let key = usize::try_from(chid.0).ok()?.checked_sub(1)?;
         lock(&self.channels).get(key)?.upgrade()
+    }
+
+    // Timers.
+
+    /// The background thread waits for a timer.
+    ///
+    /// # Errors
+    /// - `EAGAIN`: as many timers as a process may have.
+    pub(super) fn watch_timer(&self, ticking: &Arc<Ticking>) -> Result<u64> {
+        if self.timers.fetch_add(1, Ordering::Relaxed) >= MOST_TIMERS {
+            self.timers.fetch_sub(1, Ordering::Relaxed);
+            return Err(Errno::AGAIN);
+        }
+        let source = Source::Timer(Arc::clone(ticking));
+        let watched = self.kernel().and_then(|kernel| kernel.watch(source));
+        if watched.is_err() {
+            self.timers.fetch_sub(1, Ordering::Relaxed);
+        }
+        watched
+    }
+
+    pub(super) fn unwatch_timer(&self, token: u64) {
+        self.timers.fetch_sub(1, Ordering::Relaxed);
+        if let Some(kernel) = &*lock(&self.kernel) {
+            kernel.forget(token);
+        }
+    }
+
+    // Pools.
+
+    /// The background thread keeps the books of the channel's pulse pool.
+    pub(super) fn watch_pool(&self, channel: &Arc<Shared>, bells: PrivateFd) -> Result<()> {
+        let source = Source::Pool(Arc::downgrade(channel), bells);
+        self.kernel()?.watch(source).map(drop)
+    }
+
+    /// It keeps them no more.
+    pub(super) fn unwatch_pool(&self, channel: &Shared) {
+        if let Some(kernel) = &*lock(&self.kernel) {
+            let is_it = |source: &Source| matches!(source, Source::Pool(other, _) if std::ptr::eq(other.as_ptr(), channel));
+            kernel.forget_where(is_it);
+        }
     }
 
     /// A channel was destroyed, and these clients with it.
@@ -229,7 +281,7 @@ impl Process {
         let mut link = lock(&place);
         if let Some(link) = link.as_ref().filter(|link| link.is_usable()) {
             let coid = new_id(link)?;
-            lock(&link.coids).push(coid);
+            self.joined(link, coid);
             return Ok((Arc::clone(link), coid));
         }
         let made = self.make_link(pid, target.chid)?;
@@ -240,9 +292,19 @@ impl Process {
                 return Err(errno);
             }
         };
-        lock(&made.coids).push(coid);
+        self.joined(&made, coid);
         *link = Some(Arc::clone(&made));
         Ok((made, coid))
+    }
+
+    fn joined(&self, link: &Arc<ClientLink>, coid: Coid) {
+        lock(&link.coids).push(coid);
+        lock(&self.numbers).insert(coid, Arc::downgrade(link));
+    }
+
+    /// The link of the connection with this number. Waits for nobody.
+    pub(super) fn link_of(&self, coid: Coid) -> Option<Arc<ClientLink>> {
+        lock(&self.numbers).get(&coid)?.upgrade()
     }
 
     fn make_link(&self, pid: u32, chid: ChannelId) -> Result<Arc<ClientLink>> {
@@ -311,6 +373,7 @@ impl Process {
             coids.retain(|other| *other != coid);
             coids.is_empty()
         };
+        lock(&self.numbers).remove(&coid);
         self.free_side_id(coid);
         if !last {
             return;
@@ -354,12 +417,6 @@ impl Process {
         {
             channel.local_client_gone(ended.far.scoid);
         }
-    }
-
-    /// The server of a link has sent an event. What it may mean is for this process to check.
-    #[expect(clippy::unused_self)] // to be used when events are there
-    pub(super) fn event_arrived(&self, link: &Arc<ClientLink>, event: &[u8]) {
-        tracing::debug!(pid = link.far.pid, len = event.len(), "an event");
     }
 
     /// The server of a link has gone: its callers wake up, and the channels that asked for it get a pulse for

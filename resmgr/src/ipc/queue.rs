@@ -1,8 +1,10 @@
 //! A channel's queue: messages and pulses by priority, first come first served within one.
 
-use super::Pulse;
 use super::link::{RequestFields, ServerLink};
+use super::pool::Pool;
 use super::priority::{HIGHEST, ORDINARY};
+use super::unique::{Listed, Place, Verdict};
+use super::{Pulse, PulseFlags};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -27,6 +29,8 @@ pub(super) struct PendingPulse {
     pub(super) pulse: Pulse,
     /// The link whose pulse cell is free once this is received.
     pub(super) link: Option<Arc<ServerLink>>,
+    /// Its receiver stays as it is: `SIGEV_PULSE_PRIO_INHERIT`.
+    pub(super) inherits: bool,
 }
 
 impl Call {
@@ -38,11 +42,12 @@ impl Call {
 }
 
 impl PendingPulse {
-    /// What its receiver runs at; `None` is for pulses of events that leave it as it is
-    /// (`SIGEV_PULSE_PRIO_INHERIT`), of which there are none yet.
+    /// What its receiver runs at; `None` for pulses of events that leave it as it is.
     #[inline]
-    #[expect(clippy::unnecessary_wraps)] // see above
     pub(super) fn run_priority(&self) -> Option<u8> {
+        if self.inherits {
+            return None;
+        }
         let highest = self
             .link
             .as_ref()
@@ -96,10 +101,6 @@ impl<T> Lanes<T> {
         self.lanes[lane].front().map(|(order, _)| (lane, *order))
     }
 
-    fn iter(&self) -> impl Iterator<Item = &T> {
-        self.lanes.iter().flatten().map(|(_, item)| item)
-    }
-
     fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         for (number, lane) in self.lanes.iter_mut().enumerate() {
             lane.retain(|(_, item)| keep(item));
@@ -131,14 +132,42 @@ impl<T> Lanes<T> {
         most
     }
 
-    fn pop(&mut self) -> Option<T> {
+    fn pop(&mut self) -> Option<(u64, T)> {
         let lane = self.highest()?;
-        let (_, item) = self.lanes[lane].pop_front()?;
+        let next = self.lanes[lane].pop_front()?;
         if self.lanes[lane].is_empty() {
             self.filled[lane / 64] &= !(1 << (lane % 64));
         }
-        Some(item)
+        Some(next)
     }
+
+    /// Everything, lane by lane.
+    fn iter(&self) -> impl Iterator<Item = (Place, &T)> {
+        let lanes = self.lanes.iter().zip(0..=u8::MAX);
+        lanes.flat_map(|(lane, priority)| {
+            lane.iter()
+                .map(move |(order, item)| ((priority, *order), item))
+        })
+    }
+
+    fn at(&mut self, (priority, order): Place) -> Option<&mut T> {
+        let lane = &mut self.lanes[usize::from(priority)];
+        let index = lane
+            .binary_search_by_key(&order, |(order, _)| *order)
+            .ok()?;
+        lane.get_mut(index).map(|(_, item)| item)
+    }
+}
+
+/// What became of a pulse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offered {
+    /// It is in the queue.
+    Queued,
+    /// One that was there already stands for it.
+    Merged,
+    /// The channel's pool has no room.
+    Dropped,
 }
 
 /// Messages and pulses. Its length is bounded by what feeds it: each link has so many slots and pulse
@@ -148,6 +177,9 @@ pub(super) struct Queue {
     calls: Lanes<Call>,
     pulses: Lanes<PendingPulse>,
     order: u64,
+    /// Only of a channel that has one.
+    pool: Option<Pool>,
+    listed: Listed,
 }
 
 impl Queue {
@@ -156,7 +188,72 @@ impl Queue {
             calls: Lanes::new(),
             pulses: Lanes::new(),
             order: 0,
+            pool: None,
+            listed: Listed::default(),
         }
+    }
+
+    /// From now on the channel's pulses come out of a pool.
+    pub(super) fn use_pool(&mut self, pool: Pool) {
+        self.pool = Some(pool);
+    }
+
+    pub(super) fn pool(&self) -> Option<&Pool> {
+        self.pool.as_ref()
+    }
+
+    /// Takes a pulse in, if it may be.
+    #[inline]
+    pub(super) fn offer(&mut self, pulse: PendingPulse, flags: PulseFlags) -> Offered {
+        if !flags.is_empty() {
+            let all = || self.pulses.iter().collect();
+            match self.listed.judge(&pulse, flags, all) {
+                Verdict::Queue => {}
+                Verdict::Forget => return Offered::Merged,
+                Verdict::Update(place) => {
+                    if let Some(pending) = self.pulses.at(place) {
+                        pending.pulse.value = pulse.pulse.value;
+                    }
+                    return Offered::Merged;
+                }
+            }
+        }
+        if let Some(pool) = &mut self.pool
+            && pool.take(&pulse).is_err()
+        {
+            return Offered::Dropped;
+        }
+        self.push_pulse(pulse);
+        Offered::Queued
+    }
+
+    /// A client has gone. What it sent as pulses stays, and with it what is left of its link: of the first
+    /// [`MOST_LINGERING`] such clients. Without that bound, somebody who comes, sends and goes, again and again,
+    /// would fill a queue that nobody receives from.
+    pub(super) fn gone(&mut self, link: &Arc<ServerLink>) {
+        self.listed.gone(link);
+        if !link.has_pulses() || self.lingering() <= MOST_LINGERING {
+            return;
+        }
+        let pool = &mut self.pool;
+        self.pulses.retain(|pulse| {
+            let is_its = |sender| Arc::ptr_eq(sender, link);
+            let goes = pulse.link.as_ref().is_some_and(is_its);
+            if goes && let Some(pool) = pool {
+                pool.give_back(pulse);
+            }
+            !goes
+        });
+    }
+
+    /// How many clients have gone and have pulses here.
+    fn lingering(&self) -> usize {
+        let gone = |(_, pulse): (Place, &PendingPulse)| {
+            let link = pulse.link.as_ref().filter(|link| link.is_gone())?;
+            Some(Arc::as_ptr(link))
+        };
+        let links: HashSet<_> = self.pulses.iter().filter_map(gone).collect();
+        links.len()
     }
 
     pub(super) fn push_call(&mut self, call: Call) {
@@ -164,28 +261,14 @@ impl Queue {
         self.calls.push(call.fields.priority, self.order, call);
     }
 
+    /// Puts a pulse of the system into the queue: there is always room for it.
     pub(super) fn push_pulse(&mut self, pulse: PendingPulse) {
         self.order += 1;
+        if !self.listed.is_empty() {
+            self.listed
+                .queued((pulse.pulse.priority, self.order), &pulse);
+        }
         self.pulses.push(pulse.pulse.priority, self.order, pulse);
-    }
-
-    /// A client has gone. What it sent as pulses stays, and with it what is left of its link: of the first
-    /// [`MOST_LINGERING`] such clients. Without that bound, somebody who comes, sends and goes, again and again,
-    /// would fill a queue that nobody receives from.
-    pub(super) fn client_gone(&mut self, gone: &Arc<ServerLink>) {
-        if !gone.has_pulses() {
-            return;
-        }
-        let of_gone = |pulse: &PendingPulse| {
-            let link = pulse.link.as_ref().filter(|link| link.is_gone())?;
-            Some(Arc::as_ptr(link))
-        };
-        let lingering: HashSet<_> = self.pulses.iter().filter_map(of_gone).collect();
-        if lingering.len() > MOST_LINGERING {
-            let is_its = |link: &Arc<ServerLink>| Arc::ptr_eq(link, gone);
-            self.pulses
-                .retain(|pulse| !pulse.link.as_ref().is_some_and(is_its));
-        }
     }
 
     /// The highest priority that one of them would give its receiver; 10 if none would give more. Looks at
@@ -218,20 +301,27 @@ impl Queue {
         if pulse_first {
             self.pop_pulse().map(Item::Pulse)
         } else {
-            self.calls.pop().map(Item::Call)
+            self.calls.pop().map(|(_, call)| Item::Call(call))
         }
     }
 
     /// Takes the first pulse, whatever messages wait.
     pub(super) fn pop_pulse(&mut self) -> Option<PendingPulse> {
-        self.pulses.pop()
+        let (order, pulse) = self.pulses.pop()?;
+        if !self.listed.is_empty() {
+            self.listed.received((pulse.pulse.priority, order), &pulse);
+        }
+        if let Some(pool) = &mut self.pool {
+            pool.give_back(&pulse);
+        }
+        Some(pulse)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Item, PendingPulse, Queue};
-    use crate::ipc::Pulse;
+    use super::{Item, Offered, PendingPulse, Queue};
+    use crate::ipc::{Pulse, PulseFlags};
 
     fn pulse(priority: u8, value: i64) -> PendingPulse {
         PendingPulse {
@@ -242,6 +332,7 @@ mod tests {
                 priority,
             },
             link: None,
+            inherits: false,
         }
     }
 
@@ -257,5 +348,45 @@ mod tests {
         }
         assert_eq!(order, [3, 5, 1, 2, 6, 4]);
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn p8_a_pulse_that_inherits_leaves_its_receiver_alone() {
+        assert_eq!(pulse(20, 0).run_priority(), Some(20));
+        let inherits = PendingPulse {
+            inherits: true,
+            ..pulse(20, 0)
+        };
+        assert_eq!(inherits.run_priority(), None);
+    }
+
+    #[test]
+    fn p1_equal_pulses_are_not_queued_twice_and_values_are_replaced() {
+        let mut queue = Queue::new();
+        queue.push_pulse(pulse(10, 1));
+        let unique = PulseFlags::IF_UNIQUE;
+        // Those that were there before anybody asked count, too; priorities do not matter.
+        assert_eq!(queue.offer(pulse(20, 1), unique), Offered::Merged);
+        assert_eq!(queue.offer(pulse(20, 2), unique), Offered::Queued);
+        assert_eq!(queue.offer(pulse(5, 2), unique), Offered::Merged);
+        // The first to be received has the higher priority.
+        assert_eq!(
+            queue.offer(pulse(1, 7), PulseFlags::REPLACE),
+            Offered::Merged
+        );
+        assert_eq!(queue.offer(pulse(1, 7), unique), Offered::Merged);
+        let mut other = pulse(1, 9);
+        other.pulse.code = 3;
+        assert_eq!(queue.offer(other, PulseFlags::REPLACE), Offered::Queued);
+        let mut values = || {
+            queue
+                .pop_pulse()
+                .map(|pending| (pending.pulse.priority, pending.pulse.value))
+        };
+        assert_eq!(
+            [values(), values(), values()],
+            [Some((20, 7)), Some((10, 1)), Some((1, 9))]
+        );
+        assert_eq!(queue.offer(pulse(10, 7), unique), Offered::Queued);
     }
 }

@@ -27,6 +27,7 @@ pub mod process;
 pub mod sched;
 pub mod signal;
 pub mod socket;
+pub mod timer;
 pub mod vm;
 
 pub use errno::{Errno, Result};

@@ -4,7 +4,7 @@ use crate::{Result, check, check_long, own};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, Ordering};
 
 /// SIGINT
 pub const INT: i32 = libc::SIGINT;
@@ -77,6 +77,66 @@ impl AsFd for SignalFd {
     }
 }
 
+/// SIGALRM
+pub const ALRM: i32 = libc::SIGALRM;
+
+/// The highest signal number.
+pub fn highest() -> i32 {
+    libc::SIGRTMAX()
+}
+
+/// What a handler learns beside the signal's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// `si_code`; below 0 for what programs send.
+    pub code: i32,
+    /// `si_value`
+    pub value: i64,
+}
+
+/// As much of `siginfo_t` as a queued signal has; the rest of its 128 bytes is zero. The padding is what the
+/// system's own layout has on 64-bit machines, in front of a union that is aligned to 8.
+#[repr(C)]
+struct Queued {
+    signal: i32,
+    errno: i32,
+    code: i32,
+    padding: i32,
+    pid: u32,
+    uid: u32,
+    value: i64,
+    rest: [u8; 96],
+}
+const _: () = assert!(size_of::<Queued>() == size_of::<libc::siginfo_t>());
+
+/// Queues a signal with a code and a value for this process, or for one thread of it.
+///
+/// # Errors
+/// - `EINVAL`: no such signal.
+/// - `ESRCH`: no such thread.
+/// - `EAGAIN`: as many signals are queued as this user may have.
+pub fn queue_to_self(thread: Option<u32>, signal: i32, info: Info) -> Result<()> {
+    let pid = std::process::id();
+    let queued = Queued {
+        signal,
+        errno: 0,
+        code: info.code,
+        padding: 0,
+        pid,
+        uid: crate::process::real_uid(),
+        value: info.value,
+        rest: [0; 96],
+    };
+    let info = &raw const queued;
+    let done = match thread {
+        // SAFETY: the kernel reads 128 bytes from a structure of that size on this stack.
+        None => unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signal, info) },
+        // SAFETY: as above.
+        Some(tid) => unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, tid, signal, info) },
+    };
+    check_long(done).map(drop)
+}
+
 /// The signals that a thread holds back while it waits for something that must not be cut short. Not among
 /// them: those that tell of a fault of the very instruction that runs, those that nobody can hold back, and
 /// those of the C library (which takes its own out of every set).
@@ -134,7 +194,7 @@ impl Held {
         let mut pending: libc::sigset_t = unsafe { std::mem::zeroed() };
         // SAFETY: the set lives on this stack.
         unsafe { libc::sigpending(&raw mut pending) };
-        (1..libc::SIGRTMAX() + 1)
+        (1..=libc::SIGRTMAX())
             .filter(|signal| self.is_ours(&pending, *signal))
             .any(|signal| {
                 let counts = interrupts(signal);
@@ -223,9 +283,29 @@ pub const WINCH: i32 = libc::SIGWINCH;
 pub const USR1: i32 = libc::SIGUSR1;
 
 static COUNTED: AtomicU32 = AtomicU32::new(0);
+static LAST_CODE: AtomicI32 = AtomicI32::new(0);
+static LAST_VALUE: AtomicI64 = AtomicI64::new(0);
 
-extern "C" fn count(_signal: libc::c_int) {
+extern "C" fn count(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the kernel passes the signal's information, or null would be seen here.
+    if let Some(info) = unsafe { info.as_ref() } {
+        LAST_CODE.store(info.si_code, Ordering::Relaxed);
+        // SAFETY: the bytes are there whatever the signal is; only for queued ones they mean something.
+        let value = unsafe { info.si_value() };
+        LAST_VALUE.store(
+            value.sival_ptr.addr().cast_signed() as i64,
+            Ordering::Relaxed,
+        );
+    }
     COUNTED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// What the last signal of [`count_for_test`] brought.
+pub fn last_info() -> Info {
+    Info {
+        code: LAST_CODE.load(Ordering::Relaxed),
+        value: LAST_VALUE.load(Ordering::Relaxed),
+    }
 }
 
 /// Installs a handler that counts (see [`counted`]). System calls that it interrupts are not begun anew,
@@ -233,10 +313,11 @@ extern "C" fn count(_signal: libc::c_int) {
 pub fn count_for_test(signal: i32, restart: bool) -> Result<()> {
     // SAFETY: sigaction is plain data, zeros are a value of it: an empty mask, no flags.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    let handler: extern "C" fn(libc::c_int) = count;
+    let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = count;
     action.sa_sigaction = handler as libc::sighandler_t;
-    action.sa_flags = if restart { libc::SA_RESTART } else { 0 };
-    // SAFETY: the handler only adds to an atomic, which is async-signal-safe; the old one is not asked for.
+    let restart = if restart { libc::SA_RESTART } else { 0 };
+    action.sa_flags = restart | libc::SA_SIGINFO;
+    // SAFETY: the handler only stores to atomics, which is async-signal-safe; the old one is not asked for.
     check(unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) }).map(drop)
 }
 

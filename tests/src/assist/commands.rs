@@ -7,20 +7,21 @@
 //! | `attach NAME PID CHID fd= nd= flags=` | `connection COID` |
 //! | `send NAME DATA room= priority= deadline= wait= cancel=` | `answer STATUS LEN BUFFER` |
 //! | `send-borrowed NAME DATA room= again=` | the same, built in the link's memory |
-//! | `pulse NAME CODE VALUE priority=` | `ok` |
+//! | `pulse NAME CODE VALUE priority= how=` | `ok` |
 //! | `receive NAME room= as= deadline=` | `message DATA` or `pulse CODE VALUE` |
 //! | `try-receive NAME`, `is-ready NAME deadline=` | the same; whether its poll descriptor is ready |
 //! | `begin NAME CONNECTION DATA room=`, `poll`, `wait` or `give-up` `NAME` | `ok`; `nothing` or as `send` |
 //! | `receive-pulse NAME deadline=` | `pulse CODE VALUE` |
 //! | `reply`, `error`, `read`, `write`, `drop` … `NAME` | `ok`, or what was read or written |
 //!
+//! More are in [`events`](super::events).
 //! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
-use super::{Words, bulk, endurance, load, parcels, pending, poll, show};
+use super::{Words, bulk, endurance, events, load, parcels, pending, poll, show};
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ConnectFlags, ConnectRights,
-    Connection, Credentials, IdSpace, ProcessLimits, Pulse, Received, Scoid, SendError,
+    Connection, Credentials, IdSpace, ProcessLimits, Pulse, PulseFlags, Received, Scoid, SendError,
     SendOptions, TakenDescriptors, Target, Waiting, set_process_limits,
 };
 use resmgr::name::NameFlags;
@@ -115,7 +116,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         "name-attach" | "name-attach-on" | "name-detach" | "name-open" | "path-attach" => {
             named(things, words)
         }
-        _ => on_process(words),
+        _ => events::run(things, words).unwrap_or_else(|| on_process(words)),
     }
 }
 
@@ -195,7 +196,7 @@ pub(super) fn deadline(words: &Words<'_>) -> Option<Instant> {
     Some(Instant::now() + Duration::from_millis(milliseconds))
 }
 
-pub(super) fn waiting(words: &Words<'_>) -> Waiting {
+pub(crate) fn waiting(words: &Words<'_>) -> Waiting {
     match words.named("wait") {
         Some("block") => Waiting::Block,
         Some("spin") => Waiting::Spin,
@@ -205,13 +206,9 @@ pub(super) fn waiting(words: &Words<'_>) -> Waiting {
 
 fn channel(things: &Things, words: &Words<'_>) -> String {
     let flags = words.named_number("flags").unwrap_or(0);
-    let rights = match words.named("rights") {
-        Some("anyone") => ConnectRights::Anyone,
-        _ => ConnectRights::Owner,
-    };
     let made = Channel::with_options(ChannelOptions {
         flags: ChannelFlags::from_bits_retain(flags),
-        rights,
+        rights: rights(words),
         waiting: waiting(words),
         direct: words.named("direct").is_some(),
         descriptors: words.named_number("descriptors").unwrap_or(0),
@@ -222,6 +219,13 @@ fn channel(things: &Things, words: &Words<'_>) -> String {
         things.channels.put(words.get(1), channel);
         format!("channel {id}")
     }))
+}
+
+pub(crate) fn rights(words: &Words<'_>) -> ConnectRights {
+    match words.named("rights") {
+        Some("anyone") => ConnectRights::Anyone,
+        _ => ConnectRights::Owner,
+    }
 }
 
 fn limits(words: &Words<'_>) -> ChannelLimits {
@@ -319,8 +323,17 @@ pub(super) fn told_of(error: SendError) -> String {
 fn pulse(things: &Things, words: &Words<'_>) -> String {
     let connection = things.connections.get(words.get(1));
     let priority = words.named_number("priority");
-    let sent = connection.send_pulse(priority, words.number(2), words.number(3));
+    let (code, value) = (words.number(2), words.number(3));
+    let sent = connection.send_pulse_with(priority, code, value, how(words));
     outcome(sent.map(|()| "ok".into()))
+}
+
+fn how(words: &Words<'_>) -> PulseFlags {
+    match words.named("how") {
+        Some("unique") => PulseFlags::IF_UNIQUE,
+        Some("replace") => PulseFlags::REPLACE,
+        _ => PulseFlags::empty(),
+    }
 }
 
 pub(super) fn receive(things: &Things, words: &Words<'_>) -> String {
@@ -371,7 +384,8 @@ fn on_channel(things: &Things, words: &Words<'_>) -> String {
         _ => {
             let priority = words.named_number("priority").unwrap_or(10);
             let (code, value) = (words.number(2), words.number(3));
-            channel.pulse(priority, code, value).map(|()| "ok".into())
+            let sent = channel.pulse_with(priority, code, value, how(words));
+            sent.map(|()| "ok".into())
         }
     };
     outcome(done)

@@ -7,6 +7,7 @@
 pub mod bulk;
 mod commands;
 mod endurance;
+mod events;
 mod load;
 mod parcels;
 mod pending;

@@ -1,6 +1,8 @@
 //! What a peer has: channels, connections, messages and names, by the names that the test gave them.
 
-use resmgr::ipc::{CancelToken, Channel, Connection, Message, PendingCall};
+use resmgr::ipc::{
+    CancelToken, Channel, Clock, Connection, EventFunction, Message, PendingCall, Semaphore, Timer,
+};
 use resmgr::name::NameAttach;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -48,6 +50,11 @@ pub(crate) struct Things {
     pub(crate) tokens: Table<CancelToken>,
     pub(crate) names: Table<NameAttach>,
     pub(crate) paths: Table<resmgr::name::PathAttach>,
+    pub(crate) semaphores: Table<Semaphore>,
+    pub(crate) functions: Table<EventFunction>,
+    pub(crate) timers: Table<(Clock, Timer)>,
+    /// What functions of events were called with.
+    pub(crate) last_value: Arc<Table<i64>>,
     pub(crate) threads: Table<super::threads::Idle>,
     /// Loads end.
     pub(crate) stop: AtomicBool,

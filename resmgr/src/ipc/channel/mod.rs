@@ -2,6 +2,7 @@
 
 mod boost;
 mod poll;
+mod pooled;
 mod receive;
 mod state;
 #[cfg(feature = "tokio")]
@@ -10,9 +11,9 @@ mod tokio;
 use super::link::{Layout, ServerLink};
 use super::{
     ChannelFlags, ChannelId, ChannelLimits, ClientInfo, ConnectRights, Credentials, Message, Pulse,
-    PulseCode, Scoid,
+    PulseCode, PulseFlags, PulsePool, Scoid,
 };
-use super::{process, wait::Spin};
+use super::{process, timeout, wait::Spin};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, EventFd, Ready};
 use resmgr_sys::{Errno, Result};
@@ -94,6 +95,8 @@ pub(crate) struct Shared {
     pulse_bells: OnceLock<Epoll>,
     /// The same for an event loop. Made when somebody asks for it.
     poll_set: OnceLock<Epoll>,
+    /// The same for the background thread, if the channel has a pool of pulses.
+    pool_bells: OnceLock<Epoll>,
     own_bell: EventFd,
     /// Taken before no other lock of the project except a link's.
     state: Mutex<State>,
@@ -121,6 +124,7 @@ impl Shared {
             bells,
             pulse_bells: OnceLock::new(),
             poll_set: OnceLock::new(),
+            pool_bells: OnceLock::new(),
             own_bell,
             state: Mutex::new(State::new()),
         })
@@ -133,7 +137,8 @@ impl Shared {
     fn each_set(&self, mut act: impl FnMut(&Epoll) -> Result<()>) -> Result<()> {
         act(&self.bells)?;
         self.pulse_bells.get().map_or(Ok(()), &mut act)?;
-        self.poll_set.get().map_or(Ok(()), act)
+        self.poll_set.get().map_or(Ok(()), &mut act)?;
+        self.pool_bells.get().map_or(Ok(()), act)
     }
 
     fn pulse_bells(&self) -> Result<&Epoll> {
@@ -141,7 +146,7 @@ impl Shared {
         if self.pulse_bells.get().is_none() {
             let set = Epoll::new()?;
             set.add(&self.own_bell, OWN_BELL, BELL)?;
-            self.add_bells(&state, &set)?;
+            Self::add_bells(&state, &set)?;
             let _ = self.pulse_bells.set(set);
         }
         drop(state);
@@ -149,7 +154,7 @@ impl Shared {
     }
 
     /// Every client's bell, in a new set.
-    fn add_bells(&self, state: &State, set: &Epoll) -> Result<()> {
+    fn add_bells(state: &State, set: &Epoll) -> Result<()> {
         for (key, client) in &state.clients {
             if let Client::Live(link) = client {
                 set.add(&link.bell, key as u64, BELL)?;
@@ -236,9 +241,11 @@ impl Shared {
         if state.destroyed {
             return Err(Errno::SRCH);
         }
-        state
-            .queue
-            .push_pulse(super::queue::PendingPulse { pulse, link: None });
+        state.queue.push_pulse(super::queue::PendingPulse {
+            pulse,
+            link: None,
+            inherits: false,
+        });
         self.call_receiver(&state);
         self.boost(&mut state);
         Ok(())
@@ -299,6 +306,9 @@ impl Shared {
             link.cut();
         }
 
+        if self.pool_bells.get().is_some() {
+            process::current().unwatch_pool(self);
+        }
         process::current().channel_gone(self.chid, &links);
         // One ring wakes one receiver of each set, and each that leaves wakes the next.
         self.own_bell.ring();
@@ -338,21 +348,32 @@ impl Channel {
         })
     }
 
-    /// Makes a channel with every choice.
+    /// Makes a channel with every choice but a pulse pool.
     ///
     /// # Errors
     /// - `EINVAL`: more than 4 descriptors with a message.
     /// - those of [`create`](Self::create);
-    /// - `EINVAL`: a bound that cannot be.
+    /// - `EINVAL`: a bound that cannot be, or the flag `PULSE_POOL` without a pool.
     pub fn with_options(options: ChannelOptions) -> Result<Self> {
+        Self::make(options, None)
+    }
+
+    fn make(options: ChannelOptions, pool: Option<PulsePool>) -> Result<Self> {
+        timeout::clear();
         if options.descriptors > super::TakenDescriptors::MOST {
             return Err(Errno::INVAL);
         }
         if !ChannelFlags::all().contains(options.flags) {
             return Err(Errno::NOTSUP);
         }
+        if pool.is_some() != options.flags.contains(ChannelFlags::PULSE_POOL) {
+            return Err(Errno::INVAL);
+        }
         let shared = process::current().add_channel(|chid| Shared::new(chid, &options))?;
         let channel = Self(Arc::new(Owner(shared)));
+        if let Some(pool) = pool {
+            Shared::use_pool(&channel.0.0, pool)?;
+        }
         if !options.flags.contains(ChannelFlags::PRIVATE) {
             process::current().listen()?;
         }
@@ -370,6 +391,20 @@ impl Channel {
 
     pub(super) fn shared(&self) -> &Shared {
         &self.0.0
+    }
+
+    /// # Errors
+    /// - `EBADF`: no client has this id.
+    /// - `ESRCH`: the client has gone.
+    pub(super) fn client_link(&self, scoid: Scoid) -> Result<Arc<ServerLink>> {
+        let key = State::key(scoid).ok_or(Errno::BADF)?;
+        let state = self.shared().lock();
+        match state.clients.get(key) {
+            None if state.destroyed => Err(Errno::SRCH),
+            None => Err(Errno::BADF),
+            Some(Client::Live(link)) if !link.is_gone() => Ok(Arc::clone(link)),
+            Some(_) => Err(Errno::SRCH),
+        }
     }
 
     /// Waits for the next message or pulse. A message that is longer than the buffer is reached by
@@ -396,7 +431,10 @@ impl Channel {
         parts: &mut [IoSliceMut<'_>],
         deadline: Deadline,
     ) -> Result<Received> {
-        self.shared().receive(parts, deadline)
+        match timeout::take() {
+            None => self.shared().receive(parts, deadline),
+            Some(set) => set.receive(deadline, |deadline| self.shared().receive(parts, deadline)),
+        }
     }
 
     /// Waits for the next pulse; messages stay queued.
@@ -405,7 +443,10 @@ impl Channel {
     /// As [`receive`](Self::receive).
     #[doc(alias = "MsgReceivePulse")]
     pub fn receive_pulse(&self, deadline: Deadline) -> Result<Pulse> {
-        self.shared().receive_pulse(deadline)
+        match timeout::take() {
+            None => self.shared().receive_pulse(deadline),
+            Some(set) => set.receive(deadline, |deadline| self.shared().receive_pulse(deadline)),
+        }
     }
 
     /// The calling thread receives from no channel any more: it counts as a receiver of none, so no urgent
@@ -421,14 +462,21 @@ impl Channel {
     ///
     /// # Errors
     /// - `ESRCH`: the channel was destroyed.
+    /// - `EAGAIN`: its pool of pulses is empty (and the pool's event has happened).
     pub fn pulse(&self, priority: u8, code: i8, value: i64) -> Result<()> {
-        let priority = priority.max(1);
-        self.shared().push_pulse(Pulse {
+        self.pulse_with(priority, code, value, PulseFlags::empty())
+    }
+
+    /// The same with flags: see [`PulseFlags`]. The pulses of this process are those of one client.
+    pub fn pulse_with(&self, priority: u8, code: i8, value: i64, flags: PulseFlags) -> Result<()> {
+        timeout::clear();
+        let pulse = Pulse {
             code,
             value,
             scoid: None,
-            priority,
-        })
+            priority: priority.max(1),
+        };
+        self.shared().offer_pulse(pulse, flags)
     }
 
     /// Frees a client's id after its DISCONNECT pulse, or cuts off a living client: its sends fail then.
@@ -437,6 +485,7 @@ impl Channel {
     /// - `EINVAL`: no client has this id.
     #[doc(alias = "ConnectDetach")]
     pub fn detach_client(&self, scoid: Scoid) -> Result<()> {
+        timeout::clear();
         let key = State::key(scoid).ok_or(Errno::INVAL)?;
         let mut state = self.shared().lock();
         match state.clients.get(key) {

@@ -22,7 +22,7 @@ impl Shared {
         if self.poll_set.get().is_none() {
             let set = Epoll::new()?;
             set.add(&self.own_bell, OWN_BELL, BELL)?;
-            self.add_bells(&state, &set)?;
+            Self::add_bells(&state, &set)?;
             let _ = self.poll_set.set(set);
             // From now on somebody may be waiting who is not in a receive.
             state.polled = true;

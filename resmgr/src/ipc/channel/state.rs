@@ -2,7 +2,7 @@
 
 use super::boost::{ALWAYS, Crew};
 use crate::ipc::link::{Arrival, Breach, ServerLink};
-use crate::ipc::queue::{Call, Item, PendingPulse, Queue};
+use crate::ipc::queue::{Call, Item, Offered, PendingPulse, Queue};
 use crate::ipc::{Credentials, Pulse, PulseCode, Scoid};
 use resmgr_sys::{Errno, Result};
 use slab::Slab;
@@ -26,6 +26,7 @@ pub(super) enum Client {
 
 /// The part of a channel that changes.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools)] // each is a fact of its own
 pub(super) struct State {
     pub(super) queue: Queue,
     pub(super) clients: Slab<Client>,
@@ -74,6 +75,9 @@ impl State {
         let entry = self.clients.vacant_entry();
         let number = u32::try_from(entry.key() + 1).map_err(|_| Errno::AGAIN)?;
         let link = make(Scoid(SCOID | number));
+        if let Some(pool) = self.queue.pool() {
+            link.share_pulses(pool.share());
+        }
         entry.insert(Client::Live(Arc::clone(&link)));
         Ok(link)
     }
@@ -252,10 +256,14 @@ impl State {
                     scoid: Some(link.scoid),
                     priority: fields.priority,
                 };
-                self.queue.push_pulse(PendingPulse {
+                let pending = PendingPulse {
                     pulse,
                     link: Some(Arc::clone(link)),
-                });
+                    inherits: fields.inherits,
+                };
+                if self.queue.offer(pending, fields.flags) != Offered::Queued {
+                    link.pulse_taken();
+                }
             }
             Arrival::Unblock(rcvid) => {
                 self.push_system_pulse(PulseCode::UNBLOCK, rcvid.0, Some(link.scoid));
@@ -271,13 +279,17 @@ impl State {
             scoid,
             priority: SYSTEM_PRIORITY,
         };
-        self.queue.push_pulse(PendingPulse { pulse, link: None });
+        self.queue.push_pulse(PendingPulse {
+            pulse,
+            link: None,
+            inherits: false,
+        });
     }
 
     /// A client process has gone: what it sent as pulses stays, its calls die with it.
     pub(super) fn remove_client(&mut self, link: &Arc<ServerLink>, keep_id: bool) {
         self.watched.retain(|other| !Arc::ptr_eq(other, link));
-        self.queue.client_gone(link);
+        self.queue.gone(link);
         let Some(key) = Self::key(link.scoid) else {
             return;
         };

@@ -31,6 +31,9 @@ impl Channel {
     pub fn to_async(&self) -> Result<AsyncChannel> {
         let fd = self.poll_fd()?.as_raw_fd();
         let channel = self.clone();
+        // The other form is unsafe because a descriptor may be closed while tokio has it; this one lives as long
+        // as the channel beside it, and never changes.
+        #[allow(deprecated)]
         let watched = AsyncFd::with_interest(PollFd { channel, fd }, Interest::READABLE)?;
         Ok(AsyncChannel(watched))
     }

@@ -93,6 +93,9 @@ impl ClientLink {
         let Some(mut under_way) = call.take() else {
             return Some(Err(SendError::Unsent(Errno::INVAL)));
         };
+        if !self.is_ours() {
+            return Some(Err(SendError::Gone(Errno::BADF)));
+        }
         if self.is_over(&under_way) {
             match self.finish_begun(&mut under_way, None, reply) {
                 Err(SendError::Refused(Errno::RESTART)) => self.announce_begun(under_way.slot),
@@ -103,9 +106,11 @@ impl ClientLink {
         None
     }
 
+    /// In a forked child, which has no part in its parent's calls, they are.
     pub(crate) fn is_over(&self, call: &Call) -> bool {
-        let answered = self.memory.caller(call.slot).is_answered(call.number);
-        answered || self.state.load(Ordering::Acquire) != 0
+        !self.is_ours()
+            || self.state.load(Ordering::Acquire) != 0
+            || self.memory.caller(call.slot).is_answered(call.number)
     }
 
     /// Takes the answer, or learns that there is none. When the server wants the message once more, it is ready
@@ -151,6 +156,9 @@ impl ClientLink {
         reply: &mut [u8],
         options: &SendOptions<'_>,
     ) -> Result<Reply, SendError> {
+        if !self.is_ours() {
+            return Err(SendError::Gone(Errno::BADF));
+        }
         loop {
             self.begun.lock().wakers.remove(&call.slot);
             let cancel = options.cancel.map(|token| token.enter(self, call.slot));
@@ -235,11 +243,11 @@ impl ClientLink {
 
     /// Nobody wants the answer any more. A message that no receiver has is taken back; of others the server is
     /// asked to let go, where it wants to be asked. The slot is free when the server has noticed.
-    pub(crate) fn drop_begun(self: &Arc<Self>, call: Call) {
-        self.begun.lock().wakers.remove(&call.slot);
+    pub(crate) fn drop_begun(self: &Arc<Self>, call: &Call) {
         if !self.is_ours() {
             return;
         }
+        self.begun.lock().wakers.remove(&call.slot);
         let caller = self.memory.caller(call.slot);
         caller.end_sleep();
         if !caller.is_answered(call.number) {

@@ -13,6 +13,7 @@ use super::watch::Watch;
 use crate::ipc::cancel::CancelToken;
 use crate::ipc::priority::ORDINARY;
 use crate::ipc::protocol::{Caller, Entry, EntryKind, Sleeper, Withdrawal};
+use crate::ipc::timeout::{self, Expiry};
 use crate::ipc::wait::{Plan, Spin};
 use crate::ipc::{
     ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting, janitor, process,
@@ -83,6 +84,8 @@ pub(crate) struct ClientLink {
     /// Pulses sent so far.
     pulses: Mutex<u32>,
     pub(super) state: AtomicU8,
+    /// Kept here, too: the server can write the client's part.
+    registered_only: AtomicBool,
     /// Whether the kernel lets the server read this process's memory, as far as is known.
     pub(super) direct: AtomicBool,
     pub(super) spin: Spin,
@@ -137,6 +140,7 @@ impl ClientLink {
             arena: Mutex::new(Arena::new(layout.bulk)),
             pulses: Mutex::default(),
             state: AtomicU8::new(0),
+            registered_only: AtomicBool::new(false),
             direct: AtomicBool::new(true),
             spin: Spin::new(),
             begun: super::begun::Begun::default(),
@@ -359,21 +363,33 @@ impl ClientLink {
         let caller = self.memory.caller(staged.slot);
         let mut plan = Some(plan);
         let mut asked = None;
+        let mut limit = options.deadline;
         loop {
-            let deadline = options.deadline.filter(|_| asked.is_none());
+            let deadline = limit.filter(|_| asked.is_none());
             let sleep = Sleep {
                 deadline,
                 asked: asked.is_some(),
                 plan: plan.take(),
                 watch: &mut watch,
             };
-            let reason = match self.wait_once(&caller, staged.number, options, sleep) {
+            let mut reason = match self.wait_once(&caller, staged.number, options, sleep) {
                 Ok(Wake::Answered(_)) => return Wake::Answered(asked),
                 Ok(wake) => return wake,
                 Err(reason) => reason,
             };
             if asked.is_some() {
                 continue;
+            }
+            if reason == SendError::TimedOut {
+                let is_taken = || caller.is_taken(staged.number);
+                let withdraw = || caller.withdraw(staged.number) == Withdrawal::Withdrawn;
+                match timeout::expired(is_taken, withdraw) {
+                    Expiry::End(why) => reason = why,
+                    Expiry::GoOn(later) => {
+                        limit = later;
+                        continue;
+                    }
+                }
             }
             if !self.far.unblock {
                 caller.abandon(staged.number);
@@ -562,7 +578,7 @@ impl ClientLink {
     /// Sends a pulse.
     ///
     /// # Errors
-    /// - `EAGAIN`: as many as the link holds are not yet received.
+    /// - `EAGAIN`: as many as the link holds, or as the channel's pool allows, are not yet received.
     /// - `ESRCH`, `EBADF`: the server has gone, or the connection.
     pub(crate) fn pulse(&self, fields: PulseFields) -> Result<()> {
         self.check_open()?;
@@ -572,7 +588,14 @@ impl ClientLink {
             .server
             .word(layout::PULSES_TAKEN)
             .load(Ordering::Acquire);
-        if sent.wrapping_sub(taken) >= CELLS {
+        // 0 on a channel without a pool.
+        let share = self
+            .memory
+            .server
+            .word(layout::PULSE_SHARE)
+            .load(Ordering::Relaxed);
+        let most = if share == 0 { CELLS } else { share.min(CELLS) };
+        if sent.wrapping_sub(taken) >= most {
             return Err(Errno::AGAIN);
         }
         let cell = *sent % CELLS;
@@ -584,11 +607,27 @@ impl ClientLink {
         self.announce(EntryKind::Pulse, u16::try_from(cell).unwrap_or(0));
         self.want_boost(fields.priority);
         drop(sent);
+        // A pool's books are kept while nobody receives, too: by the server's background thread, which listens
+        // for this. If the link rings for its receivers as well, the second ring does no harm.
+        if share != 0 {
+            self.bell.ring();
+        }
         if self.memory.gate().is_closed() {
             Err(Errno::SRCH)
         } else {
             Ok(())
         }
+    }
+
+    /// From now on only registered events may come from this server.
+    pub(crate) fn take_registered_only(&self) {
+        self.registered_only.store(true, Ordering::Release);
+        let word = self.memory.client.word(layout::REGISTERED_ONLY);
+        word.store(1, Ordering::Release);
+    }
+
+    pub(crate) fn takes_registered_only(&self) -> bool {
+        self.registered_only.load(Ordering::Acquire)
     }
 
     /// This process, for a link to itself.

@@ -20,7 +20,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 /// Bytes of an event.
 pub(crate) const MOST_EVENT: usize = 128;
 /// Descriptors that go with one message or reply.
-pub(crate) const MOST_DESCRIPTORS: u8 = socket::MOST_FDS as u8;
+pub(crate) const MOST_DESCRIPTORS: u8 = 4;
+const _: () = assert!(MOST_DESCRIPTORS as usize <= socket::MOST_FDS);
 /// Lanes of a link: threads that sleep at a time where a socket wakes them.
 pub(crate) const LANES: u8 = 64;
 /// Packets that the background thread reads at a time, before it looks after others.
@@ -56,7 +57,7 @@ pub(crate) enum Packet<'a> {
 
 impl<'a> Packet<'a> {
     /// Bytes of the packet, in `buffer`.
-    fn encode<'b>(self, buffer: &'b mut [u8; LONGEST]) -> &'b [u8] {
+    fn encode(self, buffer: &mut [u8; LONGEST]) -> &[u8] {
         let word;
         let (head, rest) = match self {
             Self::Wake { lane, number } => {

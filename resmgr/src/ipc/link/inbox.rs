@@ -6,7 +6,7 @@
 
 use super::control::{self, MOST_PARCELS, Packet, Parcel, Read};
 use super::{Breach, ClientLink, LinkState, ServerLink};
-use crate::ipc::{janitor, process};
+use crate::ipc::{event, janitor};
 use resmgr_sys::{Errno, Result, socket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -174,7 +174,6 @@ impl ServerLink {
     /// - `EMSGSIZE`: longer than 128 bytes.
     /// - `EAGAIN`: the client does not read.
     /// - `ESRCH`: it has gone.
-    #[expect(dead_code)] // for events
     pub(crate) fn send_event(&self, event: &[u8]) -> Result<()> {
         if event.len() > control::MOST_EVENT {
             return Err(Errno::MSGSIZE);
@@ -234,8 +233,7 @@ impl ClientLink {
             }
             Packet::Event(bytes) => {
                 // Under the lock, so that events keep their order.
-                process::current().event_arrived(self, bytes);
-                Ok(())
+                event::arrived(self, bytes)
             }
             Packet::Boost | Packet::Wake { .. } => Ok(()),
         };

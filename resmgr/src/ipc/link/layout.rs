@@ -5,7 +5,7 @@
 //!
 //! | client's part | server's part |
 //! |---|---|
-//! | (nothing) | gate: `ring_me`, `closed`, `boost_from`, `pulses_taken` |
+//! | `registered_only` | gate: `ring_me`, `closed`, `boost_from`, `pulses_taken`, `pulse_share` |
 //! | slots: request header, then small messages | slots: answer header, small replies, `taken` |
 //! | ring | |
 //! | pulse cells | |
@@ -14,6 +14,7 @@
 //! The first slots share a page with the gate, since most links never have more than one or two calls under
 //! way: such a link that has done little holds three pages in all.
 
+use crate::ipc::PulseFlags;
 use crate::ipc::{SendOptions, caller};
 use resmgr_sys::{Errno, Result};
 
@@ -114,12 +115,17 @@ pub(crate) const CLOSED: usize = 4;
 pub(crate) const BOOST_FROM: usize = 8;
 /// Server's part: how many pulses were received.
 pub(crate) const PULSES_TAKEN: usize = 64;
+/// Server's part: how many pulses the client may have pending, if the channel has a pool; 0 if it has none.
+pub(crate) const PULSE_SHARE: usize = 68;
 
 /// A place in the ring, as a request carries it.
 #[inline]
 pub(crate) fn place_in_ring(entries: u32) -> u16 {
     halves(entries)[1]
 }
+
+/// Client's part: 1 when it takes registered events only. A server that believes it spares itself a packet.
+pub(crate) const REGISTERED_ONLY: usize = 0;
 
 /// Both parts: the header of a slot.
 pub(crate) const fn slot(index: u16) -> usize {
@@ -353,6 +359,9 @@ pub(crate) struct PulseFields {
     pub(crate) value: i64,
     pub(crate) code: i8,
     pub(crate) priority: u8,
+    pub(crate) flags: PulseFlags,
+    /// Its receiver shall not take its priority.
+    pub(crate) inherits: bool,
 }
 
 impl PulseFields {
@@ -363,6 +372,8 @@ impl PulseFields {
         bytes[0..8].copy_from_slice(&self.value.to_ne_bytes());
         bytes[8] = self.code.cast_unsigned();
         bytes[9] = self.priority;
+        bytes[10..12].copy_from_slice(&self.flags.bits().to_ne_bytes());
+        bytes[12] = u8::from(self.inherits);
         bytes
     }
 
@@ -372,6 +383,8 @@ impl PulseFields {
             value,
             code: bytes[8].cast_signed(),
             priority: bytes[9],
+            flags: PulseFlags::from_bits_truncate(u16::from_ne_bytes([bytes[10], bytes[11]])),
+            inherits: bytes[12] != 0,
         }
     }
 }

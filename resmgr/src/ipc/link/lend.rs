@@ -50,6 +50,9 @@ impl ClientLink {
         fields: RequestFields,
         options: &SendOptions<'_>,
     ) -> Result<(i64, usize, usize), SendError> {
+        if options.has_descriptors() {
+            return Err(SendError::Unsent(Errno::NOTSUP));
+        }
         loop {
             match self.call_lent_once(lent, fields, options) {
                 Err(SendError::Refused(Errno::RESTART)) => {}

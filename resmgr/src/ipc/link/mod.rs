@@ -28,7 +28,7 @@ pub(crate) use client::{ClientLink, Far, LinkState, Remote};
 pub(crate) use control::{BATCH, MOST_DESCRIPTORS, Read};
 pub(crate) use lanes::WakePoint;
 pub(crate) use layout::{
-    AnswerFields, DIRECT, IN_SLOT, INLINE, Layout, MOST_BULK, MOST_CALLS, PulseFields,
+    AnswerFields, CELLS, DIRECT, IN_SLOT, INLINE, Layout, MOST_BULK, MOST_CALLS, PulseFields,
     RequestFields, slot_data,
 };
 pub(crate) use lend::Lent;

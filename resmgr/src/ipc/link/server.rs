@@ -70,6 +70,8 @@ pub(crate) struct ServerLink {
     head: AtomicU32,
     pulses_seen: AtomicU32,
     pulses_taken: AtomicU32,
+    /// How many may be pending. Written before the client has the link.
+    pulses_most: AtomicU32,
     /// Slot and number of the call that came last.
     latest: AtomicU64,
     /// Ring entries still to come, of calls that were taken ahead of them; under the channel's lock.
@@ -105,6 +107,7 @@ impl ServerLink {
             head: AtomicU32::new(0),
             pulses_seen: AtomicU32::new(0),
             pulses_taken: AtomicU32::new(0),
+            pulses_most: AtomicU32::new(CELLS),
             latest: AtomicU64::new(0),
             owed: AtomicU32::new(0),
             unblocks_due: AtomicU32::new(0),
@@ -269,7 +272,8 @@ impl ServerLink {
     fn announced_pulse(&self, cell: u32) -> Result<Arrival, Breach> {
         let seen = self.pulses_seen.load(Ordering::Relaxed);
         let waiting = seen.wrapping_sub(self.pulses_taken.load(Ordering::Acquire));
-        if cell != seen % CELLS || waiting >= CELLS {
+        let most = self.pulses_most.load(Ordering::Relaxed);
+        if cell != seen % CELLS || waiting >= most {
             return Err(Breach("a pulse out of turn"));
         }
         let mut bytes = [0; PulseFields::BYTES];
@@ -324,6 +328,20 @@ impl ServerLink {
     pub(crate) fn has_pulses(&self) -> bool {
         let taken = self.pulses_taken.load(Ordering::Acquire);
         self.pulses_seen.load(Ordering::Relaxed) != taken
+    }
+
+    /// The channel has a pool: the client may have so many pulses pending, and is told.
+    pub(crate) fn share_pulses(&self, share: u32) {
+        let share = share.min(CELLS);
+        self.pulses_most.store(share, Ordering::Relaxed);
+        let word = self.memory.server.word(layout::PULSE_SHARE);
+        word.store(share, Ordering::Release);
+    }
+
+    /// Whether the client says that it takes registered events only.
+    pub(crate) fn takes_registered_only(&self) -> bool {
+        let word = self.memory.client.word(layout::REGISTERED_ONLY);
+        word.load(Ordering::Relaxed) != 0
     }
 
     /// A pulse was received: its cell is free again.
@@ -421,7 +439,7 @@ impl ServerLink {
     }
 
     pub(crate) fn rcvid(&self, slot: u16, number: u32) -> Rcvid {
-        Rcvid(i64::from(self.scoid.0) << 42 | i64::from(slot) << 30 | i64::from(number))
+        Rcvid::of(self.scoid, slot, number)
     }
 
     /// On whose behalf a message is. What the client says is believed from root and from our own user only.

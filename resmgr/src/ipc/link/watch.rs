@@ -2,7 +2,7 @@
 //!
 //! While it sleeps its signals are held back, so that one which comes becomes a request to the server and
 //! its handler runs after the reply. It sleeps on a set of two: a descriptor that shows held signals and is
-//! never read, and the socket by which a server wakes this thread.
+//! never read, and a socket by which a server wakes this thread.
 //!
 //! Signals are held from before the call is announced if the thread is going to sleep at once. While it
 //! looks first (see `wait`) they are not: a handler that runs in these microseconds runs before the reply,
@@ -13,48 +13,57 @@ use super::ClientLink;
 use super::lanes::WakePoint;
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, Ready};
+use resmgr_sys::fork::PerProcess;
 use resmgr_sys::signal::{Held, HeldSignals};
-use resmgr_sys::{Errno, Result, fork};
-use std::cell::Cell;
-use std::sync::Arc;
+use resmgr_sys::{Errno, Result};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 const ANSWER: u64 = 0;
 const SIGNAL: u64 = 1;
 
-/// What a thread needs to wait so; kept for its next wait.
+/// What a thread needs to wait so.
 #[derive(Debug)]
 struct Watcher {
-    generation: u32,
     set: Epoll,
     point: Arc<WakePoint>,
     _signals: HeldSignals,
 }
 
-thread_local! {
-    static WATCHER: Cell<Option<Box<Watcher>>> = const { Cell::new(None) };
+/// Those that nobody waits with now. Any thread may take one: what is ready is decided by who waits. So there
+/// are as many as have waited at a time, not one for each thread; locked with signals held back only.
+static IDLE: PerProcess<Mutex<Vec<Watcher>>> = PerProcess::new();
+
+/// Watchers that are kept for later waits.
+const MOST_IDLE: usize = 64;
+
+fn idle() -> MutexGuard<'static, Vec<Watcher>> {
+    let idle = IDLE.get(Mutex::default);
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Watcher {
-    fn new() -> Result<Box<Self>> {
+    fn new() -> Result<Self> {
         let (set, point, signals) = (Epoll::new()?, WakePoint::new()?, HeldSignals::new()?);
         set.add(&*point, ANSWER, Ready::IN | Ready::EDGE)?;
         set.add(&signals, SIGNAL, Ready::IN | Ready::EDGE)?;
-        Ok(Box::new(Self {
-            generation: fork::generation(),
+        Ok(Self {
             set,
             point,
             _signals: signals,
-        }))
+        })
     }
 
-    /// The thread's own; a new one for its first wait, after a fork, and in a handler that has interrupted
-    /// another wait.
-    fn take() -> Result<Box<Self>> {
-        let kept = WATCHER.try_with(Cell::take).ok().flatten();
-        match kept.filter(|watcher| watcher.generation == fork::generation()) {
-            Some(watcher) => Ok(watcher),
-            None => Self::new(),
+    /// The one that was used last, whose socket the server is likely to have.
+    fn take() -> Result<Self> {
+        let kept = idle().pop();
+        kept.map_or_else(Self::new, Ok)
+    }
+
+    fn put_back(self) {
+        let mut idle = idle();
+        if idle.len() < MOST_IDLE {
+            idle.push(self);
         }
     }
 }
@@ -63,7 +72,7 @@ impl Watcher {
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
     link: &'a ClientLink,
-    watcher: Option<Box<Watcher>>,
+    watcher: Option<Watcher>,
     /// What the server knows the thread's socket by.
     pub(super) number: u32,
     /// Dropped last: then the handlers run.
@@ -75,20 +84,16 @@ impl<'a> Watch<'a> {
     pub(super) fn begin(link: &'a ClientLink) -> Option<Self> {
         let held = Held::hold();
         let watcher = Watcher::take().ok()?;
-        let number = link.claim_lane(&watcher.point);
-        let watcher = Some(watcher);
-        match number {
-            Ok(number) => Some(Self {
-                link,
-                watcher,
-                number,
-                held,
-            }),
-            Err(_) => {
-                let _ = WATCHER.try_with(|kept| kept.set(watcher));
-                None
-            }
-        }
+        let Ok(number) = link.claim_lane(&watcher.point) else {
+            watcher.put_back();
+            return None;
+        };
+        Some(Self {
+            link,
+            watcher: Some(watcher),
+            number,
+            held,
+        })
     }
 
     /// Sleeps until it is woken, or a signal comes (if `watching` for them).
@@ -123,7 +128,8 @@ impl<'a> Watch<'a> {
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         self.link.lanes.release(self.number);
-        let watcher = self.watcher.take();
-        let _ = WATCHER.try_with(|kept| kept.set(watcher));
+        if let Some(watcher) = self.watcher.take() {
+            watcher.put_back();
+        }
     }
 }

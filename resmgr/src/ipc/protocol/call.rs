@@ -97,6 +97,11 @@ impl<W: Word> Caller<'_, W> {
         self.answer.load(Ordering::Acquire) == word_of(number, DONE)
     }
 
+    /// Whether a receiver has it, or has had it.
+    pub fn is_taken(&self, number: u32) -> bool {
+        self.taken.load(Ordering::Acquire) == word_of(number, DONE)
+    }
+
     /// Announces sleep, and where. `Some(value)`: sleep on `answer` while it holds this value (or at the
     /// socket, whose nudges stay until they are taken), unless a reason that was announced before the fence (death, cancellation) is seen *after this call*. `None`: answered.
     ///
