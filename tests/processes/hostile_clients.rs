@@ -347,7 +347,12 @@ fn strangers_with_wrong_words_are_sent_away() {
 fn another_layout_is_told_so() {
     let victim = Victim::new();
     let stranger = RawClient::stranger(&victim.world, victim.server.pid());
-    socket::send(stranger.as_fd(), &packet(&[MAGIC, VERSION + 1, 1, 0, 0]), &[]).unwrap();
+    socket::send(
+        stranger.as_fd(),
+        &packet(&[MAGIC, VERSION + 1, 1, 0, 0]),
+        &[],
+    )
+    .unwrap();
     let mut answer = [0; 64];
     let deadline = Some(Instant::now() + LIMIT);
     socket::receive_until(stranger.as_fd(), &mut answer, deadline).unwrap();

@@ -4,6 +4,7 @@
 #![allow(clippy::cast_possible_truncation)]
 
 mod control;
+mod endurance;
 mod hostile_clients;
 mod hostile_servers;
 mod idle;

@@ -227,6 +227,35 @@ impl Queue {
         Offered::Queued
     }
 
+    /// A client has gone. What it sent as pulses stays, and with it what is left of its link: of the first
+    /// [`MOST_LINGERING`] such clients. Without that bound, somebody who comes, sends and goes, again and again,
+    /// would fill a queue that nobody receives from.
+    pub(super) fn gone(&mut self, link: &Arc<ServerLink>) {
+        self.listed.gone(link);
+        if !link.has_pulses() || self.lingering() <= MOST_LINGERING {
+            return;
+        }
+        let pool = &mut self.pool;
+        self.pulses.retain(|pulse| {
+            let is_its = |sender| Arc::ptr_eq(sender, link);
+            let goes = pulse.link.as_ref().is_some_and(is_its);
+            if goes && let Some(pool) = pool {
+                pool.give_back(pulse);
+            }
+            !goes
+        });
+    }
+
+    /// How many clients have gone and have pulses here.
+    fn lingering(&self) -> usize {
+        let gone = |(_, pulse): (Place, &PendingPulse)| {
+            let link = pulse.link.as_ref().filter(|link| link.is_gone())?;
+            Some(Arc::as_ptr(link))
+        };
+        let links: HashSet<_> = self.pulses.iter().filter_map(gone).collect();
+        links.len()
+    }
+
     pub(super) fn push_call(&mut self, call: Call) {
         self.order += 1;
         self.calls.push(call.fields.priority, self.order, call);
@@ -240,32 +269,6 @@ impl Queue {
                 .queued((pulse.pulse.priority, self.order), &pulse);
         }
         self.pulses.push(pulse.pulse.priority, self.order, pulse);
-    }
-
-    /// A client has gone. What it sent as pulses stays, and with it what is left of its link: of the first
-    /// [`MOST_LINGERING`] such clients. Without that bound, somebody who comes, sends and goes, again and again,
-    /// would fill a queue that nobody receives from.
-    pub(super) fn gone(&mut self, gone: &Arc<ServerLink>) {
-        self.listed.gone(gone);
-        if !gone.has_pulses() {
-            return;
-        }
-        let of_gone = |(_, pulse): (Place, &PendingPulse)| {
-            let link = pulse.link.as_ref().filter(|link| link.is_gone())?;
-            Some(Arc::as_ptr(link))
-        };
-        let lingering: HashSet<_> = self.pulses.iter().filter_map(of_gone).collect();
-        if lingering.len() > MOST_LINGERING {
-            let is_its = |link: &Arc<ServerLink>| Arc::ptr_eq(link, gone);
-            let pool = &mut self.pool;
-            self.pulses.retain(|pulse| {
-                let goes = pulse.link.as_ref().is_some_and(is_its);
-                if let Some(pool) = pool.as_mut().filter(|_| goes) {
-                    pool.give_back(pulse);
-                }
-                !goes
-            });
-        }
     }
 
     /// The highest priority that one of them would give its receiver; 10 if none would give more. Looks at

@@ -20,7 +20,7 @@
 //! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
-use super::{Words, bulk, by_id, events, load, parcels, pending, poll, show};
+use super::{Words, bulk, by_id, endurance, events, load, parcels, pending, poll, show};
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
     ConnectRights, Connection, Credentials, IdSpace, ProcessLimits, Pulse, PulseFlags, Received,
@@ -100,6 +100,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
             load::check(&things.connections.get(name), || rounds.next().is_some())
         }
         "seek" => load::seek(name, &things.stop),
+        "come-and-go" | "kill-clients" | "kill-servers" => repeated(words),
         "reattach" => {
             let chid = ChannelId::from_raw(words.number(2));
             load::reattach(words.number(1), chid, &things.stop)
@@ -142,6 +143,21 @@ fn on_process(words: &Words<'_>) -> String {
             format!("not executed: {error}")
         }
         other => panic!("{other} is no command"),
+    }
+}
+
+fn repeated(words: &Words<'_>) -> String {
+    let server = || (words.number(1), ChannelId::from_raw(words.number(2)));
+    match words.get(0) {
+        "come-and-go" => {
+            let (pid, chid) = server();
+            endurance::come_and_go(pid, chid, words.number(3))
+        }
+        "kill-clients" => {
+            let (pid, chid) = server();
+            endurance::kill_clients(pid, chid, words.number(3))
+        }
+        _ => endurance::kill_servers(words.number(1)),
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod bulk;
 mod by_id;
 mod commands;
+mod endurance;
 mod events;
 mod load;
 mod parcels;

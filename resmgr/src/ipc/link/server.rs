@@ -326,6 +326,12 @@ impl ServerLink {
         self.standing.running > ORDINARY
     }
 
+    /// Whether pulses of this client are queued. The caller holds the channel's lock.
+    pub(crate) fn has_pulses(&self) -> bool {
+        let taken = self.pulses_taken.load(Ordering::Acquire);
+        self.pulses_seen.load(Ordering::Relaxed) != taken
+    }
+
     /// The channel has a pool: the client may have so many pulses pending, and is told.
     pub(crate) fn share_pulses(&self, share: u32) {
         let share = share.min(CELLS);
@@ -338,12 +344,6 @@ impl ServerLink {
     pub(crate) fn takes_registered_only(&self) -> bool {
         let word = self.memory.client.word(layout::REGISTERED_ONLY);
         word.load(Ordering::Relaxed) != 0
-    }
-
-    /// Whether pulses of this client are queued. The caller holds the channel's lock.
-    pub(crate) fn has_pulses(&self) -> bool {
-        let taken = self.pulses_taken.load(Ordering::Acquire);
-        self.pulses_seen.load(Ordering::Relaxed) != taken
     }
 
     /// A pulse was received: its cell is free again.
