@@ -1,5 +1,7 @@
 //! Servers that lie to their clients: the connection ends, and the client's others go on.
 
+mod scribbles;
+
 use resmgr_sys::socket;
 use resmgr_tests::hostile::layout::{BULK, IN_SLOT, INLINE, LEN, MAGIC, VERSION, answer, packet};
 use resmgr_tests::hostile::{Lie, Noise, RawServer, is_closed};
@@ -80,6 +82,17 @@ fn a_server_that_hangs_up_is_esrch() {
 }
 
 #[test]
+fn a_server_that_never_welcomes_delays_only_its_own_clients() {
+    let victim = Victim::new();
+    let attach = victim.attach();
+    let silent = victim.liar.accept();
+    // Meanwhile the honest server's client works.
+    assert_eq!(attach.end(), "error ETIMEDOUT");
+    drop(silent);
+    victim.goes_on();
+}
+
+#[test]
 fn memory_that_is_not_what_it_should_be_is_refused() {
     let victim = Victim::new();
     let lies = [
@@ -91,6 +104,7 @@ fn memory_that_is_not_what_it_should_be_is_refused() {
         Lie::Length(0),
         Lie::Unsealed,
         Lie::File,
+        Lie::Sockets,
         Lie::Pipe,
     ];
     for lie in lies {

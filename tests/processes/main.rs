@@ -1,5 +1,7 @@
 //! Processes that die, stall or lie, and those that have to live with them.
 #![allow(clippy::unwrap_used)]
+// Noise is cut to what fits.
+#![allow(clippy::cast_possible_truncation)]
 
 mod control;
 mod hostile_clients;

@@ -1,9 +1,12 @@
 //! What the kernel says of a process: its descriptors, mappings, threads and context switches.
 
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::LIMIT;
+
+/// How long nothing may happen.
+const REST: Duration = Duration::from_millis(300);
 
 #[cfg(target_arch = "x86_64")]
 mod numbers {
@@ -122,6 +125,45 @@ pub fn switches(pid: u32) -> u64 {
                 .unwrap()
         })
         .sum()
+}
+
+/// Processor time of a process, in the system's ticks.
+pub fn ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let behind_name = stat.rsplit(") ").next().unwrap_or_default();
+    // Time in the program and in the system: fields 14 and 15, of which the state is the third.
+    let times = behind_name.split_whitespace().skip(11).take(2);
+    times.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+/// Waits until a process uses no processor time any more.
+pub fn comes_to_rest(pid: u32) {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let before = ticks(pid);
+        std::thread::sleep(REST);
+        if ticks(pid) == before {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{pid} does not come to rest");
+    }
+}
+
+/// Resident memory of a process that is its own, in KiB: the memory of links is not in it.
+pub fn own_memory(pid: u32) -> usize {
+    status(pid, "RssAnon:")
+}
+
+/// Resident memory of a process that it shares with others, in KiB.
+pub fn shared_memory(pid: u32) -> usize {
+    status(pid, "RssShmem:")
+}
+
+fn status(pid: u32, field: &str) -> usize {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let number = line.and_then(|rest| rest.split_whitespace().next());
+    number.map_or(0, |number| number.parse().unwrap())
 }
 
 /// The processes whose environment names `directory`, without the dead that nobody has collected.

@@ -109,6 +109,7 @@ impl Connection {
     /// - `EMFILE`: too many connections of this process, or descriptors.
     /// - `ENFILE`: as many clients as the channel takes.
     /// - `EUSERS`: as many of this user as the channel takes.
+    /// - `EAGAIN`: the server has no descriptors left for one more client.
     /// - `EHOSTUNREACH`: another node.
     /// - `ETIMEDOUT`: the process does not answer (it is stopped, say).
     /// - `EPROTONOSUPPORT`: it was built with another layout of links.

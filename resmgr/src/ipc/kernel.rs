@@ -10,7 +10,7 @@ use super::rendezvous::{self, Admitted};
 use super::timer::Ticking;
 use super::{deaths, janitor, process};
 use resmgr_namespace::Session;
-use resmgr_sys::epoll::{Epoll, Event, Ready};
+use resmgr_sys::epoll::{Epoll, Event, EventFd, Ready};
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result, sched, signal, socket};
@@ -97,6 +97,10 @@ struct Table {
     sources: Slab<(u32, Arc<Source>)>,
     made: u32,
     strangers: Vec<Token>,
+    /// Kept for the time when descriptors have run out: with its place, one stranger at a time is let in and told.
+    spare: Option<EventFd>,
+    /// The spare one was given up.
+    needs_spare: bool,
     /// Descriptors ran out: the listener waits until one is closed.
     starved: Option<Arc<Source>>,
 }
@@ -151,6 +155,9 @@ impl Kernel {
         let source = Arc::new(source);
         let token = {
             let mut table = self.lock();
+            if matches!(*source, Source::Listener(_)) && table.spare.is_none() {
+                table.spare = EventFd::new().ok();
+            }
             table.made = table.made.wrapping_add(1);
             let made = table.made;
             let key = table.sources.insert((made, Arc::clone(&source)));
@@ -277,6 +284,7 @@ impl Kernel {
             match socket::accept(listener.as_fd()) {
                 Ok(Some(stranger)) => self.add_stranger(stranger),
                 Ok(None) => return,
+                Err(Errno::MFILE) if self.make_room() => {}
                 Err(errno) => {
                     // Without a descriptor to spare the listener would stay ready for ever.
                     tracing::warn!(%errno, "no client can be taken in now");
@@ -288,9 +296,28 @@ impl Kernel {
         }
     }
 
-    /// A descriptor may have become free: listen again.
+    /// Descriptors have run out: gives up the spare one, or else the stranger that has been silent longest. False:
+    /// there is neither.
+    fn make_room(&self) -> bool {
+        let (spare, oldest) = {
+            let mut table = self.lock();
+            table.needs_spare = true;
+            (table.spare.take(), table.strangers.first().copied())
+        };
+        match (spare, oldest) {
+            (Some(_), _) => true,
+            (None, Some(oldest)) => self.forget(oldest).is_some(),
+            (None, None) => false,
+        }
+    }
+
+    /// A descriptor may have become free: keeps a spare one, and listens again.
     fn feed_listener(&self) {
         let mut table = self.lock();
+        if table.needs_spare {
+            table.spare = EventFd::new().ok();
+            table.needs_spare = table.spare.is_none();
+        }
         let Some(starved) = table.starved.take() else {
             return;
         };

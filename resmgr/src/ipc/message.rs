@@ -433,6 +433,7 @@ impl Message {
         data: &[u8],
         fds: &[BorrowedFd<'_>],
     ) -> Result<()> {
+        timeout::clear();
         self.answered = true;
         self.link.claim_answer(self.slot, self.number)?;
         let len = data.len().min(self.reply_len());
@@ -486,6 +487,7 @@ impl Message {
     /// - `EINVAL`: it has not asked (see [`unblock_requested`](Self::unblock_requested)); it gets `EIO`.
     #[doc(alias = "MsgError")]
     pub fn error_as_asked(mut self) -> Result<()> {
+        timeout::clear();
         if !self.unblock_requested() {
             let gone = !self.is_waiting();
             return Err(if gone { Errno::SRCH } else { Errno::INVAL });

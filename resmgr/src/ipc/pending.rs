@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::link::{BegunCall, ClientLink, RequestFields};
-use super::{Reply, SendError, SendOptions};
+use super::{Reply, SendError, SendOptions, timeout};
 use resmgr_sys::Errno;
 use std::future::Future;
 use std::io::IoSlice;
@@ -47,11 +47,22 @@ impl PendingCall {
     }
 
     /// The same with a deadline, a cancellation, or a way of waiting; the other options count when a call begins.
-    pub fn wait_with(
-        mut self,
-        reply: &mut [u8],
-        options: SendOptions<'_>,
-    ) -> Result<Reply, SendError> {
+    pub fn wait_with(self, reply: &mut [u8], options: SendOptions<'_>) -> Result<Reply, SendError> {
+        match timeout::take() {
+            None => self.wait_now(reply, options),
+            Some(set) => set.send(options.deadline, |deadline| {
+                self.wait_now(
+                    reply,
+                    SendOptions {
+                        deadline,
+                        ..options
+                    },
+                )
+            }),
+        }
+    }
+
+    fn wait_now(mut self, reply: &mut [u8], options: SendOptions<'_>) -> Result<Reply, SendError> {
         let call = self.call.take().ok_or(SendError::Unsent(Errno::INVAL))?;
         if reply.len() >= self.room {
             return self.link.wait_for(call, &mut reply[..self.room], &options);
@@ -157,6 +168,7 @@ impl Connection {
         room: usize,
         options: SendOptions<'_>,
     ) -> Result<PendingCall, SendError> {
+        timeout::clear();
         if options.has_descriptors() {
             return Err(SendError::Unsent(Errno::NOTSUP));
         }

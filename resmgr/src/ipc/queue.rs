@@ -5,8 +5,11 @@ use super::pool::Pool;
 use super::priority::{HIGHEST, ORDINARY};
 use super::unique::{Listed, Place, Verdict};
 use super::{Pulse, PulseFlags};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+
+/// Clients that have gone and whose pulses are still to be received.
+const MOST_LINGERING: usize = 64;
 
 /// A message that no receiver has taken yet.
 #[derive(Debug)]
@@ -96,6 +99,15 @@ impl<T> Lanes<T> {
     fn first(&self) -> Option<(usize, u64)> {
         let lane = self.highest()?;
         self.lanes[lane].front().map(|(order, _)| (lane, *order))
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
+            lane.retain(|(_, item)| keep(item));
+            if lane.is_empty() {
+                self.filled[number / 64] &= !(1 << (number % 64));
+            }
+        }
     }
 
     /// The highest value of `urgency`, which is never above the lane of its item; 10 if none is higher.
@@ -215,11 +227,6 @@ impl Queue {
         Offered::Queued
     }
 
-    /// A client has gone.
-    pub(super) fn gone(&mut self, link: &Arc<ServerLink>) {
-        self.listed.gone(link);
-    }
-
     pub(super) fn push_call(&mut self, call: Call) {
         self.order += 1;
         self.calls.push(call.fields.priority, self.order, call);
@@ -233,6 +240,32 @@ impl Queue {
                 .queued((pulse.pulse.priority, self.order), &pulse);
         }
         self.pulses.push(pulse.pulse.priority, self.order, pulse);
+    }
+
+    /// A client has gone. What it sent as pulses stays, and with it what is left of its link: of the first
+    /// [`MOST_LINGERING`] such clients. Without that bound, somebody who comes, sends and goes, again and again,
+    /// would fill a queue that nobody receives from.
+    pub(super) fn gone(&mut self, gone: &Arc<ServerLink>) {
+        self.listed.gone(gone);
+        if !gone.has_pulses() {
+            return;
+        }
+        let of_gone = |(_, pulse): (Place, &PendingPulse)| {
+            let link = pulse.link.as_ref().filter(|link| link.is_gone())?;
+            Some(Arc::as_ptr(link))
+        };
+        let lingering: HashSet<_> = self.pulses.iter().filter_map(of_gone).collect();
+        if lingering.len() > MOST_LINGERING {
+            let is_its = |link: &Arc<ServerLink>| Arc::ptr_eq(link, gone);
+            let pool = &mut self.pool;
+            self.pulses.retain(|pulse| {
+                let goes = pulse.link.as_ref().is_some_and(is_its);
+                if let Some(pool) = pool.as_mut().filter(|_| goes) {
+                    pool.give_back(pulse);
+                }
+                !goes
+            });
+        }
     }
 
     /// The highest priority that one of them would give its receiver; 10 if none would give more. Looks at

@@ -71,12 +71,18 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
     }
     let packet = socket::receive_plain(socket.as_fd(), &mut bytes)?;
     // The link will own the socket, and the answer needs it, too.
-    let answer_on = PrivateFd::new(socket.as_fd().try_clone_to_owned()?);
+    let answer_on = match socket.as_fd().try_clone_to_owned() {
+        Ok(copy) => PrivateFd::new(copy),
+        Err(error) => {
+            refuse(&socket, error.into())?;
+            return Ok(None);
+        }
+    };
     let admitted = Hello::decode(&bytes[..packet.len]).and_then(|hello| take_in(socket, hello));
     let (admitted, offer) = match admitted {
         Ok(taken) => taken,
         Err(errno) => {
-            socket::send(answer_on.as_fd(), &Welcome::refusal(errno), &[])?;
+            refuse(&answer_on, errno)?;
             return Ok(None);
         }
     };
@@ -100,6 +106,16 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
         return Err(errno);
     }
     Ok(Some(admitted))
+}
+
+/// Tells a stranger why not. That this process has no descriptor left is `EAGAIN` to somebody else: the
+/// numbers of its own table are not meant.
+fn refuse(stranger: &PrivateFd, errno: Errno) -> Result<()> {
+    let told = match errno {
+        Errno::MFILE => Errno::AGAIN,
+        other => other,
+    };
+    socket::send(stranger.as_fd(), &Welcome::refusal(told), &[])
 }
 
 /// Checks the client's rights and makes the link.
@@ -150,6 +166,8 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
 /// # Errors
 /// - `ESRCH`: no such process, it has no public channel, or not this one.
 /// - `EPERM`: the channel is private, or not open to this user.
+/// - `EAGAIN`: it can take in no more clients now.
+/// - `EMFILE`: this process has no descriptors left.
 /// - `ETIMEDOUT`: it does not answer.
 /// - `EPROTONOSUPPORT`: it was built with another layout.
 /// - `EPROTO`: it is no server of this kind.
@@ -168,7 +186,12 @@ pub(super) fn connect(pid: u32, chid: ChannelId, birth: u64) -> Result<ClientLin
     if birth != 0 && welcome.birth != birth {
         return Err(Errno::SRCH);
     }
-    let [client, server, bell] = <[OwnedFd; 3]>::try_from(packet.fds).map_err(|_| Errno::PROTO)?;
+    let [client, server, bell] = match <[OwnedFd; 3]>::try_from(packet.fds) {
+        Ok(fds) => fds,
+        // The kernel drops what the table has no room for, and says only that something was dropped.
+        Err(fds) if packet.truncated && fds.len() < 3 => return Err(Errno::MFILE),
+        Err(_) => return Err(Errno::PROTO),
+    };
     let memory = LinkMemory::accept(&Offer { client, server }, welcome.layout)?;
     let unblock = welcome.flags.contains(ChannelFlags::UNBLOCK);
     let far = Far {

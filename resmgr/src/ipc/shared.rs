@@ -48,6 +48,7 @@ impl<'a> SharedBytes<'a> {
     }
 
     /// The whole 64-bit words, in the machine's order, each read once; up to seven bytes at the end are left.
+    /// None of a message that its client has put at an odd place, which no client of this project does.
     pub fn words(&self) -> impl Iterator<Item = u64> + use<'a> {
         let words = self.region.words(self.at, self.len / 8).unwrap_or(&[]);
         words.iter().map(|word| word.load(Ordering::Relaxed))

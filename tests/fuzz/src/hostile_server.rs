@@ -75,7 +75,7 @@ impl Link {
 
     fn store(&self, at: usize, value: u32) {
         self.server
-            .word(at % LEN & !3)
+            .word((at % LEN) & !3)
             .store(value, Ordering::SeqCst);
     }
 

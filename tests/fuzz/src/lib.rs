@@ -14,6 +14,8 @@
 #![forbid(unsafe_code)]
 // A broken promise is a panic here; that is what it is for.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+// Numbers of a script are cut to what fits.
+#![allow(clippy::cast_possible_truncation)]
 
 mod hostile_client;
 mod hostile_server;

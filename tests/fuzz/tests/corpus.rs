@@ -1,5 +1,6 @@
 //! Replays the committed corpus, and some noise, on every toolchain.
-#![allow(clippy::unwrap_used)]
+// Noise is cut to what fits.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 use resmgr_fuzz::TARGETS;
 use resmgr_tests::hostile::Noise;

@@ -31,19 +31,33 @@ impl RawClient {
 
     /// Attaches to a channel.
     pub fn attach(world: &World, pid: u32, chid: u32) -> Self {
+        Self::ask(world, pid, chid).expect("not welcome")
+    }
+
+    /// The same, or the server's reason why not.
+    ///
+    /// # Errors
+    /// The one that the welcome carries.
+    pub fn ask(world: &World, pid: u32, chid: u32) -> resmgr_sys::Result<Self> {
         let socket = Self::stranger(world, pid);
         socket::send(socket.as_fd(), &packet(&[MAGIC, VERSION, chid, 0, 0]), &[]).unwrap();
         let mut bytes = [0; 64];
         let welcome = socket::receive_until(socket.as_fd(), &mut bytes, Some(soon())).unwrap();
-        assert_eq!(bytes[..12], packet(&[MAGIC, VERSION, 0]), "not welcome");
+        assert_eq!(bytes[..8], packet(&[MAGIC, VERSION]), "no server");
+        let errno = bytes[8..]
+            .first_chunk()
+            .map(|word| i32::from_ne_bytes(*word));
+        if let Some(errno) = errno.and_then(resmgr_sys::Errno::from_raw) {
+            return Err(errno);
+        }
         let fds = welcome.fds;
-        Self {
+        Ok(Self {
             ours: Region::map(fds[0].as_fd(), LEN, Access::Write).unwrap(),
             theirs: Region::map(fds[1].as_fd(), LEN, Access::Read).unwrap(),
             bell: EventFd::from_received(fds[2].try_clone().unwrap()).unwrap(),
             socket,
             fds,
-        }
+        })
     }
 
     /// Writes the ring's entry at `position` of its first lap.

@@ -1,5 +1,6 @@
 //! A server that lies: it takes in one client after another and answers as it was told.
 
+use super::Noise;
 use super::layout::{self, LEN, MAGIC, VERSION, packet};
 use crate::observe::until;
 use crate::{LIMIT, World};
@@ -26,6 +27,8 @@ pub enum Lie {
     Unsealed,
     /// No memory at all, but a file.
     File,
+    /// No memory at all, but sockets.
+    Sockets,
     /// No bell, but a pipe that nobody reads.
     Pipe,
 }
@@ -59,13 +62,7 @@ impl RawServer {
 
     /// Takes in the next client, with a lie.
     pub fn welcome(&self, lie: &Lie) -> Option<Taken> {
-        let ready = poll_one(
-            self.listener.as_fd(),
-            Ready::IN,
-            Some(Instant::now() + LIMIT),
-        );
-        assert_eq!(ready, Ok(true), "no client");
-        let client = socket::accept(self.listener.as_fd()).unwrap().unwrap();
+        let client = self.accept();
         let mut hello = [0; 64];
         let deadline = Some(Instant::now() + LIMIT);
         socket::receive_until(client.as_fd(), &mut hello, deadline).unwrap();
@@ -96,15 +93,17 @@ impl RawServer {
         })
     }
 
+    /// The next client's connection, to which nothing is said.
+    pub fn accept(&self) -> OwnedFd {
+        let deadline = Some(Instant::now() + LIMIT);
+        let ready = poll_one(self.listener.as_fd(), Ready::IN, deadline);
+        assert_eq!(ready, Ok(true), "no client");
+        socket::accept(self.listener.as_fd()).unwrap().unwrap()
+    }
+
     /// Takes in the next client and closes at once.
     pub fn hang_up(&self) {
-        let ready = poll_one(
-            self.listener.as_fd(),
-            Ready::IN,
-            Some(Instant::now() + LIMIT),
-        );
-        assert_eq!(ready, Ok(true), "no client");
-        drop(socket::accept(self.listener.as_fd()).unwrap());
+        drop(self.accept());
     }
 }
 
@@ -117,6 +116,9 @@ impl Drop for RawServer {
 fn part(len: usize, lie: &Lie) -> OwnedFd {
     if *lie == Lie::File {
         return fs::File::open("/dev/null").unwrap().into();
+    }
+    if *lie == Lie::Sockets {
+        return std::os::unix::net::UnixDatagram::unbound().unwrap().into();
     }
     let memory = memory::memfd(c"test", len).unwrap();
     if *lie != Lie::Unsealed {
@@ -139,6 +141,56 @@ fn clone(fd: BorrowedFd<'_>) -> OwnedFd {
 }
 
 impl Taken {
+    /// Writes words at places that matter, and some anywhere; now and then there is an answer among them.
+    pub fn scribble(&self, noise: &mut Noise) {
+        let slot = layout::slot((noise.number() % 4) as u32);
+        let answer = self.ours.word(slot);
+        let word = noise.number() as u32;
+        match noise.number() % 16 {
+            // Ring me, closed (rarely), pulses taken.
+            0..=3 => self.ours.word(0).store(word & 1, Ordering::SeqCst),
+            4 if word.is_multiple_of(64) => self.ours.word(4).store(1, Ordering::SeqCst),
+            5 => self.ours.word(64).store(word, Ordering::SeqCst),
+            6 | 7 => {
+                let at = slot + layout::FIELDS + word as usize % 8 * 4;
+                self.ours
+                    .word(at)
+                    .store(noise.number() as u32, Ordering::SeqCst);
+            }
+            8 => {
+                let header = [
+                    u64::from(word & 0xff) << 32,
+                    0,
+                    noise.number() % 40_000,
+                    noise.number() % layout::BULK,
+                ];
+                let header = header.map(u64::to_ne_bytes).concat();
+                self.ours.write(slot + layout::FIELDS, &header).unwrap();
+            }
+            9 => self
+                .ours
+                .word(slot + layout::TAKEN)
+                .store(word, Ordering::SeqCst),
+            10 => answer.store(word, Ordering::SeqCst),
+            11 => self
+                .ours
+                .write(slot + layout::DATA, &noise.bytes(200))
+                .unwrap(),
+            12 => {
+                let at = (noise.number() as usize % LEN) & !3;
+                // The word that closes the link would end it all at once.
+                self.ours
+                    .word(if at == 4 { 8 } else { at })
+                    .store(word, Ordering::SeqCst);
+            }
+            _ => {
+                let number = self.theirs.word(slot).load(Ordering::SeqCst) >> 2;
+                answer.store(number << 2 | 1, Ordering::SeqCst);
+            }
+        }
+        futex::wake(answer, u32::MAX);
+    }
+
     /// Waits for the client's first call and answers it, in slot 0, with these fields and data.
     pub fn answer(&self, fields: &[u8], data: &[u8]) {
         let (request, at) = (self.theirs.word(layout::slot(0)), layout::slot(0));

@@ -340,6 +340,12 @@ impl ServerLink {
         word.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether pulses of this client are queued. The caller holds the channel's lock.
+    pub(crate) fn has_pulses(&self) -> bool {
+        let taken = self.pulses_taken.load(Ordering::Acquire);
+        self.pulses_seen.load(Ordering::Relaxed) != taken
+    }
+
     /// A pulse was received: its cell is free again.
     pub(crate) fn pulse_taken(&self) {
         let taken = self
