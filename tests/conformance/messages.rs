@@ -356,5 +356,5 @@ fn k4_what_a_server_does_for_a_stopped_client_does_not_wait() {
     assert_eq!(pair.server.ask("destroy ch"), "ok");
     pair.client.peer.signal(resmgr_sys::signal::CONT);
     let said = calls.map(resmgr_tests::Pending::end);
-    assert_eq!(said, ["answer 0 0 abc..", "refused EINVAL"]);
+    assert_eq!(said, ["answer 0 3 abc..", "refused EINVAL"]);
 }

@@ -365,9 +365,10 @@ fn pr5_a_limit_of_the_kernel_is_kept() {
         pair.client.ask(&format!("pulse c 1 1 priority={priority}"));
         pair.server.ask("receive ch");
         let is_taken = priority > 10 && priority <= limit;
-        let expected = match is_taken {
-            true => format!("Fifo {priority}"),
-            false => ORDINARY.into(),
+        let expected = if is_taken {
+            format!("Fifo {priority}")
+        } else {
+            ORDINARY.into()
         };
         assert_eq!(pair.server.ask("scheduling"), expected, "{priority}");
         kept += u32::from(!is_taken);
