@@ -26,6 +26,8 @@ rules! {
     m18_an_error_is_no_reply,
     m19_an_error_number_as_status_is_a_status,
     m23_nobody_keeps_a_descriptor_of_link_memory,
+    m23_in_another_process_the_name_of_a_call_means_nothing,
+    m24_a_message_to_oneself_waits_like_any_other,
 }
 
 spinning! {
@@ -294,4 +296,65 @@ fn a_message_that_is_dropped_answers_eio() {
     pair.server.ask("receive ch");
     pair.server.ask("drop m");
     assert_eq!(call.end(), "refused EIO");
+}
+
+fn m23_in_another_process_the_name_of_a_call_means_nothing(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let call = pair.blocked_send("hello");
+    pair.server.ask("receive ch");
+    let said = pair.server.ask("park m");
+    let rcvid = said.strip_prefix("rcvid ").unwrap();
+    let other = pair.world().peer();
+    other.ask("channel ch");
+    for command in ["read-id RCVID 0 5", "info-id RCVID", "reply-id RCVID 0 -"] {
+        let command = command.replace("RCVID", rcvid);
+        assert_eq!(other.ask(&command), "error ESRCH", "{command}");
+    }
+    assert!(call.is_blocked());
+    assert_eq!(pair.server.ask(&format!("read-id {rcvid} 0 5")), "5 hello");
+    assert_eq!(pair.server.ask(&format!("reply-id {rcvid} 0 -")), "ok");
+    assert_eq!(call.end(), "answer 0 0 -");
+}
+
+fn m24_a_message_to_oneself_waits_like_any_other(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let pid = pair.server.peer.pid();
+    let attach = format!("attach own {pid} {}", pair.chid);
+    assert!(pair.server.ask(&attach).starts_with("connection "));
+    // The thread that would have to receive it is the one that waits.
+    assert_eq!(pair.server.ask("send own x deadline=20"), "timed out");
+    let call = pair.server.begin("send own y room=1").sends();
+    assert_eq!(pair.server.ask("receive ch"), "message y");
+    pair.server.ask("reply m 0 z");
+    assert_eq!(call.end(), "answer 0 1 z");
+}
+
+#[test]
+fn k4_what_a_server_does_for_a_stopped_client_does_not_wait() {
+    let pair = Pair::new(Place::Other, "", NONE);
+    let calls = [
+        pair.blocked_send("hello room=5"),
+        pair.blocked_send("again room=5"),
+    ];
+    let said = pair.client.ask("event signal 10");
+    let event = said.strip_prefix("event ").unwrap();
+    let scoid = pair.client.field("server-info c", "scoid");
+    pair.client.peer.stop();
+    pair.server.ask("receive ch as=m");
+    pair.server.ask("receive ch as=n");
+    for (command, expected) in [
+        ("read m 0 5".into(), "5 hello"),
+        ("write m 0 abc".into(), "3"),
+        ("reply m 0 -".into(), "ok"),
+        ("error n 22".into(), "ok"),
+        (format!("verify-for ch scoid:{scoid} {event}"), "ok"),
+    ] {
+        assert_eq!(pair.server.ask(&command), expected, "{command}");
+    }
+    let info = pair.server.ask(&format!("client-info ch {scoid}"));
+    assert!(info.contains("pid="), "{info}");
+    assert_eq!(pair.server.ask("destroy ch"), "ok");
+    pair.client.peer.signal(resmgr_sys::signal::CONT);
+    let said = calls.map(resmgr_tests::Pending::end);
+    assert_eq!(said, ["answer 0 3 abc..", "refused EINVAL"]);
 }

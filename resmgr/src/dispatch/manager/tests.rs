@@ -365,6 +365,16 @@ fn du2_a_client_that_goes_without_closing_takes_its_opens_along() {
     assert_eq!(refused(&same, &bytes(wire::encode_stat)), Errno::BADF);
 }
 
+#[test]
+fn p9_a_pulse_that_nobody_asked_for_is_dropped() {
+    let (_running, chid) = serve(Ram::default(), 1);
+    let file = open(chid, BOTH);
+    for code in [0, 5, 127, -1, -32, -128] {
+        file.connection.send_pulse(None, code, 7).unwrap();
+    }
+    assert_eq!(file.write(b"x"), Ok(1));
+}
+
 /// A device that waits, and the two ends of its strings.
 fn slow() -> (Slow, Receiver<()>, Sender<()>) {
     let (begun, has_begun) = channel();
