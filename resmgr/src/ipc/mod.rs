@@ -26,7 +26,7 @@
 //!   them (4.5 µs against 4.8 at 5,000), but one client could spoil it for the others.
 //! - *One sparse layout instead of segments that grow.* Memory that is never touched costs address space only,
 //!   so the whole bound of a link is mapped at once, and a call needs no look-up of its segment. A link that
-//!   has sent a few small messages holds three pages; one that has sent thousands holds those of its ring, too,
+//!   has sent a few small messages holds two pages; one that has sent thousands holds those of its ring, too,
 //!   six in all.
 //! - *Three descriptors on the server's side, three on the client's:* socket, bell, and the peer's process. The
 //!   socket alone does not tell of a death while a forked child of the dead has a copy of it.
