@@ -43,7 +43,7 @@
 //! that is awaited takes two in the client (a pair of sockets) and one in the server, and a thread that sleeps on
 //! an UNBLOCK channel four and one; those are kept for later calls. A link within a process takes two for its bell.
 //!
-//! A link that has sent a few small messages holds three pages of memory; one that has sent thousands holds, with
+//! A link that has sent a few small messages holds two pages of memory; one that has sent thousands holds, with
 //! the default bounds, seven: five for its ring and its pulses. Slots and memory of longer messages are held once
 //! they have been used.
 //!

@@ -70,21 +70,16 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
         return Err(Errno::BADMSG);
     }
     let packet = socket::receive_plain(socket.as_fd(), &mut bytes)?;
-    // The link will own the socket, and the answer needs it, too.
-    let answer_on = match socket.as_fd().try_clone_to_owned() {
-        Ok(copy) => PrivateFd::new(copy),
-        Err(error) => {
-            refuse(&socket, error.into())?;
+    let mut socket = Some(socket);
+    let taken = Hello::decode(&bytes[..packet.len]).and_then(|hello| take_in(&mut socket, hello));
+    let (admitted, offer) = match (taken, socket) {
+        (Ok(taken), _) => taken,
+        (Err(errno), Some(socket)) => {
+            refuse(&socket, errno)?;
             return Ok(None);
         }
-    };
-    let admitted = Hello::decode(&bytes[..packet.len]).and_then(|hello| take_in(socket, hello));
-    let (admitted, offer) = match admitted {
-        Ok(taken) => taken,
-        Err(errno) => {
-            refuse(&answer_on, errno)?;
-            return Ok(None);
-        }
+        // It went with a link that could not be kept.
+        (Err(errno), None) => return Err(errno),
     };
     let (link, channel) = (&admitted.link, &admitted.channel);
     let welcome = Welcome {
@@ -101,7 +96,8 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
         offer.server.as_fd(),
         link.bell.as_fd(),
     ];
-    if let Err(errno) = socket::send(answer_on.as_fd(), &welcome, &fds) {
+    let to = link.socket().ok_or(Errno::NOTCONN)?;
+    if let Err(errno) = socket::send(to.as_fd(), &welcome, &fds) {
         channel.client_gone(link);
         return Err(errno);
     }
@@ -118,8 +114,9 @@ fn refuse(stranger: &PrivateFd, errno: Errno) -> Result<()> {
     socket::send(stranger.as_fd(), &Welcome::refusal(told), &[])
 }
 
-/// Checks the client's rights and makes the link.
-fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
+/// Checks the client's rights and makes the link, which takes the socket.
+fn take_in(place: &mut Option<PrivateFd>, hello: Hello) -> Result<(Admitted, Offer)> {
+    let socket = place.as_ref().ok_or(Errno::NOTCONN)?;
     let kernel = socket::peer_credentials(socket.as_fd())?;
     let peer = Credentials {
         pid: kernel.pid,
@@ -146,7 +143,7 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     let direct = channel.direct.then(|| process.try_clone()).transpose()?;
     let link = channel.add_client(|scoid| {
         let who = (peer, standing);
-        let mut link = ServerLink::new((hello.chid, scoid), who, memory, bell, Some(socket));
+        let mut link = ServerLink::new((hello.chid, scoid), who, memory, bell, place.take());
         link.direct = direct;
         link.accepts = channel.descriptors;
         link

@@ -6,7 +6,7 @@ use resmgr::ipc::{Channel, ChannelFlags, ChannelOptions, Message, Received, Wait
 use resmgr_sys::Errno;
 use resmgr_tests::hostile::layout::{
     self, BULK, BULK_AT, CALL, CELLS_AT, DATA, DIRECT, FIELDS, IN_SLOT, INLINE, LEN, PULSE, RING,
-    RING_AT, SLOTS, UNBLOCK, announced, request,
+    SLOTS, UNBLOCK, announced, request, ring_word,
 };
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -269,7 +269,7 @@ impl Hostile {
     fn announce(&mut self, kind: u32, index: u32) {
         let lap = (self.position / RING + 1) & 0xffff;
         let word = lap << 16 | kind << 14 | index & 0x3fff;
-        self.store(RING_AT + (self.position % RING) as usize * 4, word);
+        self.store(ring_word(self.position), word);
         self.position = self.position.wrapping_add(1);
     }
 
@@ -279,8 +279,8 @@ impl Hostile {
             0 => {
                 let slot = layout::slot(script.below(4) as u32);
                 let at = match script.byte() % 8 {
-                    0 => RING_AT + script.below(RING as usize) * 4,
-                    1 => RING_AT + (self.position % RING) as usize * 4,
+                    0 => ring_word(script.below(RING as usize) as u32),
+                    1 => ring_word(self.position),
                     2 => CELLS_AT + script.below(512) * 4,
                     3 => slot,
                     4 => slot + 4,
@@ -413,7 +413,7 @@ impl Honest {
         let entry = self
             .link
             .client
-            .word(RING_AT + (self.position % RING) as usize * 4);
+            .word(ring_word(self.position));
         entry.store(lap << 16 | CALL << 14 | slot, Ordering::SeqCst);
         self.position += 1;
         self.link.ring();

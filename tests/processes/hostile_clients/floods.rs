@@ -3,7 +3,7 @@
 use super::Victim;
 use resmgr_sys::Errno;
 use resmgr_tests::hostile::RawClient;
-use resmgr_tests::hostile::layout::{CELLS, PULSE, RING_AT};
+use resmgr_tests::hostile::layout::{CELLS, PULSE, ring_word};
 use resmgr_tests::observe::{comes_to_rest, descriptors, link_mappings, settles, until};
 use std::process::Command;
 
@@ -52,7 +52,7 @@ fn pulses_without_end_close_the_link_of_their_sender() {
     while !client.is_closed_now() {
         for at in 0..4096_u32 {
             let word = lap << 16 | PULSE << 14 | (at % CELLS);
-            let place = client.ours.word(RING_AT + at as usize * 4);
+            let place = client.ours.word(ring_word(at));
             place.store(word, std::sync::atomic::Ordering::SeqCst);
         }
         client.ring();

@@ -3,7 +3,7 @@
 
 use super::Victim;
 use resmgr_tests::hostile::layout::{
-    self, BULK_AT, CALL, CELLS_AT, FIELDS, IN_SLOT, LEN, RING, RING_AT, SLOTS, announced, request,
+    self, BULK_AT, CALL, CELLS_AT, FIELDS, IN_SLOT, LEN, RING, SLOTS, announced, request, ring_word,
 };
 use resmgr_tests::hostile::{Noise, RawClient};
 use resmgr_tests::observe::{
@@ -50,10 +50,10 @@ fn scribble(client: &RawClient, noise: &mut Noise, position: &mut u32) {
     match noise.number() % 16 {
         0 => store(
             client,
-            RING_AT + word as usize % RING as usize * 4,
+            ring_word(word as u32),
             noise.number(),
         ),
-        1 => store(client, RING_AT + (*position % RING) as usize * 4, word),
+        1 => store(client, ring_word(*position), word),
         2 => store(client, CELLS_AT + word as usize % 512 * 4, noise.number()),
         3 | 4 => store(client, slot, word & 0x3f),
         5 => store(client, slot + 4, word & 1),

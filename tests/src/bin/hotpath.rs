@@ -66,7 +66,7 @@ fn receives(channel: &Channel) {
         let lap = (position / RING + 1) & 0xffff;
         let entry = link
             .client
-            .word(layout::RING_AT + (position % RING) as usize * 4);
+            .word(layout::ring_word(position));
         entry.store(lap << 16 | CALL << 14, Ordering::SeqCst);
         if position == 0 {
             // From now on the receiver looks at this link by itself.

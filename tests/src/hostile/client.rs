@@ -64,7 +64,7 @@ impl RawClient {
     pub fn entry(&self, position: u32, kind: u32, index: u32) {
         let word = 1 << 16 | kind << 14 | index;
         self.ours
-            .word(layout::RING_AT + position as usize * 4)
+            .word(layout::ring_word(position))
             .store(word, Ordering::SeqCst);
     }
 

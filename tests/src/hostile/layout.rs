@@ -13,10 +13,11 @@ const BULK_LEN: usize = 64 << 20;
 pub const SLOTS_AT: usize = 1024;
 /// Bytes of a slot.
 pub const SLOT: usize = 1024;
-/// Client's part: the ring.
+/// Client's part: the ring, but for its first entries, which lie in the head.
 pub const RING_AT: usize = SLOTS_AT + SLOTS as usize * SLOT;
+const HEAD_ENTRIES: usize = 240;
 /// Client's part: the first pulse cell.
-pub const CELLS_AT: usize = RING_AT + RING as usize * 4;
+pub const CELLS_AT: usize = RING_AT + (RING as usize - HEAD_ENTRIES) * 4;
 /// Both parts: the bulk memory.
 pub const BULK_AT: usize = (CELLS_AT + CELLS as usize * 16).next_multiple_of(4096);
 /// Bytes of either part.
@@ -46,7 +47,7 @@ pub const NONSENSE: u32 = 3;
 /// How the packets begin.
 pub const MAGIC: u32 = u32::from_ne_bytes(*b"RSM1");
 /// The layout's version.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Pages of bulk memory.
 pub const PAGES: u32 = 16_384;
 const _: () = assert!(PAGES as usize * 4096 == BULK_LEN);
@@ -54,6 +55,15 @@ const _: () = assert!(PAGES as usize * 4096 == BULK_LEN);
 /// Words as a packet.
 pub fn packet(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
+}
+
+/// Client's part: where an entry of the ring lies.
+pub fn ring_word(index: u32) -> usize {
+    let index = (index % RING) as usize;
+    match index.checked_sub(HEAD_ENTRIES) {
+        None => 64 + index * 4,
+        Some(index) => RING_AT + index * 4,
+    }
 }
 
 /// Where a slot begins.

@@ -7,12 +7,12 @@
 //! |---|---|
 //! | `registered_only` | gate: `ring_me`, `closed`, `boost_from`, `pulses_taken`, `pulse_share` |
 //! | slots: request header, then small messages | slots: answer header, small replies, `taken` |
-//! | ring | |
+//! | the ring's rest | |
 //! | pulse cells | |
 //! | bulk: larger messages | bulk: larger replies |
 //!
 //! The first slots share a page with the gate, since most links never have more than one or two calls under
-//! way: such a link that has done little holds three pages in all.
+//! way: such a link that has done little holds two pages in all.
 
 use crate::ipc::PulseFlags;
 use crate::ipc::{SendOptions, caller};
@@ -26,8 +26,13 @@ const SLOT: usize = 1024;
 const HEADER: usize = 64;
 const CELL: usize = 16;
 const PAGE: usize = 4096;
-/// Room for the gate.
+/// Room for the gate, and in the client's part for the first entries of the ring.
 const SLOTS_AT: usize = 1024;
+const HEAD_ENTRIES_AT: usize = 64;
+const HEAD_ENTRIES: u32 = 240;
+const _: () = assert!(HEAD_ENTRIES_AT + HEAD_ENTRIES as usize * 4 == SLOTS_AT);
+// The smallest ring has room for all pulses, so it is longer than that.
+const _: () = assert!(HEAD_ENTRIES < (CELLS + MOST_OWED).next_power_of_two());
 
 /// Calls under way that any link may have.
 pub(crate) const MOST_CALLS: u16 = 4096;
@@ -64,7 +69,7 @@ impl Layout {
         let entries = u32::from(calls) * ENTRIES_OF_A_SLOT + CELLS + MOST_OWED;
         let ring = entries.next_power_of_two();
         let ring_at = SLOTS_AT + usize::from(calls) * SLOT;
-        let cells_at = ring_at + ring as usize * 4;
+        let cells_at = ring_at + (ring - HEAD_ENTRIES) as usize * 4;
         let bulk_at = (cells_at + CELLS as usize * CELL).next_multiple_of(PAGE);
         Ok(Self {
             calls,
@@ -81,10 +86,14 @@ impl Layout {
         self.bulk_at + self.bulk
     }
 
-    /// Client's part: a word of the ring.
+    /// Client's part: a word of the ring. The first ones lie in the head, where they share a page with the first
+    /// slots: so a link that has announced little needs no page for its ring.
     #[inline]
     pub(crate) fn ring_word(&self, index: u32) -> usize {
-        self.ring_at + index as usize * 4
+        match index.checked_sub(HEAD_ENTRIES) {
+            None => HEAD_ENTRIES_AT + index as usize * 4,
+            Some(index) => self.ring_at + index as usize * 4,
+        }
     }
 
     /// Client's part: a pulse.
