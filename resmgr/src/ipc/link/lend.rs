@@ -2,7 +2,7 @@
 
 use super::ClientLink;
 use super::arena::Block;
-use super::client::Carried;
+use super::calling::Carried;
 use super::layout::RequestFields;
 use super::staging::Staged;
 use crate::ipc::shared::{SharedBytes, SharedBytesMut};

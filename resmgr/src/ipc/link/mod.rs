@@ -6,8 +6,11 @@
 //! each side. What a peer has written is an allegation until [`layout::checked_place`] or the protocol's
 //! own checks have passed it; a breach closes the link and is logged.
 
+mod announcing;
 mod arena;
 mod begun;
+mod calling;
+mod claim;
 mod client;
 mod control;
 mod direct;
@@ -21,6 +24,7 @@ mod reply;
 mod server;
 mod slots;
 mod staging;
+mod waiting;
 mod watch;
 
 pub(crate) use begun::Call as BegunCall;
