@@ -2,7 +2,8 @@
 
 use super::client::ClientLink;
 use super::control::{self, Packet};
-use super::layout::{self, CELLS, PulseFields};
+use super::headers::{self, PulseFields};
+use super::layout::{self, CELLS};
 use crate::ipc::priority::ORDINARY;
 use crate::ipc::process;
 use crate::ipc::protocol::{Entry, EntryKind};
@@ -24,7 +25,7 @@ impl ClientLink {
     /// How many entries this process has published, as far as this thread knows: its own at least.
     #[inline]
     pub(super) fn announced(&self) -> u16 {
-        layout::place_in_ring(self.tail.load(Ordering::Relaxed))
+        headers::place_in_ring(self.tail.load(Ordering::Relaxed))
     }
 
     /// Sends a pulse.

@@ -6,8 +6,8 @@
 
 use super::ClientLink;
 use super::arena::Block;
+use super::headers::RequestFields;
 use super::lanes::WakePoint;
-use super::layout::RequestFields;
 use super::staging::Staged;
 use super::waiting::Wake;
 use crate::ipc::attachment::Attachment;

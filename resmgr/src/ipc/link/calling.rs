@@ -1,7 +1,7 @@
 //! Calls of a client: one is announced, carried to its answer, and given up.
 
 use super::client::{ClientLink, LinkState};
-use super::layout::RequestFields;
+use super::headers::RequestFields;
 use super::staging::Staged;
 use super::waiting::Wake;
 use super::watch::Watch;

@@ -3,7 +3,7 @@
 use super::ClientLink;
 use super::arena::Block;
 use super::calling::Carried;
-use super::layout::RequestFields;
+use super::headers::RequestFields;
 use super::staging::Staged;
 use crate::ipc::shared::{SharedBytes, SharedBytesMut};
 use crate::ipc::{SendError, SendOptions};
