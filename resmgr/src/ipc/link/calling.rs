@@ -1,4 +1,4 @@
-//! Calls of a client: one is announced, carried to its answer, and given up.
+//! Calls of a client: announced, and carried to their answers.
 
 use super::client::{ClientLink, LinkState};
 use super::headers::RequestFields;

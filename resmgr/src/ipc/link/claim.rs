@@ -1,4 +1,5 @@
-//! Slots and bulk memory of a client's calls: claimed, given back, and reclaimed from calls that were given up.
+//! Slots and bulk memory of a client's calls: claimed, given back, and taken again from calls
+//! that were given up.
 
 use super::arena::{Arena, Block};
 use super::client::ClientLink;
