@@ -4,90 +4,18 @@
 //! a forked child may keep a dead parent's socket open), and keeps the process's names when the namespace
 //! changes hands. It starts at the first need, blocks every signal, and sleeps unless something happens.
 
-use super::channel::Shared;
-use super::link::{BATCH, ClientLink, Read, ServerLink, WakePoint};
-use super::rendezvous::{self, Admitted};
-use super::timer::Ticking;
-use super::{deaths, janitor, process};
+mod source;
+mod strangers;
+
+use super::link::{BATCH, Read};
+use super::{deaths, process};
 use resmgr_namespace::Session;
 use resmgr_sys::epoll::{Epoll, Event, EventFd, Ready};
-use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::pidfd::PidFd;
-use resmgr_sys::{Errno, Result, sched, signal, socket};
+use resmgr_sys::{Errno, Result, sched, signal};
 use slab::Slab;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-
-/// Connections that have not said hello yet. More push out the oldest.
-const MOST_STRANGERS: usize = 64;
-
-/// Something that the thread waits for.
-#[derive(Debug)]
-pub(super) enum Source {
-    /// The process's listening socket.
-    Listener(PrivateFd),
-    /// A connection that has not said hello.
-    Stranger(PrivateFd),
-    /// A client of one of our channels, and its process.
-    Client {
-        link: Arc<ServerLink>,
-        channel: Weak<Shared>,
-        process: PidFd,
-    },
-    /// A server that we are a client of.
-    Server(Arc<ClientLink>),
-    /// A timer of this process.
-    Timer(Arc<Ticking>),
-    /// The bells of a channel that has a pool of pulses.
-    Pool(Weak<Shared>, PrivateFd),
-    /// A thread of this process whose end somebody wants to know.
-    Thread { tid: u32, end: PidFd },
-    /// Calls to a server that no thread waits for.
-    Begun {
-        link: Weak<ClientLink>,
-        point: Arc<WakePoint>,
-    },
-    /// The namespace.
-    Session {
-        session: &'static Session,
-        watched: PrivateFd,
-    },
-}
-
-impl Source {
-    /// What to wait for.
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        match self {
-            Self::Listener(fd)
-            | Self::Stranger(fd)
-            | Self::Pool(_, fd)
-            | Self::Session { watched: fd, .. } => {
-                vec![fd.as_fd()]
-            }
-            Self::Timer(ticking) => vec![ticking.descriptor()],
-            Self::Thread { end, .. } => vec![end.as_fd()],
-            Self::Begun { point, .. } => vec![point.as_fd()],
-            Self::Client { link, process, .. } => link
-                .socket()
-                .map(AsFd::as_fd)
-                .into_iter()
-                .chain([process.as_fd()])
-                .collect(),
-            Self::Server(link) => {
-                let remote = link.remote();
-                remote.map_or(vec![], |far| vec![far.socket.as_fd(), far.process.as_fd()])
-            }
-        }
-    }
-
-    fn interest(&self) -> Ready {
-        match self {
-            // Its data belong to whoever calls; only its end matters here.
-            Self::Session { .. } => Ready::PEER_CLOSED,
-            _ => Ready::IN | Ready::PEER_CLOSED,
-        }
-    }
-}
+pub(super) use source::Source;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Names an entry of the table; the upper half tells it from later ones in the same place.
 type Token = u64;
@@ -276,100 +204,6 @@ impl Kernel {
                 self.forget(event.token);
                 recover(session);
             }
-        }
-    }
-
-    fn take_in_strangers(&self, listener: &PrivateFd, source: &Arc<Source>, token: Token) {
-        loop {
-            match socket::accept(listener.as_fd()) {
-                Ok(Some(stranger)) => self.add_stranger(stranger),
-                Ok(None) => return,
-                Err(Errno::MFILE) if self.make_room() => {}
-                Err(errno) => {
-                    // Without a descriptor to spare the listener would stay ready for ever.
-                    tracing::warn!(%errno, "no client can be taken in now");
-                    let _ = self.epoll.modify(&listener.as_fd(), token, Ready::empty());
-                    self.lock().starved = Some(Arc::clone(source));
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Descriptors have run out: gives up the spare one, or else the stranger that has been silent longest. False:
-    /// there is neither.
-    fn make_room(&self) -> bool {
-        let (spare, oldest) = {
-            let mut table = self.lock();
-            table.needs_spare = true;
-            (table.spare.take(), table.strangers.first().copied())
-        };
-        match (spare, oldest) {
-            (Some(_), _) => true,
-            (None, Some(oldest)) => self.forget(oldest).is_some(),
-            (None, None) => false,
-        }
-    }
-
-    /// A descriptor may have become free: keeps a spare one, and listens again.
-    fn feed_listener(&self) {
-        let mut table = self.lock();
-        if table.needs_spare {
-            table.spare = EventFd::new().ok();
-            table.needs_spare = table.spare.is_none();
-        }
-        let Some(starved) = table.starved.take() else {
-            return;
-        };
-        let found = table
-            .sources
-            .iter()
-            .find(|(_, (_, source))| Arc::ptr_eq(source, &starved));
-        if let (Source::Listener(fd), Some((key, (made, _)))) = (&*starved, found) {
-            let token = u64::from(*made) << 32 | key as u64;
-            let _ = self.epoll.modify(&fd.as_fd(), token, Ready::IN);
-        }
-    }
-
-    fn add_stranger(&self, stranger: OwnedFd) {
-        let oldest = {
-            let table = self.lock();
-            (table.strangers.len() >= MOST_STRANGERS)
-                .then(|| table.strangers.first().copied())
-                .flatten()
-        };
-        if let Some(oldest) = oldest
-            && let Some(Source::Stranger(socket)) = self.forget(oldest).and_then(Arc::into_inner)
-        {
-            janitor::close_socket(socket);
-        }
-        if let Ok(token) = self.watch(Source::Stranger(PrivateFd::new(stranger))) {
-            self.lock().strangers.push(token);
-        }
-    }
-
-    fn greet(&self, source: Arc<Source>) {
-        let Some(Source::Stranger(socket)) = Arc::into_inner(source) else {
-            return;
-        };
-        match rendezvous::admit(socket) {
-            Ok(Some(Admitted {
-                link,
-                channel,
-                process,
-            })) => {
-                let client = Source::Client {
-                    link: Arc::clone(&link),
-                    channel: Arc::downgrade(&channel),
-                    process,
-                };
-                if let Err(errno) = self.watch(client) {
-                    tracing::warn!(%errno, "a client cannot be watched; link closed");
-                    channel.client_gone(&link);
-                }
-            }
-            Ok(None) => {}
-            Err(errno) => tracing::debug!(%errno, "a client was not taken in"),
         }
     }
 }

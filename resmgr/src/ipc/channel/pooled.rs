@@ -1,6 +1,7 @@
 //! Channels with a pool of pulses of their own.
 
-use super::{BELL, Channel, ChannelOptions, Client, Shared};
+use super::state::Client;
+use super::{BELL, Channel, ChannelOptions, Shared};
 use crate::ipc::pool::{Pool, PulsePool};
 use crate::ipc::queue::{Offered, PendingPulse};
 use crate::ipc::{ChannelFlags, Pulse, PulseFlags, process};

@@ -6,10 +6,10 @@
 
 use super::ClientLink;
 use super::arena::Block;
-use super::client::Wake;
+use super::headers::RequestFields;
 use super::lanes::WakePoint;
-use super::layout::RequestFields;
 use super::staging::Staged;
+use super::waiting::Wake;
 use crate::ipc::attachment::Attachment;
 use crate::ipc::protocol::{EntryKind, Sleeper, Withdrawal};
 use crate::ipc::{Reply, SendError, SendOptions, process};

@@ -7,6 +7,7 @@
 //! Replies never go this way: a server that still wrote into the client's memory after the client had given
 //! up would write into whatever lies there then.
 
+use super::headers::RequestFields;
 use super::layout::{self, INLINE};
 use super::server::Breach;
 use super::{ClientLink, ServerLink};
@@ -43,7 +44,7 @@ impl Staged<'_> {
     pub(super) fn fill_directly(
         &mut self,
         parts: &[IoSlice<'_>],
-        mut fields: layout::RequestFields,
+        mut fields: RequestFields,
     ) -> Result<(), SendError> {
         let mut list = Vec::with_capacity(parts.len() * PIECE);
         for part in parts.iter().filter(|part| !part.is_empty()) {

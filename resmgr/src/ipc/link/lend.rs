@@ -2,8 +2,8 @@
 
 use super::ClientLink;
 use super::arena::Block;
-use super::client::Carried;
-use super::layout::RequestFields;
+use super::calling::Carried;
+use super::headers::RequestFields;
 use super::staging::Staged;
 use crate::ipc::shared::{SharedBytes, SharedBytesMut};
 use crate::ipc::{SendError, SendOptions};

@@ -6,11 +6,17 @@
 //! each side. What a peer has written is an allegation until [`layout::checked_place`] or the protocol's
 //! own checks have passed it; a breach closes the link and is logged.
 
+mod announcing;
+mod answers;
 mod arena;
+mod arrivals;
 mod begun;
+mod calling;
+mod claim;
 mod client;
 mod control;
 mod direct;
+mod headers;
 mod inbox;
 mod lanes;
 mod layout;
@@ -21,17 +27,17 @@ mod reply;
 mod server;
 mod slots;
 mod staging;
+mod waiting;
 mod watch;
 
+pub(crate) use arrivals::Arrival;
 pub(crate) use begun::Call as BegunCall;
 pub(crate) use client::{ClientLink, Far, LinkState, Remote};
 pub(crate) use control::{BATCH, MOST_DESCRIPTORS, Read};
+pub(crate) use headers::{AnswerFields, PulseFields, RequestFields};
 pub(crate) use lanes::WakePoint;
-pub(crate) use layout::{
-    AnswerFields, CELLS, DIRECT, IN_SLOT, INLINE, Layout, MOST_BULK, MOST_CALLS, PulseFields,
-    RequestFields, slot_data,
-};
+pub(crate) use layout::{CELLS, DIRECT, IN_SLOT, INLINE, Layout, MOST_BULK, MOST_CALLS, slot_data};
 pub(crate) use lend::Lent;
 pub(crate) use memory::{LinkMemory, Offer};
 pub(crate) use reply::ReplyArea;
-pub(crate) use server::{Arrival, Breach, ServerLink};
+pub(crate) use server::{Breach, ServerLink};

@@ -2,7 +2,8 @@
 
 use super::ClientLink;
 use super::arena::Block;
-use super::layout::{self, AnswerFields, IN_SLOT, INLINE, RequestFields};
+use super::headers::{AnswerFields, RequestFields};
+use super::layout::{self, IN_SLOT, INLINE};
 use crate::ipc::protocol::Caller;
 use crate::ipc::ranges;
 use crate::ipc::{Reply, SendError};

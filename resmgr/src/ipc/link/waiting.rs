@@ -1,0 +1,168 @@
+//! How a client waits for an answer, and what ends the wait.
+
+use super::client::ClientLink;
+use super::staging::Staged;
+use super::watch::Watch;
+use crate::ipc::cancel::CancelToken;
+use crate::ipc::protocol::{Caller, EntryKind, Sleeper, Withdrawal};
+use crate::ipc::timeout::{self, Expiry};
+use crate::ipc::wait::Plan;
+use crate::ipc::{SendError, SendOptions, Waiting};
+use resmgr_sys::clock::{self, Deadline};
+use resmgr_sys::{Errno, Result, futex};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Why a wait for an answer ended.
+pub(super) enum Wake {
+    /// With why the server was asked to let go, if it was.
+    Answered(Option<SendError>),
+    Gone(Errno),
+    GiveUp(SendError),
+}
+
+/// How one wait is to be.
+struct Sleep<'w, 'a> {
+    deadline: Deadline,
+    /// The server has been asked: signals, deadline and cancellation have had their effect.
+    asked: bool,
+    /// How to look first, if that was decided already.
+    plan: Option<Plan>,
+    watch: &'w mut Option<Watch<'a>>,
+}
+
+impl ClientLink {
+    /// Waits for the answer. A signal, the deadline or a cancellation ends the wait at once while no
+    /// receiver has the message, or if the channel has no UNBLOCK flag; otherwise the server is asked,
+    /// once, and the wait goes on until it answers.
+    pub(super) fn wait<'a>(
+        &'a self,
+        staged: &Staged<'_>,
+        options: &SendOptions<'_>,
+        plan: Plan,
+        mut watch: Option<Watch<'a>>,
+    ) -> Wake {
+        let caller = self.memory.caller(staged.slot);
+        let mut plan = Some(plan);
+        let mut asked = None;
+        let mut limit = options.deadline;
+        loop {
+            let deadline = limit.filter(|_| asked.is_none());
+            let sleep = Sleep {
+                deadline,
+                asked: asked.is_some(),
+                plan: plan.take(),
+                watch: &mut watch,
+            };
+            let mut reason = match self.wait_once(&caller, staged, options, sleep) {
+                Ok(Wake::Answered(_)) => return Wake::Answered(asked),
+                Ok(wake) => return wake,
+                Err(reason) => reason,
+            };
+            if matches!(reason, SendError::Gone(_)) {
+                self.desert(staged, asked.is_some());
+                return Wake::GiveUp(reason);
+            }
+            if asked.is_some() {
+                continue;
+            }
+            if reason == SendError::TimedOut {
+                let is_taken = || caller.is_taken(staged.number);
+                let withdraw = || caller.withdraw(staged.number) == Withdrawal::Withdrawn;
+                match timeout::expired(is_taken, withdraw) {
+                    Expiry::End(why) => reason = why,
+                    Expiry::GoOn(later) => {
+                        limit = later;
+                        continue;
+                    }
+                }
+            }
+            if !self.far.unblock {
+                caller.abandon(staged.number);
+                return Wake::GiveUp(reason);
+            }
+            if caller.withdraw(staged.number) == Withdrawal::Withdrawn {
+                return Wake::GiveUp(reason);
+            }
+            asked = Some(reason);
+            self.announce(EntryKind::Unblock, staged.slot);
+        }
+    }
+
+    /// The connection of a call was detached, and others of the link go on. The call ends whatever the channel
+    /// does about unblocking: there is nobody to take the answer any more. A server that has the message and
+    /// asked to be told learns of it, and its answer is `ESRCH`, since the request is void before it is told.
+    #[cold]
+    pub(super) fn desert(&self, staged: &Staged<'_>, asked: bool) {
+        self.memory.caller(staged.slot).abandon(staged.number);
+        if self.far.unblock && !asked {
+            self.announce(EntryKind::Unblock, staged.slot);
+        }
+    }
+
+    /// One look and one sleep; an error is a reason to stop waiting.
+    #[inline]
+    fn wait_once<'a>(
+        &'a self,
+        caller: &Caller<'_, AtomicU32>,
+        staged: &Staged<'_>,
+        options: &SendOptions<'_>,
+        mut sleep: Sleep<'_, 'a>,
+    ) -> Result<Wake, SendError> {
+        let (deadline, asked) = (sleep.deadline, sleep.asked);
+        let cancelled = || !asked && options.cancel.is_some_and(CancelToken::is_cancelled);
+        let number = staged.number;
+        let detached = || staged.detached.load(Ordering::Acquire);
+        let state = || self.state.load(Ordering::Acquire) != 0 || detached();
+        let ready = || caller.is_answered(number) || state() || cancelled();
+        loop {
+            let plan = sleep.plan.take();
+            let plan = plan.unwrap_or_else(|| self.spin.plan(options.waiting));
+            if self.spin.follow(plan, ready) {
+                break;
+            }
+            if options.waiting == Waiting::Spin {
+                if clock::remaining(deadline).is_some_and(|left| left.is_zero()) {
+                    return Err(SendError::TimedOut);
+                }
+                continue;
+            }
+            let place = self.place_to_sleep(sleep.watch);
+            let Some(value) = caller.prepare_sleep(number, place) else {
+                break;
+            };
+            // Whoever ends or cancels stores that first and then looks for sleepers: seen here, or woken.
+            let slept = match &sleep.watch {
+                _ if ready() => Ok(()),
+                Some(watch) => watch.sleep(deadline, !asked),
+                None => futex::wait(caller.answer, value, deadline),
+            };
+            caller.end_sleep();
+            match slept {
+                Err(Errno::INTR) if !asked => return Err(SendError::Interrupted),
+                Err(Errno::TIMEDOUT) => return Err(SendError::TimedOut),
+                _ => {}
+            }
+            if ready() {
+                break;
+            }
+        }
+        if caller.is_answered(number) {
+            return Ok(Wake::Answered(None));
+        }
+        match self.check_open() {
+            Err(errno) => Ok(Wake::Gone(errno)),
+            Ok(()) if detached() => Err(SendError::Gone(Errno::BADF)),
+            Ok(()) => Err(SendError::Interrupted),
+        }
+    }
+
+    /// Where to sleep. On an UNBLOCK channel signals are watched, if that is possible.
+    fn place_to_sleep<'a>(&'a self, watch: &mut Option<Watch<'a>>) -> Sleeper {
+        if self.far.unblock && watch.is_none() {
+            *watch = Watch::begin(self);
+        }
+        watch
+            .as_ref()
+            .map_or(Sleeper::OnWord, |watch| Sleeper::AtSocket(watch.number))
+    }
+}
