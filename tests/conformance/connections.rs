@@ -14,6 +14,13 @@ rules! {
     x7_a_detached_connection_frees_its_number,
     x9_a_client_learns_whom_it_is_connected_to,
     x10_the_kernel_says_who_a_client_is,
+    x10_the_system_tells_a_clients_groups_and_session,
+    x6_descriptor_numbers_run_out,
+}
+
+apart! {
+    x4_close_on_exec_is_the_descriptors,
+    x8_a_forked_child_cannot_use_its_parents_connection_but_can_attach,
 }
 
 /// The second bit from the top.
@@ -115,7 +122,56 @@ fn x10_the_kernel_says_who_a_client_is(place: Place, wait: &'static str) {
     let (uid, gid) = place.client_ids();
     assert_eq!(field(&info, "uid"), uid.to_string());
     assert_eq!(field(&info, "gid"), gid.to_string());
-    assert_eq!(pair.server.ask("client-info ch 65999"), "error EINVAL");
+    for nobody in ["65999", "0", "1", "4294967295"] {
+        let said = pair.server.ask(&format!("client-info ch {nobody}"));
+        assert_eq!(said, "error EINVAL", "{nobody}");
+    }
+}
+
+fn x10_the_system_tells_a_clients_groups_and_session(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let scoid = pair.client.field("server-info c", "scoid");
+    let told = pair.server.ask(&format!("client-info ch {scoid}"));
+    let own = pair.client.ask("self-info");
+    for name in [
+        "pid", "sid", "uid", "gid", "ruid", "rgid", "groups", "flags",
+    ] {
+        assert_eq!(field(&told, name), field(&own, name), "{name}");
+    }
+    assert_ne!(field(&own, "sid"), "0");
+    let (uid, gid) = place.client_ids();
+    assert_eq!(field(&told, "ruid"), uid.to_string());
+    assert_eq!(field(&told, "rgid"), gid.to_string());
+}
+
+fn x6_descriptor_numbers_run_out(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let attach = |fd: i32| {
+        pair.client
+            .ask(&format!("{} fd={fd}", pair.attachment("d")))
+    };
+    assert_eq!(attach(i32::MAX), "error EMFILE");
+    assert_eq!(attach(-1), "error EINVAL");
+    let (pid, chid) = (pair.server.peer.pid(), pair.chid);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", pair.client.peer.pid()));
+    let limits = limits.unwrap();
+    let files = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let limit: u32 = files
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let lowest = limit - 10;
+    let many = pair
+        .client
+        .ask(&format!("attach-many {pid} {chid} fd={lowest}"));
+    assert_eq!(many, "attached 10 EMFILE");
+    // Side channels need none.
+    assert!(pair.attach("d") > SIDE_CHANNEL);
 }
 
 #[test]
@@ -128,9 +184,8 @@ fn x1_process_0_is_the_callers_own() {
     );
 }
 
-#[test]
-fn x4_close_on_exec_is_the_descriptors() {
-    let pair = Pair::new(Place::Other, "", NONE);
+fn x4_close_on_exec_is_the_descriptors(place: Place) {
+    let pair = Pair::new(place, "", NONE);
     // 1 is CLOEXEC.
     pair.client
         .ask(&format!("{} fd={LOWEST} flags=1", pair.attachment("d")));
@@ -148,9 +203,8 @@ fn x4_close_on_exec_is_the_descriptors() {
     assert_eq!(flags, [true, false]);
 }
 
-#[test]
-fn x8_a_forked_child_cannot_use_its_parents_connection_but_can_attach() {
-    let pair = Pair::new(Place::Other, "", DISCONNECT);
+fn x8_a_forked_child_cannot_use_its_parents_connection_but_can_attach(place: Place) {
+    let pair = Pair::new(place, "", DISCONNECT);
     let (pid, chid) = (pair.server.peer.pid(), pair.chid);
     let child = pair.client.begin(&format!("fork-send c {pid} {chid}"));
     assert_eq!(pair.server.ask("receive ch"), "message child\\'s");

@@ -1,5 +1,6 @@
 //! Descriptors that travel with messages and replies: only where they were asked for (M-23).
 
+use crate::flags::NONE;
 use resmgr_tests::observe::{descriptors, settles};
 use resmgr_tests::{Pair, Place};
 
@@ -12,13 +13,9 @@ rules! {
 }
 
 fn pair(place: Place, wait: &'static str, count: u32) -> Pair {
-    let pair = Pair::apart(place, wait);
-    let said = pair
-        .server
-        .ask(&format!("channel ch descriptors={count} {wait}"));
-    let chid = said.strip_prefix("channel ").unwrap();
-    pair.client
-        .ask(&format!("attach c {} {chid}", pair.server.peer.pid()));
+    let mut pair = Pair::apart(place, wait);
+    pair.open_with(NONE, &format!("descriptors={count}"));
+    pair.attach("c");
     pair
 }
 

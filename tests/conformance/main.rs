@@ -58,6 +58,7 @@ macro_rules! apart {
 }
 
 mod bulk;
+mod by_id;
 mod channels;
 mod connections;
 mod death;
@@ -65,6 +66,7 @@ mod descriptors;
 mod destruction;
 mod events;
 mod flags;
+mod inherited;
 mod limits;
 mod local;
 mod messages;

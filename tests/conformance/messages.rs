@@ -1,6 +1,6 @@
 //! Sending, receiving, answering (M-*).
 
-use crate::flags::{NONE, UNBLOCK};
+use crate::flags::{DISCONNECT, NONE, UNBLOCK};
 use resmgr_tests::observe::{link_descriptors, settles};
 use resmgr_tests::{Pair, Place, field};
 
@@ -18,7 +18,10 @@ rules! {
     m7_a_receive_tells_messages_from_pulses,
     m10_a_pulse_receiver_leaves_messages_in_the_queue,
     m11_info_says_who_sent_how_much,
+    m12_info_tells_whether_the_client_wants_to_be_let_go,
     m14_any_thread_of_the_server_may_answer,
+    m14_the_name_of_a_call_may_be_kept_and_answered,
+    m15_the_name_of_a_call_tells_its_client_after_the_answer,
     m14_a_thread_that_ends_leaves_its_message_to_others,
     m18_an_error_is_no_reply,
     m19_an_error_number_as_status_is_a_status,
@@ -162,6 +165,80 @@ fn m11_info_says_who_sent_how_much(place: Place, wait: &'static str) {
     assert!(info.contains(" priority=12 len=4 source=10 room=20 "));
     pair.server.ask("reply m 0 -");
     call.end();
+}
+
+/// What every message of a machine like this has, and what a client that wants to be let go adds.
+const BITS_64: u32 = 0x1000;
+const UNBLOCK_REQ: u32 = 0x100;
+
+fn m12_info_tells_whether_the_client_wants_to_be_let_go(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, UNBLOCK);
+    let call = pair.blocked_send("x cancel=t");
+    pair.server.ask("receive ch");
+    assert_eq!(pair.server.field("info m", "flags"), BITS_64.to_string());
+    let parked = pair.server.ask("park m");
+    let rcvid = parked.strip_prefix("rcvid ").unwrap();
+    let asked = |flags: u32| {
+        let info = pair.server.ask(&format!("info-id {rcvid}"));
+        assert_eq!(field(&info, "flags"), flags.to_string());
+    };
+    asked(BITS_64);
+    pair.client.ask("cancel t");
+    let pulse = pair.server.ask("receive ch");
+    assert!(pulse.starts_with(&format!("pulse -32 {rcvid} ")), "{pulse}");
+    asked(BITS_64 | UNBLOCK_REQ);
+    assert_eq!(pair.server.ask(&format!("reply-id {rcvid} 0 -")), "ok");
+    assert_eq!(call.end(), "answer 0 0 -");
+    let late = pair.server.ask(&format!("info-id {rcvid}"));
+    assert_eq!(late, "error ESRCH");
+}
+
+fn m14_the_name_of_a_call_may_be_kept_and_answered(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, DISCONNECT);
+    let park = |text: &str| {
+        let call = pair.blocked_send(&format!("{text} room=4"));
+        pair.server.ask("receive ch room=2");
+        let parked = pair.server.ask("park m");
+        (call, parked.strip_prefix("rcvid ").unwrap().to_owned())
+    };
+    let ((one, first), (two, second)) = (park("first"), park("second"));
+    assert_ne!(first, second);
+    // By any thread, in any order, and once.
+    let read = pair.server.begin(&format!("read-id {second} 2 9"));
+    assert_eq!(read.end(), "4 cond");
+    let reply = format!("reply-id {second} 2 -");
+    assert_eq!(pair.server.begin(&reply).end(), "ok");
+    assert_eq!(two.end(), "answer 2 0 ....");
+    assert_eq!(pair.server.ask(&reply), "error ESRCH");
+    assert_eq!(
+        pair.server.ask(&format!("read-id {second} 0 1")),
+        "error ESRCH"
+    );
+    assert_eq!(pair.server.ask(&format!("reply-id {first} 1 four")), "ok");
+    assert_eq!(one.end(), "answer 1 4 four");
+    // A client that goes takes its calls with it.
+    let (gone, third) = park("third");
+    let scoid = pair.client.field("server-info c", "scoid");
+    pair.server.ask(&format!("detach-client ch {scoid}"));
+    assert_eq!(gone.end(), "gone ESRCH");
+    for nobody in [third.as_str(), "0", "-1", "9223372036854775807"] {
+        let said = pair.server.ask(&format!("reply-id {nobody} 0 -"));
+        assert_eq!(said, "error ESRCH", "{nobody}");
+    }
+}
+
+fn m15_the_name_of_a_call_tells_its_client_after_the_answer(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let call = pair.send("x");
+    pair.server.ask("receive ch");
+    let rcvid = pair.server.ask("rcvid m");
+    pair.server.ask("reply m 0 -");
+    call.end();
+    let scoid = pair.client.field("server-info c", "scoid");
+    let whose = pair.server.ask(&format!("whose {rcvid}"));
+    assert_eq!(whose, format!("channel {} client {scoid}", pair.chid));
+    let info = pair.server.ask(&format!("client-info ch {scoid}"));
+    assert_eq!(field(&info, "pid"), pair.client.peer.pid().to_string());
 }
 
 fn m14_any_thread_of_the_server_may_answer(place: Place, wait: &'static str) {

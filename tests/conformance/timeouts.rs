@@ -18,6 +18,7 @@ rules! {
     t5_a_timeout_for_send_and_reply_covers_both,
     t5_a_timeout_for_send_ends_no_wait_for_the_reply,
     t5_a_timeout_for_reply_waits_until_somebody_has_the_message,
+    t5_a_server_that_lets_go_as_asked_makes_it_etimedout,
     t6_a_timeout_of_now_makes_a_receive_a_poll,
 }
 
@@ -290,6 +291,18 @@ fn t5_a_timeout_for_reply_waits_until_somebody_has_the_message(place: Place, wai
     assert!(call.is_blocked());
     pair.server.ask("reply m 9 -");
     assert_eq!(call.end(), "answer 9 0 -");
+}
+
+fn t5_a_server_that_lets_go_as_asked_makes_it_etimedout(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, UNBLOCK);
+    // For the reply only, so that the message is taken for certain.
+    set(&pair, REPLY, "time=1");
+    let call = in_thread(&pair, &format!("send c x {wait}"));
+    assert_eq!(pair.server.ask("receive ch"), "message x");
+    assert!(pair.server.ask("receive ch").starts_with("pulse -32 "));
+    assert!(call.is_blocked());
+    assert_eq!(pair.server.ask("error-as-asked m"), "ok");
+    assert_eq!(call.end(), "timed out");
 }
 
 fn t6_a_timeout_of_now_makes_a_receive_a_poll(place: Place, wait: &'static str) {

@@ -1,4 +1,4 @@
-//! What differs when the client belongs to another user (X-6, M-11, P-4).
+//! What differs when the client belongs to another user (X-6, X-10, M-11, P-4).
 
 use crate::flags::NONE;
 use resmgr_tests::{Pair, Place, User, field};
@@ -59,5 +59,55 @@ fn m11_a_server_believes_only_root_and_its_own_user_whom_a_message_is_for() {
         assert_eq!(field(&info, "pid"), pair.client.peer.pid().to_string());
         pair.server.ask("reply m 0 -");
         call.end();
+    }
+}
+
+#[test]
+fn x6_a_channel_of_a_group_lets_in_its_members() {
+    let Some(pair) = two_users() else { return };
+    let server = pair.server.peer.pid();
+    pair.server.ask("channel ch rights=777");
+    let attach = format!("attach c {server} 1");
+    assert_eq!(pair.client.ask(&attach), "error EPERM");
+    let member = |user| pair.world().peer_of(user).ask(&attach);
+    let stranger = User::STRANGER;
+    let supplementary = User {
+        groups: &[5, 777, 9],
+        ..stranger
+    };
+    assert!(member(supplementary).starts_with("connection "));
+    let own = User {
+        id: 777,
+        groups: &[],
+    };
+    assert!(member(own).starts_with("connection "));
+    let others = User {
+        groups: &[5, 9],
+        ..stranger
+    };
+    assert_eq!(member(others), "error EPERM");
+}
+
+#[test]
+fn x10_supplementary_groups_are_told_however_many() {
+    let Some(mut pair) = two_users() else { return };
+    pair.open(NONE);
+    let many: &[u32] = &[3; 100];
+    for groups in [&[][..], &[5, 777, 9], many] {
+        let user = User {
+            groups,
+            ..User::STRANGER
+        };
+        let peer = pair.world().peer_of(user);
+        peer.ask(&pair.attachment("c"));
+        let scoid = field(&peer.ask("server-info c"), "scoid");
+        let told = pair
+            .server
+            .field(&format!("client-info ch {scoid}"), "groups");
+        let mut sorted = groups.to_vec();
+        sorted.sort_unstable();
+        let expected: Vec<String> = sorted.iter().map(u32::to_string).collect();
+        assert_eq!(told, expected.join(","));
+        assert_eq!(field(&peer.ask("self-info"), "groups"), told);
     }
 }

@@ -63,6 +63,11 @@ fn parcel(count: u8, slot: u8, number: u32) -> Vec<u8> {
     [head, number.to_ne_bytes().to_vec()].concat()
 }
 
+/// An event of 32 bytes for handle 200.
+fn event_packet(event: &[u8]) -> Vec<u8> {
+    [&[EVENT, 0, 0, 0, 200, 0, 0, 0], event].concat()
+}
+
 /// Sends until the peer has taken it, or has closed.
 fn insist(to: &OwnedFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
     until("the peer reads", || {
@@ -76,7 +81,7 @@ fn nonsense() -> Vec<(Vec<u8>, usize)> {
     vec![
         (vec![0], 0),
         (vec![0; 4], 0),
-        (vec![4, 0, 0, 0], 0),
+        (vec![77, 0, 0, 0], 0),
         (vec![9; 200], 0),
         (vec![EVENT; 133], 0),
         (noise.bytes(64), 0),
@@ -223,7 +228,8 @@ fn servers_that_flood_their_clients_hurt_only_their_connection() {
     let taken = deceived(&victim, &liar);
     let call = victim.client.begin("send c x room=2 take=1");
     for _ in 0..3000 {
-        insist(&taken.socket, &[EVENT, 0, 0, 0, 1, 2, 3], &[]);
+        // An event that is to do nothing.
+        insist(&taken.socket, &event_packet(&[0; 32]), &[]);
     }
     // Descriptors that are announced, and do not come.
     taken.answer(&answer(0, 1 << 8, 2, IN_SLOT), b"hi");

@@ -336,7 +336,7 @@ fn strangers_with_wrong_words_are_sent_away() {
         assert!(is_closed(&stranger), "{len} bytes");
     }
     let stranger = RawClient::stranger(&victim.world, victim.server.pid());
-    let hello = packet(&[MAGIC, VERSION, 1]);
+    let hello = packet(&[MAGIC, VERSION, 1, 0, 0]);
     let bell = std::fs::File::open("/dev/null").unwrap();
     socket::send(stranger.as_fd(), &hello, &[bell.as_fd(), bell.as_fd()]).unwrap();
     assert!(is_closed(&stranger), "descriptors in a hello");
@@ -347,7 +347,12 @@ fn strangers_with_wrong_words_are_sent_away() {
 fn another_layout_is_told_so() {
     let victim = Victim::new();
     let stranger = RawClient::stranger(&victim.world, victim.server.pid());
-    socket::send(stranger.as_fd(), &packet(&[MAGIC, VERSION + 1, 1]), &[]).unwrap();
+    socket::send(
+        stranger.as_fd(),
+        &packet(&[MAGIC, VERSION + 1, 1, 0, 0]),
+        &[],
+    )
+    .unwrap();
     let mut answer = [0; 64];
     let deadline = Some(Instant::now() + LIMIT);
     socket::receive_until(stranger.as_fd(), &mut answer, deadline).unwrap();

@@ -57,8 +57,8 @@ fn a_welcome_that_is_none_is_eproto() {
         vec![0],
         packet(&[MAGIC, VERSION, 0, 65_537]),
         // No error number.
-        packet(&[MAGIC, VERSION, 5000, 0, 0, 0, 0]),
-        packet(&[MAGIC, VERSION, u32::MAX, 0, 0, 0, 0]),
+        packet(&[MAGIC, VERSION, 5000, 0, 0, 0, 0, 0, 0]),
+        packet(&[MAGIC, VERSION, u32::MAX, 0, 0, 0, 0, 0, 0]),
     ];
     for bytes in bytes {
         let attach = victim.attach();

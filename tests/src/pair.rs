@@ -183,6 +183,11 @@ impl Pair {
             .sends()
     }
 
+    /// How both wait, as a command's argument.
+    pub fn wait(&self) -> &'static str {
+        self.wait
+    }
+
     /// The directory that both live in.
     pub fn world(&self) -> &World {
         &self.world

@@ -1,6 +1,7 @@
 //! Messages that a client builds, and replies that it reads, in the link's memory: no copy on its side.
 
-use super::link::{ClientLink, Lent, RequestFields};
+use super::attachment::Attachment;
+use super::link::{Lent, RequestFields};
 use super::shared::{SharedBytes, SharedBytesMut};
 use super::{SendError, SendOptions, timeout};
 use std::sync::Arc;
@@ -35,24 +36,22 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug)]
 pub struct BorrowedRequest {
-    link: Arc<ClientLink>,
-    coid: i32,
+    through: Arc<Attachment>,
     lent: Lent,
 }
 
 impl BorrowedRequest {
-    pub(super) fn new(link: &Arc<ClientLink>, coid: i32, len: usize) -> resmgr_sys::Result<Self> {
-        let lent = link.lend(len)?;
+    pub(super) fn new(through: &Arc<Attachment>, len: usize) -> resmgr_sys::Result<Self> {
+        let lent = through.link.lend(len)?;
         Ok(Self {
-            link: Arc::clone(link),
-            coid,
+            through: Arc::clone(through),
             lent,
         })
     }
 
     /// The message's bytes. They hold whatever was there before.
     pub fn bytes(&mut self) -> SharedBytesMut<'_> {
-        self.link.lent_bytes(&self.lent)
+        self.through.link.lent_bytes(&self.lent)
     }
 
     /// Sends it and waits for the answer, which may have up to `reply_room` bytes.
@@ -84,9 +83,12 @@ impl BorrowedRequest {
         reply_room: usize,
         options: SendOptions<'_>,
     ) -> Result<BorrowedReply, SendError> {
-        let fields = RequestFields::of(self.coid, reply_room, &options);
-        let link = Arc::clone(&self.link);
-        let (status, place, len) = link.call_lent(&mut self.lent, fields, &options)?;
+        let through = Arc::clone(&self.through);
+        let fields = RequestFields::of(through.coid.raw(), reply_room, &options);
+        let called = through
+            .link
+            .call_lent(through.detached(), &mut self.lent, fields, &options);
+        let (status, place, len) = called?;
         Ok(BorrowedReply {
             request: self,
             status,
@@ -98,7 +100,7 @@ impl BorrowedRequest {
 
 impl Drop for BorrowedRequest {
     fn drop(&mut self) {
-        self.link.take_back(&mut self.lent);
+        self.through.link.take_back(&mut self.lent);
     }
 }
 
@@ -119,12 +121,15 @@ impl BorrowedReply {
 
     /// The reply's bytes. Those between pieces that the server wrote apart hold anything.
     pub fn bytes(&self) -> SharedBytes<'_> {
-        self.request.link.reply_bytes(self.place, self.len)
+        self.request.through.link.reply_bytes(self.place, self.len)
     }
 
     /// Gives the reply's memory back to the server, and the message's room to the caller for the next one.
     pub fn into_request(mut self) -> BorrowedRequest {
-        self.request.link.finish_lent(&mut self.request.lent);
+        self.request
+            .through
+            .link
+            .finish_lent(&mut self.request.lent);
         self.request
     }
 }

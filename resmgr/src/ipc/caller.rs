@@ -71,10 +71,18 @@ pub(super) fn thread_id() -> u32 {
 /// a waiting one has raised it to.
 #[inline]
 pub(super) fn priority() -> u8 {
-    let priority = thread().priority;
-    if receiver::any_is_boosted() {
-        receiver::boost_of_this_thread().map_or(priority, |boost| boost.max(priority))
-    } else {
-        priority
+    thread().sends_with()
+}
+
+impl Thread {
+    /// The same of a thread that has been looked at.
+    #[inline]
+    pub(super) fn sends_with(&self) -> u8 {
+        let priority = self.priority;
+        if receiver::any_is_boosted() {
+            receiver::boost_of_this_thread().map_or(priority, |boost| boost.max(priority))
+        } else {
+            priority
+        }
     }
 }

@@ -1,17 +1,20 @@
 //! Connections: from where a client sends.
 
+use super::attachment::{self, Attachment};
+use super::attachments::NewId;
 use super::borrow::BorrowedRequest;
-use super::link::{ClientLink, LinkState, PulseFields, RequestFields};
+use super::link::{ClientLink, PulseFields, RequestFields};
 use super::{
     CancelToken, ChannelId, Coid, ConnectFlags, Credentials, PulseFlags, SendError, ServerInfo,
     TakenDescriptors, Waiting,
 };
 use super::{caller, process, timeout};
-use resmgr_sys::Result;
 use resmgr_sys::clock::Deadline;
+use resmgr_sys::{Errno, Result};
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Which channel to attach to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,12 +76,28 @@ pub struct Reply {
 ///
 /// All connections of a process to one channel share what lies underneath, so the second one costs next to
 /// nothing, and the server sees one client. Any number of threads may send on it at the same time.
+///
+/// It has a number in this process, by which it can be used as well: see [`by_id`](Self::by_id).
+///
+/// # Descriptors, fork and exec
+/// An id in the descriptor space is the number of a descriptor that says where the connection leads. A forked
+/// child and a new program (exec, spawn) inherit the descriptor, unless the flags CLOEXEC or NOINHERIT say
+/// otherwise, and with it the connection: it is made again when it is first used there, for the server a new
+/// client process with its own rights and its own scoid. Nothing happens before that first use, since a child
+/// must not wait for a server that may be stopped; so a server does not count those that never use theirs. If
+/// the channel has gone meanwhile, that use is `ESRCH`, also when another one has its number by then.
+/// Side-channel connections are not inherited: their use in a child is `EBADF`.
+///
+/// The descriptor is the connection's. A program that closes it by itself, or puts another one in its place
+/// with `dup2`, has detached the connection; that is noticed when its number is given to another connection, or
+/// when [`info_from`](Self::info_from) or [`detach_id`](Self::detach_id) look at it. Until then sends go on,
+/// since they do not look at descriptors. Nobody else's descriptor is closed in either case. What `dup` makes is
+/// one more connection, like an inherited one.
 #[derive(Debug)]
 pub struct Connection {
-    link: Arc<ClientLink>,
-    coid: Coid,
-    /// Keeps the number taken, if it is a descriptor's.
-    _descriptor: Option<OwnedFd>,
+    attachment: Arc<Attachment>,
+    /// Whether the connection goes with this value.
+    owns: bool,
 }
 
 impl Connection {
@@ -101,51 +120,95 @@ impl Connection {
     }
 
     /// Attaches with every choice.
+    ///
+    /// # Errors
+    /// Also:
+    /// - `ENOTSUP`: a flag that is not known here.
+    /// - `EINVAL`: the flag DEAD, or a number below 0.
+    #[doc(alias = "ConnectAttachExt")]
     pub fn attach_with(target: Target, space: IdSpace, flags: ConnectFlags) -> Result<Self> {
         timeout::clear();
-        let close_on_exec = flags.contains(ConnectFlags::CLOEXEC);
-        let mut descriptor = None;
-        let (link, coid) = process::current().attach(target, |link| {
-            let (coid, fd) = process::new_id(link, space, close_on_exec)?;
-            descriptor = fd;
-            Ok(coid)
-        })?;
-        if flags.contains(ConnectFlags::REG_EVENTS) {
-            link.take_registered_only();
+        attachment::check_flags(flags)?;
+        if flags.contains(ConnectFlags::DEAD) {
+            return Err(Errno::INVAL);
         }
-        Ok(Self {
-            link,
-            coid,
-            _descriptor: descriptor,
-        })
+        let id = match space {
+            IdSpace::SideChannel => NewId::Side,
+            IdSpace::Descriptor(lowest) => NewId::Lowest(lowest),
+        };
+        let made = process::current().attach(target, 0, id, flags)?;
+        Ok(Self::owner(made))
+    }
+
+    pub(super) fn owner(attachment: Arc<Attachment>) -> Self {
+        Self {
+            attachment,
+            owns: true,
+        }
+    }
+
+    pub(super) fn user(attachment: Arc<Attachment>) -> Self {
+        Self {
+            attachment,
+            owns: false,
+        }
+    }
+
+    pub(super) fn attachment(&self) -> &Arc<Attachment> {
+        &self.attachment
     }
 
     pub(super) fn link(&self) -> &Arc<ClientLink> {
-        &self.link
+        &self.attachment.link
     }
 
     /// Its id in this process.
     #[doc(alias = "coid")]
     pub fn id(&self) -> Coid {
-        self.coid
+        self.attachment.coid
+    }
+
+    /// Leaves it attached, as its number alone: it is detached by [`detach_id`](Self::detach_id).
+    pub fn into_id(mut self) -> Coid {
+        self.owns = false;
+        self.id()
     }
 
     /// The server behind it.
     #[doc(alias = "ConnectServerInfo")]
     pub fn server_info(&self) -> ServerInfo {
-        let far = self.link.far;
-        let dead = self.link.state() != LinkState::Open;
-        let flags = if dead {
-            ConnectFlags::DEAD
-        } else {
-            ConnectFlags::empty()
-        };
-        ServerInfo {
-            pid: far.pid,
-            chid: far.chid,
-            scoid: far.scoid,
-            flags,
+        if self.attachment.is_inherited()
+            && let Ok(own) = Self::by_id(self.id())
+        {
+            return own.attachment.info();
         }
+        self.attachment.info()
+    }
+
+    /// Its flags, with DEAD if the server has gone.
+    ///
+    /// # Errors
+    /// - `EBADF`: it has been detached.
+    pub fn flags(&self) -> Result<ConnectFlags> {
+        self.set_flags(ConnectFlags::empty(), ConnectFlags::empty())
+    }
+
+    /// Sets the flags under `mask` to those in `bits`; returns all of them as they were before.
+    ///
+    /// QNX's call names a process; here it is always the caller's own.
+    ///
+    /// # Errors
+    /// - `ENOTSUP`: a flag that is not known here.
+    /// - `EINVAL`: one that cannot be set (DEAD), or only when attaching (NOSHARE).
+    /// - `EBADF`: it has been detached.
+    #[doc(alias = "ConnectFlags")]
+    pub fn set_flags(&self, mask: ConnectFlags, bits: ConnectFlags) -> Result<ConnectFlags> {
+        if self.attachment.is_inherited() {
+            return Self::by_id(self.id())
+                .map_err(|_| Errno::BADF)?
+                .set_flags(mask, bits);
+        }
+        self.attachment.set_flags(mask, bits)
     }
 
     /// Sends and waits for the answer: blocked until a receiver takes the message, and then until it replies.
@@ -191,20 +254,44 @@ impl Connection {
         reply: &mut [IoSliceMut<'_>],
         options: SendOptions<'_>,
     ) -> Result<Reply, SendError> {
+        let sent = self.send_here(message, reply, &options);
+        match sent {
+            // Nothing was sent: the parent's link is not this process's.
+            Err(SendError::Gone(Errno::BADF)) if self.attachment.is_inherited() => {
+                let own = Self::by_id(self.id()).map_err(SendError::Gone)?;
+                own.send_here(message, reply, &options)
+            }
+            sent => sent,
+        }
+    }
+
+    #[inline]
+    fn send_here(
+        &self,
+        message: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        options: &SendOptions<'_>,
+    ) -> Result<Reply, SendError> {
         let room = reply.iter().map(|part| part.len()).sum();
-        let fields = RequestFields::of(self.coid.raw(), room, &options);
-        self.link.call(message, reply, fields, &options)
+        let through = &*self.attachment;
+        let fields = RequestFields::of(through.coid.raw(), room, options);
+        let detached = through.detached();
+        through.link.call(detached, message, reply, fields, options)
     }
 
     /// Room for a message of `len` bytes in the memory that the server reads: what is built there needs no copy
     /// when it is sent. Worth it from some ten KiB on.
     ///
     /// # Errors
-    /// - `ESRCH`, `EBADF`: the server has gone; the connection was made by the parent of this process.
+    /// - `ESRCH`, `EBADF`: the server has gone; the connection has been detached, or is a side channel of the parent
+    ///   of this process.
     /// - `EMSGSIZE`: longer than any message on this link.
     /// - `ENOMEM`: other messages under way leave no room.
     pub fn borrow(&self, len: usize) -> Result<BorrowedRequest> {
-        BorrowedRequest::new(&self.link, self.coid.raw(), len)
+        if self.attachment.is_inherited() {
+            return Self::by_id(self.id())?.borrow(len);
+        }
+        BorrowedRequest::new(&self.attachment, len)
     }
 
     /// Sends a pulse; `None` takes the thread's priority. Never waits.
@@ -213,7 +300,7 @@ impl Connection {
     /// - `EAGAIN`: 128 pulses of this process are not yet received, or as many as its share of the channel's
     ///   pool ([`PulsePool`](super::PulsePool)) has.
     /// - `ESRCH`: the server has gone.
-    /// - `EBADF`: the connection was made by the parent of this process.
+    /// - `EBADF`: it has been detached, or it is a side channel of the parent of this process.
     #[doc(alias = "MsgSendPulse")]
     pub fn send_pulse(&self, priority: Option<u8>, code: i8, value: i64) -> Result<()> {
         self.send_pulse_with(priority, code, value, PulseFlags::empty())
@@ -229,7 +316,14 @@ impl Connection {
     ) -> Result<()> {
         timeout::clear();
         let priority = priority.unwrap_or_else(caller::priority);
-        self.link.pulse(PulseFields {
+        if self.attachment.is_inherited() {
+            let own = Self::by_id(self.id())?;
+            return own.send_pulse_with(Some(priority), code, value, flags);
+        }
+        if self.attachment.detached().load(Ordering::Relaxed) {
+            return Err(Errno::BADF);
+        }
+        self.attachment.link.pulse(PulseFields {
             value,
             code,
             priority,
@@ -238,14 +332,15 @@ impl Connection {
         })
     }
 
-    /// Detaches now; dropping does the same. Threads that are blocked in a send on the last connection to the
-    /// channel fail with `EBADF`.
+    /// Detaches now; dropping does the same. See [`detach_id`](Self::detach_id).
     #[doc(alias = "ConnectDetach")]
     pub fn detach(self) {}
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        process::current().detach(&self.link, self.coid);
+        if self.owns {
+            self.attachment.let_go();
+        }
     }
 }

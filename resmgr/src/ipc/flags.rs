@@ -65,19 +65,95 @@ bitflags::bitflags! {
 
 bitflags::bitflags! {
     /// What a connection does beside sending. The numbers are QNX's.
+    ///
+    /// Those that only other releases or a network have are refused with `ENOTSUP`: LOCAL, ALLOWED (NETCON),
+    /// NONBLOCK, ASYNC, PIPE (GLOBAL) and DUP2.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     #[doc(alias = "_NTO_COF")]
     pub struct ConnectFlags: u32 {
-        /// An id in the descriptor space is closed by exec.
+        /// An id in the descriptor space is closed by exec: it is the descriptor's own flag. Side-channel ids
+        /// never survive exec.
         #[doc(alias = "_NTO_COF_CLOEXEC")]
         const CLOEXEC = 0x0001;
         /// The server has gone (reported, never set).
         #[doc(alias = "_NTO_COF_DEAD")]
         const DEAD = 0x0002;
+        /// No child has an id in the descriptor space: in a forked one the number stays taken, but names no
+        /// connection (`EBADF`), and exec closes it, since nothing tells the exec of a new child from another.
+        #[doc(alias = "_NTO_COF_NOINHERIT")]
+        const NOINHERIT = 0x0004;
+        /// The connection shares nothing with others of this process: the server sees a client of its own.
+        /// Said when attaching; not changed later.
+        #[doc(alias = "_NTO_COF_NOSHARE")]
+        const NOSHARE = 0x0040;
+        /// No events come through it.
+        #[doc(alias = "_NTO_COF_NOEVENT")]
+        const NOEVENT = 0x0800;
+        /// A mark for the program, with no effect. A connection that a program with more rights than whoever
+        /// started it finds among its descriptors has it.
+        #[doc(alias = "_NTO_COF_INSECURE")]
+        const INSECURE = 0x1000;
         /// The server may deliver only events that were registered. As connections to one channel share what
-        /// lies underneath, one that asks for this asks for all of them, until the last one goes.
+        /// lies underneath, one that asks for this asks for all of them, until the last one goes; to take the flag
+        /// away again changes nothing before that.
         #[doc(alias = "_NTO_COF_REG_EVENTS")]
         const REG_EVENTS = 0x2000;
+    }
+}
+
+bitflags::bitflags! {
+    /// What is special about a message. The numbers are QNX's; those that only differing machines and networks
+    /// have are never set.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[doc(alias = "_NTO_MI")]
+    pub struct MessageFlags: u16 {
+        /// The machine's byte order is big-endian.
+        #[doc(alias = "_NTO_MI_ENDIAN_BIG")]
+        const ENDIAN_BIG = 0x0001;
+        /// The client has asked to be let go.
+        #[doc(alias = "_NTO_MI_UNBLOCK_REQ")]
+        const UNBLOCK_REQ = 0x0100;
+        /// The client is a program of 64 bits, as everybody on this machine who can attach.
+        #[doc(alias = "_NTO_MI_BITS_64")]
+        const BITS_64 = 0x1000;
+    }
+}
+
+impl MessageFlags {
+    /// What is the same for every message.
+    pub(crate) const MACHINE: Self = {
+        let endian = if cfg!(target_endian = "big") {
+            Self::ENDIAN_BIG
+        } else {
+            Self::empty()
+        };
+        let bits = if cfg!(target_pointer_width = "64") {
+            Self::BITS_64
+        } else {
+            Self::empty()
+        };
+        endian.union(bits)
+    };
+}
+
+bitflags::bitflags! {
+    /// What is special about a client process. The numbers are QNX's; what this system does not tell of another
+    /// process, or does not have, is never set.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[doc(alias = "_NTO_CI")]
+    pub struct ClientFlags: u32 {
+        /// The machine's byte order is big-endian.
+        #[doc(alias = "_NTO_CI_ENDIAN_BIG")]
+        const ENDIAN_BIG = 0x0001;
+        /// It runs in the background of its terminal.
+        #[doc(alias = "_NTO_CI_BKGND_PGRP")]
+        const BACKGROUND = 0x0004;
+        /// It is stopped.
+        #[doc(alias = "_NTO_CI_STOPPED")]
+        const STOPPED = 0x0080;
+        /// All its groups are told.
+        #[doc(alias = "_NTO_CI_FULL_GROUPS")]
+        const FULL_GROUPS = 0x8000_0000;
     }
 }
 
@@ -87,20 +163,21 @@ pub enum ConnectRights {
     /// The server's own user, and root.
     #[default]
     Owner,
-    /// The server's own user, root, and clients whose effective group is this one.
+    /// The server's own user, root, and clients that are in this group: their effective one, or one of their
+    /// supplementary groups.
     Group(u32),
     /// Everybody who can reach the socket.
     Anyone,
 }
 
 impl ConnectRights {
-    /// Whether a process with these credentials may attach.
-    pub(crate) fn permit(self, client: &Credentials) -> bool {
+    /// Whether a process with these credentials may attach. Its `groups` are asked for only if they matter.
+    pub(crate) fn permit(self, client: &Credentials, groups: impl FnOnce() -> Vec<u32>) -> bool {
         client.uid == 0
             || client.uid == process::effective_uid()
             || match self {
                 Self::Owner => false,
-                Self::Group(gid) => client.gid == gid,
+                Self::Group(gid) => client.gid == gid || groups().contains(&gid),
                 Self::Anyone => true,
             }
     }

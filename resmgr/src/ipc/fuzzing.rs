@@ -39,8 +39,10 @@ impl RawClient {
             gid: uid,
         };
         let process = direct.then(|| PidFd::open(peer.pid)).transpose()?;
+        let chid = channel.id();
         let link = channel.shared().add_client(|scoid| {
-            let mut link = ServerLink::new(scoid, (peer, Standing::OWN), memory, far_bell, None);
+            let who = (peer, Standing::OWN);
+            let mut link = ServerLink::new((chid, scoid), who, memory, far_bell, None);
             link.direct = process;
             link
         })?;

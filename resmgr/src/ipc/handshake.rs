@@ -2,8 +2,8 @@
 //!
 //! | packet | fields |
 //! |---|---|
-//! | hello | magic, layout version, channel |
-//! | welcome | magic, layout version, error number or 0, scoid, channel flags (the highest bits: the server reads in the client's memory; how many descriptors a message may bring), calls, pages of bulk memory; with three descriptors: the client's part, the server's part, the bell |
+//! | hello | magic, layout version, channel, its birth or 0 (two words) |
+//! | welcome | magic, layout version, error number or 0, scoid, channel flags (the highest bits: the server reads in the client's memory; how many descriptors a message may bring), calls, pages of bulk memory, the channel's birth (two words); with three descriptors: the client's part, the server's part, the bell |
 
 use super::link::Layout;
 use super::{ChannelFlags, ChannelId, Scoid};
@@ -13,7 +13,7 @@ const MAGIC: u32 = u32::from_ne_bytes(*b"RSM1");
 
 /// Counted up with every change of what lies where in a link, and in what order it is used: two builds that
 /// disagree refuse each other.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// More than either packet has.
 pub(super) const LONGEST: usize = 64;
@@ -22,21 +22,25 @@ pub(super) const LONGEST: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hello {
     pub(super) chid: ChannelId,
+    /// Only if it is the channel of this birth; 0: any.
+    pub(super) birth: u64,
 }
 
 impl Hello {
-    pub(super) fn encode(self) -> [u8; 12] {
-        words([MAGIC, VERSION, self.chid.0])
+    pub(super) fn encode(self) -> [u8; 20] {
+        let [low, high] = halves(self.birth);
+        words([MAGIC, VERSION, self.chid.0, low, high])
     }
 
     /// # Errors
     /// - `EPROTONOSUPPORT`: another layout.
     /// - `EBADMSG`: no such packet.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
-        let [magic, version, chid] = split(bytes)?;
+        let [magic, version, chid, low, high] = split(bytes)?;
         check(magic, version)?;
         Ok(Self {
             chid: ChannelId(chid),
+            birth: whole([low, high]),
         })
     }
 }
@@ -46,6 +50,7 @@ impl Hello {
 pub(super) struct Welcome {
     pub(super) scoid: Scoid,
     pub(super) flags: ChannelFlags,
+    pub(super) birth: u64,
     /// Long messages may be read in the client's memory.
     pub(super) direct: bool,
     /// How many descriptors a message may bring.
@@ -61,8 +66,9 @@ const DIRECT: u32 = 1 << 31;
 const DESCRIPTORS: u32 = 28;
 
 impl Welcome {
-    pub(super) fn encode(self) -> [u8; 28] {
+    pub(super) fn encode(self) -> [u8; 36] {
         let direct = if self.direct { DIRECT } else { 0 };
+        let [low, high] = halves(self.birth);
         let extra = direct | u32::from(self.descriptors & 7) << DESCRIPTORS;
         words([
             MAGIC,
@@ -72,12 +78,24 @@ impl Welcome {
             self.flags.bits() | extra,
             u32::from(self.layout.calls),
             u32::try_from(self.layout.bulk >> PAGE_BITS).unwrap_or(0),
+            low,
+            high,
         ])
     }
 
     /// The packet of a server that does not.
-    pub(super) fn refusal(errno: Errno) -> [u8; 28] {
-        words([MAGIC, VERSION, errno.raw().cast_unsigned(), 0, 0, 0, 0])
+    pub(super) fn refusal(errno: Errno) -> [u8; 36] {
+        words([
+            MAGIC,
+            VERSION,
+            errno.raw().cast_unsigned(),
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ])
     }
 
     /// # Errors
@@ -86,7 +104,7 @@ impl Welcome {
     /// - `EPROTO`: no such packet.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
         let fields = split(bytes).map_err(|_| Errno::PROTO)?;
-        let [magic, version, errno, scoid, flags, calls, pages] = fields;
+        let [magic, version, errno, scoid, flags, calls, pages, low, high] = fields;
         check(magic, version)?;
         match i32::try_from(errno).map(Errno::from_raw) {
             Ok(None) if errno == 0 => {}
@@ -96,6 +114,7 @@ impl Welcome {
         Ok(Self {
             scoid: Scoid(scoid),
             flags: ChannelFlags::from_bits_truncate(flags),
+            birth: whole([low, high]),
             direct: flags & DIRECT != 0,
             descriptors: (flags >> DESCRIPTORS & 7) as u8,
             layout: Layout::new(
@@ -113,6 +132,14 @@ fn check(magic: u32, version: u32) -> Result<()> {
         (MAGIC, _) => Err(Errno::PROTONOSUPPORT),
         _ => Err(Errno::BADMSG),
     }
+}
+
+fn halves(word: u64) -> [u32; 2] {
+    [word, word >> 32].map(|half| u32::try_from(half & u64::from(u32::MAX)).unwrap_or(0))
+}
+
+fn whole([low, high]: [u32; 2]) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
 }
 
 fn words<const WORDS: usize, const BYTES: usize>(words: [u32; WORDS]) -> [u8; BYTES] {
@@ -145,15 +172,19 @@ mod tests {
 
     #[test]
     fn packets_survive_the_way_and_others_are_refused() {
-        let hello = Hello { chid: ChannelId(7) };
+        let hello = Hello {
+            chid: ChannelId(7),
+            birth: 1 << 40 | 3,
+        };
         assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
-        assert_eq!(Hello::decode(&hello.encode()[..11]), Err(Errno::BADMSG));
+        assert_eq!(Hello::decode(&hello.encode()[..19]), Err(Errno::BADMSG));
         let mut other = hello.encode();
         other[5] ^= 1;
         assert_eq!(Hello::decode(&other), Err(Errno::PROTONOSUPPORT));
         let welcome = Welcome {
             scoid: Scoid(5),
             flags: ChannelFlags::UNBLOCK,
+            birth: 1 << 40 | 3,
             direct: true,
             descriptors: 4,
             layout: Layout::new(100, 8192).unwrap(),

@@ -65,10 +65,10 @@ impl ChannelLimits {
 /// What this process may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProcessLimits {
-    /// Channels.
+    /// Channels; at most 8,191.
     #[doc(alias = "RLIMIT_CHANNELS_NP")]
     pub channels: usize,
-    /// Connections in the side-channel space. Those in the descriptor space are bounded by RLIMIT_NOFILE.
+    /// Connections in the side-channel space; at most 2^30. Those in the descriptor space are bounded by RLIMIT_NOFILE.
     pub connections: usize,
 }
 

@@ -4,7 +4,9 @@ use super::link::{self, RequestFields, ServerLink};
 use super::queue::Call;
 use super::ranges::Ranges;
 use super::timeout;
-use super::{ChannelId, Coid, MessageInfo, Rcvid, SharedBytes, SharedBytesMut, process};
+use super::{
+    ChannelId, Coid, MessageFlags, MessageInfo, Rcvid, SharedBytes, SharedBytesMut, process,
+};
 use link::{AnswerFields, Breach, IN_SLOT, INLINE};
 use resmgr_sys::vm::Far;
 use resmgr_sys::{Errno, Result};
@@ -112,11 +114,16 @@ impl Message {
         }
     }
 
-    /// Who sent what.
+    /// Who sent what, and whether the client has asked to be let go by now.
     #[doc(alias = "MsgInfo")]
     pub fn info(&self) -> MessageInfo {
         let (fields, link) = (&self.fields, &self.link);
+        let mut flags = MessageFlags::MACHINE;
+        flags.set(MessageFlags::UNBLOCK_REQ, self.unblock_requested());
         MessageInfo {
+            nd: 0,
+            source_nd: 0,
+            flags,
             pid: link.peer.pid,
             tid: fields.tid,
             chid: self.chid,
@@ -426,6 +433,7 @@ impl Message {
         data: &[u8],
         fds: &[BorrowedFd<'_>],
     ) -> Result<()> {
+        timeout::clear();
         self.answered = true;
         self.link.claim_answer(self.slot, self.number)?;
         let len = data.len().min(self.reply_len());
@@ -479,6 +487,7 @@ impl Message {
     /// - `EINVAL`: it has not asked (see [`unblock_requested`](Self::unblock_requested)); it gets `EIO`.
     #[doc(alias = "MsgError")]
     pub fn error_as_asked(mut self) -> Result<()> {
+        timeout::clear();
         if !self.unblock_requested() {
             let gone = !self.is_waiting();
             return Err(if gone { Errno::SRCH } else { Errno::INVAL });

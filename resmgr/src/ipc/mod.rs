@@ -48,6 +48,13 @@
 //!   receivers raises all of them, and only for real-time senders.
 //! - The end of a thread that never calls this library, and that begins and ends between two receives, is not
 //!   seen by [`THREAD_DEATH`](ChannelFlags::THREAD_DEATH).
+//! - What children and new programs inherit (see [`Connection`]) is made anew at its first use there: their
+//!   connection has an id of its own at the server, which learns nothing of children that never use theirs. Making
+//!   it in the handler of a fork, or when a program starts, could mean to wait for a server that is stopped.
+//! - A connection's calls by number ([`Connection::info_from`], [`Connection::set_flags`]) are about this process
+//!   only, not about others.
+//! - A program that closes the descriptor of a connection by itself has detached it, but sends do not notice before
+//!   something else does: they do not ask the system what a descriptor means.
 //! - [`Channel::verify_event`] does not look into another process: what only the client can know is found out
 //!   when the event gets there, and what the client does not accept is ignored.
 //! - A client has a share of a channel's pulse pool ([`Channel::with_pulse_pool`]), and there is no pool that all
@@ -57,9 +64,11 @@
 //!   handler that falls into that time runs at once, and the server is not asked. [`Waiting::Block`] has no such
 //!   time. The 65th thread of a process that waits so on one channel at a time, and one for which the system has
 //!   no descriptors left, get the pulse sent but their handler runs at once.
-//! - Connections are not inherited by children of fork, in neither id space.
 
+mod attachment;
+mod attachments;
 mod borrow;
+mod by_id;
 mod caller;
 mod cancel;
 mod channel;
@@ -71,8 +80,10 @@ mod event;
 mod flags;
 pub(crate) mod fuzzing;
 mod handshake;
+mod held;
 mod ids;
 mod info;
+mod inherited;
 mod janitor;
 mod kernel;
 pub mod limits;
@@ -98,6 +109,7 @@ mod unique;
 mod wait;
 
 pub use borrow::{BorrowedReply, BorrowedRequest};
+pub use by_id::ConnectionRef;
 pub use cancel::CancelToken;
 #[cfg(feature = "tokio")]
 pub use channel::AsyncChannel;
@@ -106,9 +118,9 @@ pub use connection::{Connection, IdSpace, Reply, SendOptions, Target};
 pub use descriptors::TakenDescriptors;
 pub use error::SendError;
 pub use event::{Event, EventFlags, EventFunction, EventKind, EventTarget};
-pub use flags::{ChannelFlags, ConnectFlags, ConnectRights};
+pub use flags::{ChannelFlags, ClientFlags, ConnectFlags, ConnectRights, MessageFlags};
 pub use ids::{ChannelId, Coid, Rcvid, Scoid};
-pub use info::{ClientInfo, Credentials, MessageInfo, ServerInfo};
+pub use info::{ClientInfo, Credentials, Ids, MessageInfo, ServerInfo};
 pub use limits::{ChannelLimits, ProcessLimits, set_process_limits};
 pub use message::Message;
 pub use pending::{Answer, PendingCall, SendFuture};

@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::link::{BegunCall, ClientLink, RequestFields};
-use super::{Reply, SendError, SendOptions};
+use super::{Reply, SendError, SendOptions, timeout};
 use resmgr_sys::Errno;
 use std::future::Future;
 use std::io::IoSlice;
@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 ///
 /// Dropping it gives the call up: a message that no receiver has is taken back. Otherwise, on an UNBLOCK channel
 /// the server is asked to let go and its answer reaches nobody; on others the server's answer is `ESRCH`. The
-/// connection has to live as long as the call: when the last one to the channel is detached, it ends (`EBADF`).
+/// connection has to live as long as the call: when it is detached, the call ends (`EBADF`).
 #[derive(Debug)]
 #[must_use = "dropping it gives the call up"]
 pub struct PendingCall {
@@ -47,11 +47,22 @@ impl PendingCall {
     }
 
     /// The same with a deadline, a cancellation, or a way of waiting; the other options count when a call begins.
-    pub fn wait_with(
-        mut self,
-        reply: &mut [u8],
-        options: SendOptions<'_>,
-    ) -> Result<Reply, SendError> {
+    pub fn wait_with(self, reply: &mut [u8], options: SendOptions<'_>) -> Result<Reply, SendError> {
+        match timeout::take() {
+            None => self.wait_now(reply, options),
+            Some(set) => set.send(options.deadline, |deadline| {
+                self.wait_now(
+                    reply,
+                    SendOptions {
+                        deadline,
+                        ..options
+                    },
+                )
+            }),
+        }
+    }
+
+    fn wait_now(mut self, reply: &mut [u8], options: SendOptions<'_>) -> Result<Reply, SendError> {
         let call = self.call.take().ok_or(SendError::Unsent(Errno::INVAL))?;
         if reply.len() >= self.room {
             return self.link.wait_for(call, &mut reply[..self.room], &options);
@@ -157,12 +168,17 @@ impl Connection {
         room: usize,
         options: SendOptions<'_>,
     ) -> Result<PendingCall, SendError> {
+        timeout::clear();
         if options.has_descriptors() {
             return Err(SendError::Unsent(Errno::NOTSUP));
         }
+        if self.attachment().is_inherited() {
+            let own = Self::by_id(self.id()).map_err(SendError::Gone)?;
+            return own.begin_with(message, room, options);
+        }
         let fields = RequestFields::of(self.id().raw(), room, &options);
         let link = Arc::clone(self.link());
-        let call = Some(link.begin(message, fields)?);
+        let call = Some(link.begin(self.attachment(), message, fields)?);
         Ok(PendingCall { link, call, room })
     }
 

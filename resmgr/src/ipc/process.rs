@@ -1,11 +1,15 @@
 //! This process: its channels, its links to other processes' channels, and its background thread.
 
+use super::attachment::Attachment;
+use super::attachments::{Attachments, NewId};
 use super::channel::Shared;
 use super::kernel::{Kernel, Source};
 use super::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink, WakePoint};
 use super::priority::Standing;
 use super::timer::Ticking;
-use super::{ChannelFlags, ChannelId, Coid, IdSpace, ProcessLimits, Target, rendezvous};
+use super::{
+    ChannelFlags, ChannelId, Coid, ConnectFlags, Credentials, ProcessLimits, Target, rendezvous,
+};
 use resmgr_namespace::{RuntimeDir, Session};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{PerProcess, PrivateFd};
@@ -16,6 +20,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+/// Channels of a process: their numbers are part of [`Rcvid`](super::Rcvid).
+const MOST_CHANNELS: usize = 8191;
 /// Timers of a process.
 const MOST_TIMERS: usize = 4096;
 
@@ -35,16 +41,14 @@ pub(super) struct Process {
     limits: Mutex<ProcessLimits>,
     channels: Mutex<Slab<Weak<Shared>>>,
     links: Mutex<HashMap<(u32, ChannelId), Place>>,
-    /// Each connection by its number.
-    numbers: Mutex<HashMap<Coid, Weak<ClientLink>>>,
-    side_ids: Mutex<Slab<()>>,
+    pub(super) connections: Attachments,
     kernel: Mutex<Option<Arc<Kernel>>>,
     timers: AtomicUsize,
     /// The directory of the listening socket.
     listening: Mutex<Option<RuntimeDir>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -56,8 +60,7 @@ impl Process {
             limits: Mutex::default(),
             channels: Mutex::default(),
             links: Mutex::default(),
-            numbers: Mutex::default(),
-            side_ids: Mutex::default(),
+            connections: Attachments::default(),
             kernel: Mutex::default(),
             timers: AtomicUsize::new(0),
             listening: Mutex::default(),
@@ -102,7 +105,7 @@ impl Process {
         make: impl FnOnce(ChannelId) -> Result<Shared>,
     ) -> Result<Arc<Shared>> {
         let mut channels = lock(&self.channels);
-        if channels.len() >= self.limits().channels {
+        if channels.len() >= self.limits().channels.min(MOST_CHANNELS) {
             return Err(Errno::AGAIN);
         }
         let entry = channels.vacant_entry();
@@ -182,7 +185,11 @@ impl Process {
         }
         let place = lock(&self.links).get(&(std::process::id(), chid)).cloned();
         let link = place.and_then(|place| lock(&place).clone());
-        if let Some(link) = link.filter(|link| link.far.scoid == gone.scoid) {
+        let is_it = |link: &ClientLink| {
+            link.remote().is_none() && (link.far.chid, link.far.scoid) == (chid, gone.scoid)
+        };
+        let link = link.filter(|link| is_it(link));
+        if let Some(link) = link.or_else(|| self.connections.unshared(is_it)) {
             self.server_gone(&link);
         }
     }
@@ -263,12 +270,15 @@ impl Process {
 
     // Connections.
 
-    /// The link to a channel, made if this process has none, with a new connection on it.
+    /// A new connection to a channel, on the link that this process has to it or makes; `birth`, if not 0, says
+    /// which channel of that number is meant.
     pub(super) fn attach(
         &self,
         target: Target,
-        new_id: impl FnOnce(&ClientLink) -> Result<Coid>,
-    ) -> Result<(Arc<ClientLink>, Coid)> {
+        birth: u64,
+        id: NewId,
+        flags: ConnectFlags,
+    ) -> Result<Arc<Attachment>> {
         if target.nd != 0 {
             return Err(Errno::HOSTUNREACH);
         }
@@ -277,60 +287,92 @@ impl Process {
         } else {
             target.pid
         };
-        let place = Arc::clone(lock(&self.links).entry((pid, target.chid)).or_default());
-        let mut link = lock(&place);
-        if let Some(link) = link.as_ref().filter(|link| link.is_usable()) {
-            let coid = new_id(link)?;
-            self.joined(link, coid);
-            return Ok((Arc::clone(link), coid));
-        }
-        let made = self.make_link(pid, target.chid)?;
-        let coid = match new_id(&made) {
-            Ok(coid) => coid,
-            Err(errno) => {
-                self.end_link(&made);
-                return Err(errno);
-            }
+        let (made, replaced) = if flags.contains(ConnectFlags::NOSHARE) {
+            let link = self.make_link(pid, target.chid, birth)?;
+            self.add_or_end(&link, id, flags)?
+        } else {
+            self.attach_shared((pid, target.chid), birth, id, flags)?
         };
-        self.joined(&made, coid);
-        *link = Some(Arc::clone(&made));
-        Ok((made, coid))
-    }
-
-    fn joined(&self, link: &Arc<ClientLink>, coid: Coid) {
-        lock(&link.coids).push(coid);
-        lock(&self.numbers).insert(coid, Arc::downgrade(link));
+        // Not before now: its end may need the lock of this very place.
+        if let Some(replaced) = replaced {
+            self.detach(&replaced);
+        }
+        if flags.contains(ConnectFlags::REG_EVENTS) {
+            made.link.take_registered_only();
+        }
+        Ok(made)
     }
 
     /// The link of the connection with this number. Waits for nobody.
     pub(super) fn link_of(&self, coid: Coid) -> Option<Arc<ClientLink>> {
-        lock(&self.numbers).get(&coid)?.upgrade()
+        let found = self.connections.get(coid)?;
+        Some(Arc::clone(&found.link))
     }
 
-    fn make_link(&self, pid: u32, chid: ChannelId) -> Result<Arc<ClientLink>> {
-        if pid == std::process::id() {
-            return self.make_local_link(chid);
+    fn attach_shared(
+        &self,
+        key: (u32, ChannelId),
+        birth: u64,
+        id: NewId,
+        flags: ConnectFlags,
+    ) -> Result<(Arc<Attachment>, Option<Arc<Attachment>>)> {
+        let place = Arc::clone(lock(&self.links).entry(key).or_default());
+        let mut kept = lock(&place);
+        if let Some(link) = kept.as_ref().filter(|link| link.is_usable()) {
+            if birth != 0 && birth != link.far.birth {
+                return Err(Errno::SRCH);
+            }
+            let most = self.limits().connections;
+            return self.connections.add(link, id, flags, most);
         }
-        let link = Arc::new(rendezvous::connect(pid, chid)?);
+        let link = self.make_link(key.0, key.1, birth)?;
+        let added = self.add_or_end(&link, id, flags)?;
+        *kept = Some(link);
+        Ok(added)
+    }
+
+    /// The first connection of a new link.
+    fn add_or_end(
+        &self,
+        link: &Arc<ClientLink>,
+        id: NewId,
+        flags: ConnectFlags,
+    ) -> Result<(Arc<Attachment>, Option<Arc<Attachment>>)> {
+        let most = self.limits().connections;
+        let added = self.connections.add(link, id, flags, most);
+        if lock(&link.coids).is_empty() {
+            self.end_link(link);
+        }
+        added
+    }
+
+    fn make_link(&self, pid: u32, chid: ChannelId, birth: u64) -> Result<Arc<ClientLink>> {
+        if pid == std::process::id() {
+            return self.make_local_link(chid, birth);
+        }
+        let link = Arc::new(rendezvous::connect(pid, chid, birth)?);
         self.kernel()?.watch(Source::Server(Arc::clone(&link)))?;
         Ok(link)
     }
 
     /// Client and server in one process: the same protocol over the same layout, without sockets.
-    fn make_local_link(&self, chid: ChannelId) -> Result<Arc<ClientLink>> {
-        let channel = self.channel(chid).ok_or(Errno::SRCH)?;
+    fn make_local_link(&self, chid: ChannelId, birth: u64) -> Result<Arc<ClientLink>> {
+        let channel = self.channel(chid).filter(|found| found.is_born(birth));
+        let channel = channel.ok_or(Errno::SRCH)?;
         let memory = LinkMemory::local(channel.layout)?;
         let bell = EventFd::new()?;
         let far_bell = bell.try_clone()?;
-        let peer = ClientLink::credentials_of_self();
+        let peer = Credentials::of_self();
         let server = channel.add_client(|scoid| {
-            ServerLink::new(scoid, (peer, Standing::OWN), memory, far_bell, None)
+            let who = (peer, Standing::OWN);
+            ServerLink::new((chid, scoid), who, memory, far_bell, None)
         })?;
         let unblock = channel.flags.contains(ChannelFlags::UNBLOCK);
         let far = Far {
             pid: peer.pid,
             chid,
             scoid: server.scoid,
+            birth: channel.birth,
             unblock,
             direct: false,
             descriptors: channel.descriptors,
@@ -338,44 +380,28 @@ impl Process {
         Ok(Arc::new(ClientLink::to_local(far, bell, server)))
     }
 
-    /// A number for a connection, in the space that was asked for.
-    pub(super) fn side_id(&self) -> Result<Coid> {
-        let mut ids = lock(&self.side_ids);
-        if ids.is_empty() {
-            // Number 0 is the system's own connection in QNX.
-            ids.insert(());
+    /// A connection goes, if it has not gone yet; the last one takes the link with it. Threads that are blocked
+    /// in a send on it are let go.
+    pub(super) fn detach(&self, attachment: &Attachment) {
+        if !attachment.end() {
+            return;
         }
-        // One of them is that of the system.
-        if ids.len() > self.limits().connections {
-            return Err(Errno::MFILE);
-        }
-        let number = i32::try_from(ids.insert(())).map_err(|_| Errno::MFILE)?;
-        Ok(Coid(Coid::SIDE_CHANNEL | number))
-    }
-
-    fn free_side_id(&self, coid: Coid) {
-        if coid.is_side_channel()
-            && let Ok(number) = usize::try_from(coid.0 & !Coid::SIDE_CHANNEL)
-        {
-            lock(&self.side_ids).try_remove(number);
-        }
-    }
-
-    /// A connection goes; the last one takes the link with it.
-    pub(super) fn detach(&self, link: &Arc<ClientLink>, coid: Coid) {
-        let place = lock(&self.links)
-            .get(&(link.far.pid, link.far.chid))
-            .cloned();
+        let (link, coid) = (&attachment.link, attachment.coid);
+        let key = (link.far.pid, link.far.chid);
+        let place = lock(&self.links).get(&key).cloned();
         // The place's lock keeps an attach from taking the link that is about to end.
         let mut kept = place.as_ref().map(|place| lock(place));
+        self.connections.remove(attachment);
         let last = {
             let mut coids = lock(&link.coids);
-            coids.retain(|other| *other != coid);
+            // One only: a new connection may have got the number already.
+            let at = coids.iter().position(|other| *other == coid);
+            at.map(|at| coids.swap_remove(at));
             coids.is_empty()
         };
-        lock(&self.numbers).remove(&coid);
-        self.free_side_id(coid);
         if !last {
+            drop(kept);
+            link.kick_all();
             return;
         }
         if let Some(kept) = &mut kept
@@ -384,7 +410,7 @@ impl Process {
             **kept = None;
         }
         drop(kept);
-        self.tidy(place, (link.far.pid, link.far.chid));
+        self.tidy(place, key);
         self.end_link(link);
     }
 
@@ -432,21 +458,6 @@ impl Process {
             for coid in &coids {
                 channel.coid_died(*coid);
             }
-        }
-    }
-}
-
-/// A connection id where the caller wants it; with the descriptor that stands for it, if it is one.
-pub(super) fn new_id(
-    link: &ClientLink,
-    space: IdSpace,
-    close_on_exec: bool,
-) -> Result<(Coid, Option<std::os::fd::OwnedFd>)> {
-    match space {
-        IdSpace::SideChannel => Ok((current().side_id()?, None)),
-        IdSpace::Descriptor(lowest) => {
-            let fd = link.placeholder(lowest, close_on_exec)?;
-            Ok((Coid(std::os::fd::AsRawFd::as_raw_fd(&fd)), Some(fd)))
         }
     }
 }

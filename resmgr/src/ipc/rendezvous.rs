@@ -13,7 +13,7 @@ use resmgr_namespace::RuntimeDir;
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::pidfd::PidFd;
-use resmgr_sys::{Errno, Result, socket};
+use resmgr_sys::{Errno, Result, socket, who};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::sync::Arc;
@@ -90,6 +90,7 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
     let welcome = Welcome {
         scoid: link.scoid,
         flags: channel.flags,
+        birth: channel.birth,
         direct: channel.direct,
         descriptors: channel.descriptors,
         layout: channel.layout,
@@ -127,7 +128,11 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     };
     let process = socket::peer_pidfd(socket.as_fd())?;
     let channel = process::current().channel(hello.chid).ok_or(Errno::SRCH)?;
-    if channel.flags.contains(ChannelFlags::PRIVATE) || !channel.rights.permit(&peer) {
+    if !channel.is_born(hello.birth) {
+        return Err(Errno::SRCH);
+    }
+    let groups = || who::peer_groups(socket.as_fd()).unwrap_or_default();
+    if channel.flags.contains(ChannelFlags::PRIVATE) || !channel.rights.permit(&peer, groups) {
         return Err(Errno::PERM);
     }
     let standing = Standing::of_process(peer.pid);
@@ -140,7 +145,8 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     let bell = EventFd::new()?;
     let direct = channel.direct.then(|| process.try_clone()).transpose()?;
     let link = channel.add_client(|scoid| {
-        let mut link = ServerLink::new(scoid, (peer, standing), memory, bell, Some(socket));
+        let who = (peer, standing);
+        let mut link = ServerLink::new((hello.chid, scoid), who, memory, bell, Some(socket));
         link.direct = direct;
         link.accepts = channel.descriptors;
         link
@@ -155,7 +161,7 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
     ))
 }
 
-/// Client: meets the process `pid` and attaches to its channel.
+/// Client: meets the process `pid` and attaches to its channel; only to the one of this birth, if that is not 0.
 ///
 /// # Errors
 /// - `ESRCH`: no such process, it has no public channel, or not this one.
@@ -165,18 +171,21 @@ fn take_in(socket: PrivateFd, hello: Hello) -> Result<(Admitted, Offer)> {
 /// - `ETIMEDOUT`: it does not answer.
 /// - `EPROTONOSUPPORT`: it was built with another layout.
 /// - `EPROTO`: it is no server of this kind.
-pub(super) fn connect(pid: u32, chid: ChannelId) -> Result<ClientLink> {
+pub(super) fn connect(pid: u32, chid: ChannelId, birth: u64) -> Result<ClientLink> {
     let socket = reach(pid)?;
     // Whoever listens must be the process that was asked for.
     if socket::peer_credentials(socket.as_fd())?.pid != pid {
         return Err(Errno::SRCH);
     }
     let process = socket::peer_pidfd(socket.as_fd())?;
-    socket::send(socket.as_fd(), &Hello { chid }.encode(), &[]).map_err(lost)?;
+    socket::send(socket.as_fd(), &Hello { chid, birth }.encode(), &[]).map_err(lost)?;
     let mut bytes = [0; handshake::LONGEST];
     let deadline = Some(Instant::now() + PATIENCE);
     let packet = socket::receive_until(socket.as_fd(), &mut bytes, deadline).map_err(lost)?;
     let welcome = Welcome::decode(&bytes[..packet.len])?;
+    if birth != 0 && welcome.birth != birth {
+        return Err(Errno::SRCH);
+    }
     let [client, server, bell] = match <[OwnedFd; 3]>::try_from(packet.fds) {
         Ok(fds) => fds,
         // The kernel drops what the table has no room for, and says only that something was dropped.
@@ -189,6 +198,7 @@ pub(super) fn connect(pid: u32, chid: ChannelId) -> Result<ClientLink> {
         pid,
         chid,
         scoid: welcome.scoid,
+        birth: welcome.birth,
         unblock,
         direct: welcome.direct,
         descriptors: welcome.descriptors,

@@ -27,8 +27,10 @@ pub mod process;
 pub mod sched;
 pub mod signal;
 pub mod socket;
+pub mod standin;
 pub mod timer;
 pub mod vm;
+pub mod who;
 
 pub use errno::{Errno, Result};
 

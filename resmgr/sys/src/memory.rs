@@ -20,6 +20,8 @@ bitflags::bitflags! {
         const GROW = libc::F_SEAL_GROW;
         /// Who maps it from now on can only read it; mappings that exist keep their rights.
         const FUTURE_WRITE = libc::F_SEAL_FUTURE_WRITE;
+        /// Nobody writes to it any more.
+        const WRITE = libc::F_SEAL_WRITE;
     }
 }
 

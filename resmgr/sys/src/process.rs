@@ -241,6 +241,18 @@ pub fn clone_for_test() -> Result<Option<u32>> {
     }
 }
 
+/// Closes a number, whoever opened it, as programs do that count descriptors by themselves.
+pub fn close_for_test(number: i32) -> Result<()> {
+    // SAFETY: no pointers. The caller breaks the rule that only owners close, which is what it wants to test.
+    check(unsafe { libc::close(number) }).map(drop)
+}
+
+/// Has the number `to` mean what `from` means, whatever it meant before; closed by exec or not.
+pub fn duplicate_for_test(from: i32, to: i32) -> Result<()> {
+    // SAFETY: as above.
+    check(unsafe { libc::dup2(from, to) }).map(drop)
+}
+
 /// Ends the process at once, without exit handlers.
 pub fn exit_now(status: i32) -> ! {
     // SAFETY: no pointers; it does not return.

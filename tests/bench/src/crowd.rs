@@ -114,7 +114,7 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// Starts a server and `count` clients of it; `server` says where they run and what they do.
+    /// Starts a server and `count` clients of it, which run where this process may.
     pub(crate) fn start(
         name: &'static str,
         server: &Errand,
@@ -132,7 +132,8 @@ impl Crowd {
                 of: Some(kind),
                 address: address.clone(),
                 count: index,
-                ..Errand::new(Role::Client, errand.cpu)
+                // Where this process may run.
+                ..Errand::new(Role::Client, None)
             };
             let fd = fd.try_clone().doing("share memory")?;
             Server::start(&errand, Some(fd))

@@ -14,15 +14,17 @@
 //! | `receive-pulse NAME deadline=` | `pulse CODE VALUE` |
 //! | `reply`, `error`, `read`, `write`, `drop` … `NAME` | `ok`, or what was read or written |
 //!
+//! Connections by number, and in children: see `by_id`. `#COID` stands for a connection where a name does.
+//!
 //! More are in [`events`](super::events).
 //! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
-use super::{Words, bulk, endurance, events, load, parcels, pending, poll, show};
+use super::{Words, bulk, by_id, endurance, events, load, parcels, pending, poll, show};
 use resmgr::ipc::{
-    Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ConnectFlags, ConnectRights,
-    Connection, Credentials, IdSpace, ProcessLimits, Pulse, PulseFlags, Received, Scoid, SendError,
-    SendOptions, TakenDescriptors, Target, Waiting, set_process_limits,
+    Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
+    ConnectRights, Connection, Credentials, IdSpace, ProcessLimits, Pulse, PulseFlags, Received,
+    Scoid, SendError, SendOptions, TakenDescriptors, Target, Waiting, set_process_limits,
 };
 use resmgr::name::NameFlags;
 use resmgr_sys::{Errno, process, signal};
@@ -39,6 +41,9 @@ const ORPHAN: Duration = Duration::from_mins(2);
 
 /// Runs one command.
 pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
+    if let Some(said) = by_id::run(things, words) {
+        return said;
+    }
     let name = words.get(1);
     match words.get(0) {
         "channel" => channel(things, words),
@@ -65,16 +70,11 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
             "ok".into()
         }
         "detach-client" | "client-info" | "self-pulse" => on_channel(things, words),
-        "server-info" => {
-            let info = things.connections.get(name).server_info();
-            format!(
-                "pid={} chid={} scoid={} flags={:?}",
-                info.pid,
-                info.chid,
-                info.scoid,
-                info.flags.bits()
-            )
-        }
+        "server-info" => outcome(
+            things
+                .connection(name)
+                .map(|found| by_id::told(found.server_info())),
+        ),
         "begin" | "poll" | "wait" | "give-up" | "send-async" | "async-load" | "async-give-up" => {
             pending::run(things, words)
         }
@@ -187,7 +187,7 @@ fn fork_send(things: &Things, words: &Words<'_>) -> String {
     format!("child ended with {}", status >> 8)
 }
 
-pub(super) fn outcome(result: resmgr_sys::Result<String>) -> String {
+pub(crate) fn outcome(result: resmgr_sys::Result<String>) -> String {
     result.unwrap_or_else(|errno| format!("error {errno:?}"))
 }
 
@@ -224,7 +224,8 @@ fn channel(things: &Things, words: &Words<'_>) -> String {
 pub(crate) fn rights(words: &Words<'_>) -> ConnectRights {
     match words.named("rights") {
         Some("anyone") => ConnectRights::Anyone,
-        _ => ConnectRights::Owner,
+        Some(group) => ConnectRights::Group(group.parse().unwrap()),
+        None => ConnectRights::Owner,
     }
 }
 
@@ -256,14 +257,17 @@ fn attach(things: &Things, words: &Words<'_>) -> String {
     outcome(made.map(|connection| keep(things, words.get(1), connection)))
 }
 
-fn keep(things: &Things, name: &str, connection: Connection) -> String {
+pub(crate) fn keep(things: &Things, name: &str, connection: Connection) -> String {
     let id = connection.id();
     things.connections.put(name, Arc::new(connection));
     format!("connection {id}")
 }
 
 fn send(things: &Things, words: &Words<'_>) -> String {
-    let connection = things.connections.get(words.get(1));
+    let connection = match things.connection(words.get(1)) {
+        Ok(connection) => connection,
+        Err(errno) => return format!("error {errno:?}"),
+    };
     let message = words.parts(2);
     let message: Vec<_> = message.iter().map(|part| IoSlice::new(part)).collect();
     let rooms = words.named("room").unwrap_or("0").split('|');
@@ -321,10 +325,11 @@ pub(super) fn told_of(error: SendError) -> String {
 }
 
 fn pulse(things: &Things, words: &Words<'_>) -> String {
-    let connection = things.connections.get(words.get(1));
     let priority = words.named_number("priority");
     let (code, value) = (words.number(2), words.number(3));
-    let sent = connection.send_pulse_with(priority, code, value, how(words));
+    let connection = things.connection(words.get(1));
+    let sent =
+        connection.and_then(|found| found.send_pulse_with(priority, code, value, how(words)));
     outcome(sent.map(|()| "ok".into()))
 }
 
@@ -377,10 +382,7 @@ fn on_channel(things: &Things, words: &Words<'_>) -> String {
     let scoid = || Scoid::from_raw(words.number(2));
     let done = match words.get(0) {
         "detach-client" => channel.detach_client(scoid()).map(|()| "ok".into()),
-        "client-info" => channel.client_info(scoid()).map(|info| {
-            let Credentials { pid, uid, gid } = info.credentials;
-            format!("pid={pid} uid={uid} gid={gid}")
-        }),
+        "client-info" => channel.client_info(scoid()).map(|info| identity(&info)),
         _ => {
             let priority = words.named_number("priority").unwrap_or(10);
             let (code, value) = (words.number(2), words.number(3));
@@ -389,6 +391,19 @@ fn on_channel(things: &Things, words: &Words<'_>) -> String {
         }
     };
     outcome(done)
+}
+
+pub(crate) fn identity(info: &ClientInfo) -> String {
+    let Credentials { pid, uid, gid } = info.credentials;
+    let groups: Vec<String> = info.groups.iter().map(u32::to_string).collect();
+    format!(
+        "pid={pid} uid={uid} gid={gid} sid={} ruid={} rgid={} groups={} flags={}",
+        info.sid,
+        info.user_ids.real,
+        info.group_ids.real,
+        groups.join(","),
+        info.flags.bits()
+    )
 }
 
 fn answer(things: &Things, words: &Words<'_>) -> String {
@@ -424,7 +439,7 @@ fn look(things: &Things, words: &Words<'_>) -> String {
         "info" => {
             let info = message.info();
             Ok(format!(
-                "pid={} tid={} chid={} scoid={} coid={} priority={} len={} source={} room={} uid={}",
+                "pid={} tid={} chid={} scoid={} coid={} priority={} len={} source={} room={} uid={} flags={}",
                 info.pid,
                 info.tid,
                 info.chid,
@@ -434,7 +449,8 @@ fn look(things: &Things, words: &Words<'_>) -> String {
                 info.len,
                 info.source_len,
                 info.reply_len,
-                info.credentials.uid
+                info.credentials.uid,
+                info.flags.bits()
             ))
         }
         "asked" => Ok(message.unblock_requested().to_string()),

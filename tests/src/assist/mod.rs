@@ -5,6 +5,7 @@
 //! command begins, and `SERIAL TEXT` when it has ended.
 
 pub mod bulk;
+mod by_id;
 mod commands;
 mod endurance;
 mod events;
@@ -25,8 +26,19 @@ use std::sync::mpsc::{Sender, channel};
 use things::Things;
 pub(crate) use words::{Words, fill, show};
 
-/// Serves until standard input ends, or the test's process does.
+/// The first argument of a program that does one command.
+pub(crate) const ONCE: &str = "once";
+
+/// Serves until standard input ends, or the test's process does. A program that another peer has started does
+/// the one command that it was given.
 pub fn run() {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some(ONCE) {
+        let command: Vec<String> = arguments.collect();
+        let words = command.join(" ");
+        println!("{}", commands::run(&Things::default(), &Words::new(&words)));
+        return;
+    }
     // The test may be killed: then nobody would end this process.
     let _ = process::die_with_parent();
     let things = Arc::new(Things::default());

@@ -1,10 +1,13 @@
 //! What a peer has: channels, connections, messages and names, by the names that the test gave them.
 
 use resmgr::ipc::{
-    CancelToken, Channel, Clock, Connection, EventFunction, Message, PendingCall, Semaphore, Timer,
+    CancelToken, Channel, Clock, Coid, Connection, ConnectionRef, EventFunction, Message,
+    PendingCall, Semaphore, Timer,
 };
 use resmgr::name::NameAttach;
+use resmgr_sys::Result;
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -58,4 +61,34 @@ pub(crate) struct Things {
     pub(crate) threads: Table<super::threads::Idle>,
     /// Loads end.
     pub(crate) stop: AtomicBool,
+}
+
+/// A connection that the test has named, or one by its number.
+pub(crate) enum Handle {
+    Named(Arc<Connection>),
+    ById(ConnectionRef),
+}
+
+impl Deref for Handle {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        match self {
+            Self::Named(connection) => connection,
+            Self::ById(connection) => connection,
+        }
+    }
+}
+
+impl Things {
+    /// `NAME`, or `#COID`.
+    pub(crate) fn connection(&self, name: &str) -> Result<Handle> {
+        match name.strip_prefix('#') {
+            Some(number) => {
+                let coid = Coid::from_raw(number.parse().unwrap());
+                Connection::by_id(coid).map(Handle::ById)
+            }
+            None => Ok(Handle::Named(self.connections.get(name))),
+        }
+    }
 }

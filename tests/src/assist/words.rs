@@ -61,6 +61,11 @@ impl<'a> Words<'a> {
         self.plain.get(index).copied().unwrap_or("")
     }
 
+    /// The words from `index` on; those with names are lost.
+    pub(crate) fn rest(&self, index: usize) -> &[&'a str] {
+        self.plain.get(index..).unwrap_or(&[])
+    }
+
     pub(crate) fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(&self, index: usize) -> T {
         self.get(index).parse().unwrap()
     }

@@ -40,7 +40,7 @@ impl RawClient {
     /// The one that the welcome carries.
     pub fn ask(world: &World, pid: u32, chid: u32) -> resmgr_sys::Result<Self> {
         let socket = Self::stranger(world, pid);
-        socket::send(socket.as_fd(), &packet(&[MAGIC, VERSION, chid]), &[]).unwrap();
+        socket::send(socket.as_fd(), &packet(&[MAGIC, VERSION, chid, 0, 0]), &[]).unwrap();
         let mut bytes = [0; 64];
         let welcome = socket::receive_until(socket.as_fd(), &mut bytes, Some(soon())).unwrap();
         assert_eq!(bytes[..8], packet(&[MAGIC, VERSION]), "no server");

@@ -79,7 +79,17 @@ impl RawServer {
         } else {
             3
         });
-        let honest = packet(&[MAGIC, VERSION, 0, 65_537, 0, layout::SLOTS, layout::PAGES]);
+        let honest = packet(&[
+            MAGIC,
+            VERSION,
+            0,
+            65_537,
+            0,
+            layout::SLOTS,
+            layout::PAGES,
+            1,
+            0,
+        ]);
         let bytes = if let Lie::Bytes(bytes) = lie {
             bytes
         } else {

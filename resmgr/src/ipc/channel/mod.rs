@@ -13,7 +13,7 @@ use super::{
     ChannelFlags, ChannelId, ChannelLimits, ClientInfo, ConnectRights, Credentials, Message, Pulse,
     PulseCode, PulseFlags, PulsePool, Scoid,
 };
-use super::{process, timeout, wait::Spin};
+use super::{held::Held, process, timeout, wait::Spin};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, EventFd, Ready};
 use resmgr_sys::{Errno, Result};
@@ -81,6 +81,8 @@ pub(crate) struct Shared {
     boosted: AtomicBool,
     pub(crate) flags: ChannelFlags,
     pub(crate) rights: ConnectRights,
+    /// When it was made: tells it from others that had its number, in this process or in another one.
+    pub(crate) birth: u64,
     pub(crate) direct: bool,
     /// How many descriptors a message may bring.
     pub(crate) descriptors: u8,
@@ -98,6 +100,8 @@ pub(crate) struct Shared {
     /// The same for the background thread, if the channel has a pool of pulses.
     pool_bells: OnceLock<Epoll>,
     own_bell: EventFd,
+    /// Messages that are known by number. Its lock is taken after the next one.
+    pub(in crate::ipc) held: Held,
     /// Taken before no other lock of the project except a link's.
     state: Mutex<State>,
 }
@@ -115,6 +119,7 @@ impl Shared {
             boosted: AtomicBool::new(false),
             flags: options.flags,
             rights: options.rights,
+            birth: now(),
             direct: options.direct,
             descriptors: options.descriptors,
             limits: options.limits,
@@ -126,8 +131,14 @@ impl Shared {
             poll_set: OnceLock::new(),
             pool_bells: OnceLock::new(),
             own_bell,
+            held: Held::default(),
             state: Mutex::new(State::new()),
         })
+    }
+
+    /// Whether it is the channel of this birth; 0 stands for any.
+    pub(crate) fn is_born(&self, birth: u64) -> bool {
+        birth == 0 || birth == self.birth
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -192,7 +203,7 @@ impl Shared {
     /// - `EUSERS`: as many of them as one user may have are clients. Root and the server's own user may have as
     ///   many as there is room for: both can do worse to this process.
     pub(crate) fn check_share(&self, peer: &Credentials) -> Result<()> {
-        if ConnectRights::Owner.permit(peer) {
+        if ConnectRights::Owner.permit(peer, Vec::new) {
             return Ok(());
         }
         let state = self.lock();
@@ -232,6 +243,7 @@ impl Shared {
         link.cut();
         let _ = self.each_set(|set| set.remove(&link.bell));
         state.remove_client(link, keep_id);
+        self.held.forget(link.scoid);
         self.call_receiver(state);
     }
 
@@ -305,6 +317,7 @@ impl Shared {
         for link in &links {
             link.cut();
         }
+        self.held.clear();
 
         if self.pool_bells.get().is_some() {
             process::current().unwatch_pool(self);
@@ -313,6 +326,13 @@ impl Shared {
         // One ring wakes one receiver of each set, and each that leaves wakes the next.
         self.own_bell.ring();
     }
+}
+
+/// Nanoseconds of the epoch, and never 0.
+fn now() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanoseconds = now.map_or(1, |since| since.as_nanos());
+    u64::try_from(nanoseconds).unwrap_or(u64::MAX).max(1)
 }
 
 /// The handle's own part: the last clone destroys the channel.
@@ -508,18 +528,22 @@ impl Channel {
         }
     }
 
-    /// Who a client is.
+    /// Who a client is. Of one that has gone, and whose id is not detached yet, its supplementary groups are no
+    /// longer known. For this process itself see [`ClientInfo::of_self`].
     ///
     /// # Errors
     /// - `EINVAL`: no client has this id.
     #[doc(alias = "ConnectClientInfo")]
     pub fn client_info(&self, scoid: Scoid) -> Result<ClientInfo> {
         let key = State::key(scoid).ok_or(Errno::INVAL)?;
-        let credentials = match self.shared().lock().clients.get(key).ok_or(Errno::INVAL)? {
-            Client::Live(link) => link.peer,
-            Client::Gone(credentials) => *credentials,
+        let link = match self.shared().lock().clients.get(key).ok_or(Errno::INVAL)? {
+            Client::Live(link) => Arc::clone(link),
+            Client::Gone(credentials) => {
+                return Ok(ClientInfo::new(*credentials, Vec::new(), None));
+            }
         };
-        Ok(ClientInfo { credentials })
+        // Not under the lock: it asks the system.
+        Ok(link.client_info())
     }
 
     /// Destroys the channel now, whoever else has a clone: everybody who is blocked on it gets `ESRCH`.

@@ -11,8 +11,6 @@ use std::time::Instant;
 
 /// Links whose rings are looked at without a bell. More would make each look slow.
 const MOST_WATCHED: usize = 8;
-/// scoids carry this bit, so that nobody takes them for descriptors.
-const SCOID: u32 = 0x0001_0000;
 /// Where the system's own pulses stand in the queue.
 pub(super) const SYSTEM_PRIORITY: u8 = 10;
 
@@ -74,7 +72,7 @@ impl State {
     ) -> Result<Arc<ServerLink>> {
         let entry = self.clients.vacant_entry();
         let number = u32::try_from(entry.key() + 1).map_err(|_| Errno::AGAIN)?;
-        let link = make(Scoid(SCOID | number));
+        let link = make(Scoid(Scoid::CONNECTION | number));
         if let Some(pool) = self.queue.pool() {
             link.share_pulses(pool.share());
         }
@@ -83,7 +81,8 @@ impl State {
     }
 
     pub(super) fn key(scoid: Scoid) -> Option<usize> {
-        usize::try_from(scoid.0 & !SCOID).ok()?.checked_sub(1)
+        let number = scoid.0.checked_sub(Scoid::CONNECTION)?;
+        usize::try_from(number).ok()?.checked_sub(1)
     }
 
     /// The client whose bell has this number.
@@ -318,5 +317,19 @@ impl State {
             .into_iter()
             .filter_map(live)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::State;
+    use crate::ipc::Scoid;
+
+    #[test]
+    fn x10_numbers_that_are_no_ids_name_nobody() {
+        for number in [0, 1, Scoid::CONNECTION] {
+            assert_eq!(State::key(Scoid(number)), None);
+        }
+        assert_eq!(State::key(Scoid(Scoid::CONNECTION | 1)), Some(0));
     }
 }

@@ -67,7 +67,7 @@ pub(super) const INHERIT: i16 = -1;
 /// A request of a process to itself: what shall happen in it when somebody says so.
 ///
 /// A client hands one to a server in a message ([`to_bytes`](Self::to_bytes)), or gives it to a
-/// [`Timer`](super::Timer) or [a timeout](super::timeout_next). Only the process that made it performs it.
+/// [`Timer`](crate::ipc::Timer) or [a timeout](crate::ipc::timeout_next). Only the process that made it performs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(alias = "sigevent")]
 pub struct Event {
@@ -106,7 +106,7 @@ impl Event {
         Self::of(EventKind::None)
     }
 
-    /// The blocked call ends: for [`timeout_next`](super::timeout_next) only.
+    /// The blocked call ends: for [`timeout_next`](crate::ipc::timeout_next) only.
     pub const fn unblock() -> Self {
         Self::of(EventKind::Unblock)
     }

@@ -10,6 +10,7 @@ use super::client::Wake;
 use super::lanes::WakePoint;
 use super::layout::RequestFields;
 use super::staging::Staged;
+use crate::ipc::attachment::Attachment;
 use crate::ipc::protocol::{EntryKind, Sleeper, Withdrawal};
 use crate::ipc::{Reply, SendError, SendOptions, process};
 use resmgr_sys::signal::Held;
@@ -24,6 +25,7 @@ use std::task::Waker;
 /// The slot of a call under way.
 #[derive(Debug)]
 pub(crate) struct Call {
+    through: Arc<Attachment>,
     slot: u16,
     number: u32,
     block: Option<Block>,
@@ -37,8 +39,17 @@ pub(super) struct Begun(Mutex<State>);
 struct State {
     /// Where the background thread listens, and what the server knows that by.
     socket: Option<(Arc<WakePoint>, u32)>,
-    /// By slot: the call's number, and whom to wake.
-    wakers: BTreeMap<u16, (u32, Waker)>,
+    /// By slot.
+    wakers: BTreeMap<u16, Waiting>,
+}
+
+/// A call that somebody waits for.
+#[derive(Debug)]
+struct Waiting {
+    number: u32,
+    waker: Waker,
+    /// The connection, which may be detached meanwhile.
+    through: Arc<Attachment>,
 }
 
 impl Begun {
@@ -47,21 +58,27 @@ impl Begun {
     }
 }
 
+fn is_detached(through: &Attachment) -> bool {
+    through.detached().load(Ordering::Acquire)
+}
+
 impl ClientLink {
     /// Sends and does not wait.
     pub(crate) fn begin(
         self: &Arc<Self>,
+        through: &Arc<Attachment>,
         message: &[IoSlice<'_>],
         fields: RequestFields,
     ) -> Result<Call, SendError> {
         self.check_open().map_err(SendError::Gone)?;
-        let mut staged = self.claim()?;
+        let mut staged = self.claim(through.detached())?;
         if let Err(error) = staged.fill(message, fields) {
             self.give_back(staged.slot, staged.block);
             return Err(error);
         }
         self.announce_begun(staged.slot);
         Ok(Call {
+            through: Arc::clone(through),
             slot: staged.slot,
             number: staged.number,
             block: staged.block,
@@ -75,9 +92,10 @@ impl ClientLink {
         }
     }
 
-    fn staged(&self, call: &Call) -> Staged<'_> {
+    fn staged<'a>(&'a self, call: &'a Call) -> Staged<'a> {
         Staged {
             link: self,
+            detached: call.through.detached(),
             slot: call.slot,
             number: call.number,
             block: call.block,
@@ -111,6 +129,7 @@ impl ClientLink {
         !self.is_ours()
             || self.state.load(Ordering::Acquire) != 0
             || self.memory.caller(call.slot).is_answered(call.number)
+            || is_detached(&call.through)
     }
 
     /// Takes the answer, or learns that there is none. When the server wants the message once more, it is ready
@@ -125,6 +144,11 @@ impl ClientLink {
         let caller = self.memory.caller(call.slot);
         caller.end_sleep();
         if !caller.is_answered(call.number) {
+            if self.check_open().is_ok() && is_detached(&call.through) {
+                self.desert(&self.staged(call), false);
+                self.give_up((call.slot, call.number, call.block));
+                return Err(SendError::Gone(Errno::BADF));
+            }
             // The slot stays taken: its memory may still be written.
             return self
                 .check_open()
@@ -188,9 +212,13 @@ impl ClientLink {
             let mut state = self.begun.lock();
             let number = self.socket_of_begun(&mut state)?;
             match state.wakers.get_mut(&call.slot) {
-                Some((known, kept)) if *known == call.number => kept.clone_from(waker),
+                Some(known) if known.number == call.number => known.waker.clone_from(waker),
                 _ => {
-                    let entry = (call.number, waker.clone());
+                    let entry = Waiting {
+                        number: call.number,
+                        waker: waker.clone(),
+                        through: Arc::clone(&call.through),
+                    };
                     state.wakers.insert(call.slot, entry);
                 }
             }
@@ -224,16 +252,17 @@ impl ClientLink {
         let due: Vec<Waker> = {
             let mut state = self.begun.lock();
             let ended = self.state.load(Ordering::Acquire) != 0;
-            let is_over = |slot: &u16, (number, _): &mut (u32, Waker)| {
-                ended || self.memory.caller(*slot).is_answered(*number)
+            let is_over = |slot: &u16, waiting: &Waiting| {
+                let answered = self.memory.caller(*slot).is_answered(waiting.number);
+                ended || answered || is_detached(&waiting.through)
             };
             let over: Vec<u16> = state
                 .wakers
-                .iter_mut()
+                .iter()
                 .filter_map(|(slot, entry)| is_over(slot, entry).then_some(*slot))
                 .collect();
             let taken = over.iter().filter_map(|slot| state.wakers.remove(slot));
-            taken.map(|(_, waker)| waker).collect()
+            taken.map(|waiting| waiting.waker).collect()
         };
         for waker in due {
             // An executor's code: what goes wrong there must not end this thread.

@@ -16,7 +16,7 @@ use crate::ipc::protocol::{Caller, Entry, EntryKind, Sleeper, Withdrawal};
 use crate::ipc::timeout::{self, Expiry};
 use crate::ipc::wait::{Plan, Spin};
 use crate::ipc::{
-    ChannelId, Coid, Credentials, Reply, Scoid, SendError, SendOptions, Waiting, janitor, process,
+    ChannelId, Coid, Reply, Scoid, SendError, SendOptions, Waiting, janitor, process,
 };
 use resmgr_sys::clock::{self, Deadline};
 use resmgr_sys::epoll::EventFd;
@@ -24,7 +24,7 @@ use resmgr_sys::fork::{self, PrivateFd};
 use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result, futex, sched, socket};
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -44,6 +44,8 @@ pub(crate) struct Far {
     pub(crate) pid: u32,
     pub(crate) chid: ChannelId,
     pub(crate) scoid: Scoid,
+    /// When the channel was made. Another one may get its number; this it cannot get.
+    pub(crate) birth: u64,
     /// The channel has the UNBLOCK flag.
     pub(crate) unblock: bool,
     /// The server reads long messages in this process's memory if a send allows it.
@@ -175,9 +177,15 @@ impl ClientLink {
                 .is_none_or(|remote| remote.process.is_alive())
     }
 
-    /// A descriptor whose number can stand for a connection.
-    pub(crate) fn placeholder(&self, lowest: i32, close_on_exec: bool) -> Result<OwnedFd> {
-        resmgr_sys::memory::duplicate(self.bell.as_fd(), lowest, close_on_exec)
+    /// Whether this process made it, and not a parent.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.generation == fork::generation()
+    }
+
+    /// Whether the server has gone, as far as this process knows. Only its own link may be looked into: a child
+    /// does not have the memory.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.state() != LinkState::Open || self.memory.gate().is_closed()
     }
 
     #[inline]
@@ -198,6 +206,16 @@ impl ClientLink {
         if let Some(remote) = &self.remote {
             socket::shutdown(remote.socket.as_fd());
         }
+        self.kick_all();
+    }
+
+    /// Has every sender look around: something that it looks for has been stored.
+    ///
+    /// A sender claims its slot, announces that it sleeps, and then looks; this stores, and then looks for
+    /// claimed slots and sleepers. Between the two steps of each side stands a full fence (the sender's is
+    /// that of `prepare_sleep`), so either the slot is seen here, or what was stored is seen there.
+    pub(crate) fn kick_all(&self) {
+        resmgr_sys::order::full_fence();
         for slot in self.slots.claimed(self.memory.layout.calls) {
             self.kick(slot);
         }
@@ -224,17 +242,19 @@ impl ClientLink {
         }
     }
 
-    /// Sends and waits for the answer; again as often as the server asks for it.
+    /// Sends and waits for the answer, through a connection that may be `detached` meanwhile; again as often as
+    /// the server asks for it.
     #[inline]
     pub(crate) fn call(
         self: &Arc<Self>,
+        detached: &AtomicBool,
         message: &[IoSlice<'_>],
         reply: &mut [IoSliceMut<'_>],
         fields: RequestFields,
         options: &SendOptions<'_>,
     ) -> Result<Reply, SendError> {
         loop {
-            match self.call_once(message, reply, fields, options) {
+            match self.call_once(detached, message, reply, fields, options) {
                 Err(SendError::Refused(Errno::RESTART)) => {}
                 done => return done,
             }
@@ -243,13 +263,14 @@ impl ClientLink {
 
     fn call_once(
         self: &Arc<Self>,
+        detached: &AtomicBool,
         message: &[IoSlice<'_>],
         reply: &mut [IoSliceMut<'_>],
         fields: RequestFields,
         options: &SendOptions<'_>,
     ) -> Result<Reply, SendError> {
         self.check_open().map_err(SendError::Gone)?;
-        let mut staged = self.claim()?;
+        let mut staged = self.claim(detached)?;
         if options.has_descriptors() {
             // Ahead of the message: a server may see that before its announcement.
             self.lend_descriptors(&staged, options)?;
@@ -271,7 +292,7 @@ impl ClientLink {
                 self.direct.store(false, Ordering::Relaxed);
                 self.end_parcels(staged.slot, staged.number);
                 self.give_back(staged.slot, staged.block);
-                self.call(message, reply, fields, options)
+                self.call(detached, message, reply, fields, options)
             }
             Carried::Answered(asked) => {
                 let mut collected = staged.collect(reply);
@@ -328,11 +349,6 @@ impl ClientLink {
         }
     }
 
-    /// Whether the link's memory is this process's: a forked child does not have it.
-    pub(super) fn is_ours(&self) -> bool {
-        self.generation == fork::generation()
-    }
-
     fn announce_and_wait(
         &self,
         staged: &Staged<'_>,
@@ -372,11 +388,15 @@ impl ClientLink {
                 plan: plan.take(),
                 watch: &mut watch,
             };
-            let mut reason = match self.wait_once(&caller, staged.number, options, sleep) {
+            let mut reason = match self.wait_once(&caller, staged, options, sleep) {
                 Ok(Wake::Answered(_)) => return Wake::Answered(asked),
                 Ok(wake) => return wake,
                 Err(reason) => reason,
             };
+            if matches!(reason, SendError::Gone(_)) {
+                self.desert(staged, asked.is_some());
+                return Wake::GiveUp(reason);
+            }
             if asked.is_some() {
                 continue;
             }
@@ -403,18 +423,31 @@ impl ClientLink {
         }
     }
 
+    /// The connection of a call was detached, and others of the link go on. The call ends whatever the channel
+    /// does about unblocking: there is nobody to take the answer any more. A server that has the message and
+    /// asked to be told learns of it, and its answer is `ESRCH`, since the request is void before it is told.
+    #[cold]
+    pub(super) fn desert(&self, staged: &Staged<'_>, asked: bool) {
+        self.memory.caller(staged.slot).abandon(staged.number);
+        if self.far.unblock && !asked {
+            self.announce(EntryKind::Unblock, staged.slot);
+        }
+    }
+
     /// One look and one sleep; an error is a reason to stop waiting.
     #[inline]
     fn wait_once<'a>(
         &'a self,
         caller: &Caller<'_, AtomicU32>,
-        number: u32,
+        staged: &Staged<'_>,
         options: &SendOptions<'_>,
         mut sleep: Sleep<'_, 'a>,
     ) -> Result<Wake, SendError> {
         let (deadline, asked) = (sleep.deadline, sleep.asked);
         let cancelled = || !asked && options.cancel.is_some_and(CancelToken::is_cancelled);
-        let state = || self.state.load(Ordering::Acquire) != 0;
+        let number = staged.number;
+        let detached = || staged.detached.load(Ordering::Acquire);
+        let state = || self.state.load(Ordering::Acquire) != 0 || detached();
         let ready = || caller.is_answered(number) || state() || cancelled();
         loop {
             let plan = sleep.plan.take();
@@ -453,6 +486,7 @@ impl ClientLink {
         }
         match self.check_open() {
             Err(errno) => Ok(Wake::Gone(errno)),
+            Ok(()) if detached() => Err(SendError::Gone(Errno::BADF)),
             Ok(()) => Err(SendError::Interrupted),
         }
     }
@@ -509,7 +543,13 @@ impl ClientLink {
     }
 
     #[inline]
-    pub(super) fn claim(self: &Arc<Self>) -> Result<Staged<'_>, SendError> {
+    pub(super) fn claim<'a>(
+        self: &'a Arc<Self>,
+        detached: &'a AtomicBool,
+    ) -> Result<Staged<'a>, SendError> {
+        if detached.load(Ordering::Relaxed) {
+            return Err(SendError::Gone(Errno::BADF));
+        }
         if self.given_up_count.load(Ordering::Acquire) > 0 {
             self.reclaim();
         }
@@ -526,6 +566,7 @@ impl ClientLink {
         let number = Caller::<AtomicU32>::next(last);
         Ok(Staged {
             link: self,
+            detached,
             slot,
             number,
             block: None,
@@ -628,15 +669,6 @@ impl ClientLink {
 
     pub(crate) fn takes_registered_only(&self) -> bool {
         self.registered_only.load(Ordering::Acquire)
-    }
-
-    /// This process, for a link to itself.
-    pub(crate) fn credentials_of_self() -> Credentials {
-        Credentials {
-            pid: std::process::id(),
-            uid: resmgr_sys::process::effective_uid(),
-            gid: resmgr_sys::process::effective_gid(),
-        }
     }
 }
 

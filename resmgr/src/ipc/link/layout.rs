@@ -182,13 +182,14 @@ impl RequestFields {
     #[inline]
     pub(crate) fn of(coid: i32, reply_room: usize, options: &SendOptions<'_>) -> Self {
         let behalf = options.on_behalf;
+        let sender = caller::thread();
         Self {
             len: 0,
             reply_room: reply_room as u64,
             at: IN_SLOT,
             coid,
-            tid: caller::thread_id(),
-            priority: options.priority.unwrap_or_else(caller::priority),
+            tid: sender.id,
+            priority: options.priority.unwrap_or_else(|| sender.sends_with()),
             on_behalf: behalf.is_some(),
             lends: options.lends(),
             takes: options.takes(),

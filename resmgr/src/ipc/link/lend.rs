@@ -9,6 +9,7 @@ use crate::ipc::shared::{SharedBytes, SharedBytesMut};
 use crate::ipc::{SendError, SendOptions};
 use resmgr_sys::{Errno, Result};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A piece of bulk memory that the program has, and the slot of its last call while it reads the reply.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ impl ClientLink {
     /// Sends what was built in `lent` and waits for the answer: its status, and where the reply lies.
     pub(crate) fn call_lent(
         self: &Arc<Self>,
+        detached: &AtomicBool,
         lent: &mut Lent,
         fields: RequestFields,
         options: &SendOptions<'_>,
@@ -54,7 +56,7 @@ impl ClientLink {
             return Err(SendError::Unsent(Errno::NOTSUP));
         }
         loop {
-            match self.call_lent_once(lent, fields, options) {
+            match self.call_lent_once(detached, lent, fields, options) {
                 Err(SendError::Refused(Errno::RESTART)) => {}
                 done => return done,
             }
@@ -63,6 +65,7 @@ impl ClientLink {
 
     fn call_lent_once(
         self: &Arc<Self>,
+        detached: &AtomicBool,
         lent: &mut Lent,
         mut fields: RequestFields,
         options: &SendOptions<'_>,
@@ -70,7 +73,7 @@ impl ClientLink {
         self.check_open().map_err(SendError::Gone)?;
         let block = lent.block.take();
         let at = block.ok_or(SendError::Unsent(Errno::INVAL))?.at;
-        let mut staged = match self.claim() {
+        let mut staged = match self.claim(detached) {
             Ok(staged) => staged,
             Err(error) => {
                 lent.block = block;

@@ -6,11 +6,11 @@ use super::slots::Phases;
 use super::{LinkMemory, ReplyArea};
 use crate::ipc::priority::{ORDINARY, Standing};
 use crate::ipc::protocol::{EntryKind, Sleeper, Taken};
-use crate::ipc::{ConnectRights, Credentials, Rcvid, Scoid, janitor};
+use crate::ipc::{ChannelId, ClientInfo, ConnectRights, Credentials, Rcvid, Scoid, janitor};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::pidfd::PidFd;
-use resmgr_sys::{Errno, futex, socket};
+use resmgr_sys::{Errno, futex, socket, who};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, Weak};
@@ -47,6 +47,7 @@ pub(crate) enum Arrival {
 /// One client process on one channel.
 #[derive(Debug)]
 pub(crate) struct ServerLink {
+    pub(crate) chid: ChannelId,
     pub(crate) scoid: Scoid,
     /// From the kernel.
     pub(crate) peer: Credentials,
@@ -84,7 +85,7 @@ pub(crate) struct ServerLink {
 
 impl ServerLink {
     pub(crate) fn new(
-        scoid: Scoid,
+        (chid, scoid): (ChannelId, Scoid),
         (peer, standing): (Credentials, Standing),
         memory: LinkMemory,
         bell: EventFd,
@@ -93,6 +94,7 @@ impl ServerLink {
         memory.gate().unwatch();
         let phases = Phases::new(memory.layout.calls);
         Self {
+            chid,
             scoid,
             peer,
             standing,
@@ -439,14 +441,28 @@ impl ServerLink {
     }
 
     pub(crate) fn rcvid(&self, slot: u16, number: u32) -> Rcvid {
-        Rcvid::of(self.scoid, slot, number)
+        Rcvid::new(self.chid, self.scoid, slot, number)
+    }
+
+    /// Who the client is, as far as the system tells now.
+    pub(crate) fn client_info(&self) -> ClientInfo {
+        let Some(socket) = self.socket() else {
+            return ClientInfo::of_self();
+        };
+        let groups = who::peer_groups(socket.as_fd()).unwrap_or_default();
+        // The number is the client's as long as it lives: what was read before that is still so was its own.
+        let now = socket::peer_pidfd(socket.as_fd()).and_then(|process| {
+            let now = who::who(self.peer.pid)?;
+            process.is_alive().then_some(now).ok_or(Errno::SRCH)
+        });
+        ClientInfo::new(self.peer, groups, now.ok())
     }
 
     /// On whose behalf a message is. What the client says is believed from root and from our own user only.
     pub(crate) fn credentials(&self, fields: &RequestFields) -> Credentials {
         let [pid, uid, gid] = fields.ids;
-        let trusted = ConnectRights::Owner.permit(&self.peer);
-        if fields.on_behalf && trusted {
+        let is_trusted = || ConnectRights::Owner.permit(&self.peer, Vec::new);
+        if fields.on_behalf && is_trusted() {
             Credentials { pid, uid, gid }
         } else {
             self.peer

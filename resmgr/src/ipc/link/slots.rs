@@ -43,8 +43,18 @@ impl FreeSlots {
 
     /// The slots that are in use now.
     pub(super) fn claimed(&self, count: u16) -> impl Iterator<Item = u16> + '_ {
-        (0..count).filter(|slot| {
-            self.0[usize::from(*slot) / 64].load(Ordering::Acquire) & 1 << (slot % 64) == 0
+        // A whole word at a time: mostly there is nothing in use but in the first.
+        let words = self.0.iter().zip((0..count).step_by(64));
+        words.flat_map(move |(word, first)| {
+            let free = word.load(Ordering::Acquire);
+            let most = if free == u64::MAX {
+                0
+            } else {
+                (count - first).min(64)
+            };
+            (0..most)
+                .filter(move |bit| free & 1 << bit == 0)
+                .map(move |bit| first + bit)
         })
     }
 }

@@ -8,12 +8,14 @@ use crate::ipc::ranges;
 use crate::ipc::{Reply, SendError};
 use resmgr_sys::Errno;
 use std::io::{IoSlice, IoSliceMut};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 /// The slot, held by one thread.
 #[derive(Debug)]
 pub(super) struct Staged<'a> {
     pub(super) link: &'a ClientLink,
+    /// The connection that the call goes through was detached.
+    pub(super) detached: &'a AtomicBool,
     pub(super) slot: u16,
     pub(super) number: u32,
     pub(super) block: Option<Block>,

@@ -41,7 +41,7 @@ impl Subject for Client {
         let body = Bytes::new(&self.payload.request);
         let call = self
             .connection
-            .call_method(None::<&str>, PATH, Some(INTERFACE), "Call", body);
+            .call_method(None::<&str>, PATH, Some(INTERFACE), "Call", &body);
         let reply = zbus::block_on(call).doing("call through zbus")?;
         let reply: ByteBuf = reply.body().deserialize().doing("read an answer")?;
         self.payload.check_in(&reply)
@@ -70,8 +70,8 @@ pub(super) fn serve(at: &str, work: Work) -> Result<(), Failure> {
 }
 
 async fn serve_one(socket: UnixStream, work: Work) -> zbus::Result<()> {
-    let builder = Builder::unix_stream(socket).server(GUID)?.p2p();
-    let connection = builder.serve_at(PATH, Answerer(work))?.build().await?;
+    let builder = Builder::unix_stream(socket).server(GUID).p2p();
+    let connection = builder.serve_at(PATH, Answerer(work)).build().await?;
     connection.closed().await;
     Ok(())
 }

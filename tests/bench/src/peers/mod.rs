@@ -7,7 +7,8 @@
 //! - `peers/SIZE/throughput/blocking`: four clients at the same time, the time for each request.
 //! - `peers/SIZE/throughput/spinning`: one client.
 //!
-//! In throughput nobody is bound to a processor. The request carries the size, the answer 64 bytes.
+//! In throughput nobody is bound to a processor, unless nobody sleeps: then each side has one. The request
+//! carries the size, the answer 64 bytes.
 
 mod dbus;
 mod grpc;
@@ -104,14 +105,14 @@ fn throughput(
     if !bench.wants(&case) {
         return Ok(());
     }
-    let Some(cpu) = bench.place(Placement::Unpinned)? else {
+    let (role, placement) = match ours {
+        Kind::Spin => (Role::Awake, Placement::TwoCores),
+        _ => (Role::Block, Placement::Unpinned),
+    };
+    let Some(cpu) = bench.place(placement)? else {
         return Ok(());
     };
     let directory = TempDir::new().doing("make a directory for sockets")?;
-    let role = match ours {
-        Kind::Spin => Role::Awake,
-        _ => Role::Block,
-    };
     let errand = Errand {
         work,
         ..Errand::new(role, cpu)
