@@ -193,8 +193,8 @@ fn a_server_that_falls_asleep_hears_two_senders() {
         let first = receive(&link, 0);
         let second = receive(&link, 1);
         assert_ne!(first, second);
-        senders
-            .into_iter()
-            .for_each(|sender| sender.join().unwrap());
+        for sender in senders {
+            sender.join().unwrap();
+        }
     });
 }

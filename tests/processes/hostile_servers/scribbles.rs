@@ -28,7 +28,7 @@ fn a_server_that_scribbles_while_it_runs_hurts_only_its_own_connection() {
         }
         // Whoever still waits, waits for somebody who has gone.
         drop(taken);
-        let said: Vec<_> = calls.into_iter().map(|call| call.end()).collect();
+        let said: Vec<_> = calls.into_iter().map(resmgr_tests::Pending::end).collect();
         assert!(
             said.iter().all(|said| !said.contains("not possible")),
             "{said:?}"
