@@ -95,13 +95,13 @@ fn m5_the_status_comes_back_as_it_was_given(place: Place, wait: &'static str) {
 }
 
 fn m6_a_message_that_is_too_long_is_not_sent(place: Place, wait: &'static str) {
-    let pair = Pair::new(place, wait, NONE);
+    let mut pair = Pair::apart(place, wait);
+    let len = 1 << 20;
+    pair.open_with(NONE, &format!("bulk={len}"));
+    pair.attach("c");
     // A byte more than a link's memory.
-    let len = (64 << 20) + 1;
-    assert_eq!(
-        pair.client.ask(&format!("send c fill:{len}")),
-        "unsent EMSGSIZE"
-    );
+    let too_long = format!("send c fill:{}", len + 1);
+    assert_eq!(pair.client.ask(&too_long), "unsent EMSGSIZE");
     let call = pair.send("short");
     assert_eq!(pair.server.ask("receive ch"), "message short");
     pair.server.ask("reply m 0 -");

@@ -8,9 +8,9 @@
 //! nothing that a program can see tells on which processor its peer will run next.
 
 use super::Waiting;
-use resmgr_sys::sched;
+use resmgr_sys::{clock, sched};
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Several round trips between two awake threads.
@@ -18,14 +18,22 @@ const TIGHT: Duration = Duration::from_micros(2);
 /// About what a wake-up across processors costs: looking longer cannot win.
 const YIELDING: Duration = Duration::from_micros(15);
 /// A probe looks longer: when both sides sleep, what it waits for includes the peer's waking up, and a
-/// probe that gives up before that would find sleeping best for ever.
+/// probe that gives up before that would find sleeping best for ever. What it finds is looked for as long from
+/// then on: a server that takes 30 µs for each answer is better waited for than slept for.
 const PROBING: Duration = Duration::from_micros(50);
+/// A turn that was longer went to somebody who computes, and would go there again.
+const STOLEN: Duration = Duration::from_micros(200);
 /// How long those who never sleep look before they attend to deadlines and bells.
 const ROUND: Duration = Duration::from_micros(20);
 /// Looks between two readings of the clock.
 const LOOKS: u32 = 16;
 const FULL_SCORE: u32 = 8;
-const PROBE_EVERY: u32 = 64;
+const PROBE_EVERY: i32 = 64;
+/// After a stolen turn that many waits go by without a probe; twice as many after each further one, up to 64 times.
+const REST: i32 = 64;
+const MOST_RESTS: u32 = 6;
+/// Wins that make up for one stolen turn.
+const ATONEMENT: u32 = 256;
 
 static CPUS: LazyLock<usize> = LazyLock::new(sched::online_cpus);
 
@@ -33,27 +41,98 @@ static CPUS: LazyLock<usize> = LazyLock::new(sched::online_cpus);
 #[derive(Debug)]
 struct Habit {
     score: AtomicU32,
-    skipped: AtomicU32,
+    /// Waits since the last probe; below 0 while it rests.
+    skipped: AtomicI32,
+    /// How long the wins take, with a margin, in nanoseconds.
+    usual: AtomicU32,
+    /// Turns that were stolen of late.
+    stolen: AtomicU32,
+    /// The last turn was long.
+    suspect: AtomicBool,
+    wins: AtomicU32,
 }
 
 impl Habit {
     const fn new() -> Self {
         Self {
             score: AtomicU32::new(FULL_SCORE),
-            skipped: AtomicU32::new(0),
+            skipped: AtomicI32::new(0),
+            usual: AtomicU32::new(0),
+            stolen: AtomicU32::new(0),
+            suspect: AtomicBool::new(false),
+            wins: AtomicU32::new(0),
         }
     }
 
     // Relaxed throughout: these are statistics of one process, no other data depend on them.
 
-    /// How long to look this time: as usual while it pays off, `probe` now and then when it does not.
+    /// How long to look this time: as usual while it pays off, but `least`, and `probe` now and then when it
+    /// does not.
     #[inline]
-    fn budget(&self, usual: Duration, probe: Duration) -> Option<Duration> {
+    fn budget(&self, least: Duration, probe: Duration) -> Option<Duration> {
         if self.score.load(Ordering::Relaxed) > 0 {
-            return Some(usual);
+            let usual = Duration::from_nanos(self.usual.load(Ordering::Relaxed).into());
+            return Some(usual.clamp(least, probe));
         }
-        let skipped = self.skipped.fetch_add(1, Ordering::Relaxed);
-        (skipped % PROBE_EVERY == PROBE_EVERY - 1).then_some(probe)
+        let skipped = self.skipped.load(Ordering::Relaxed) + 1;
+        let due = skipped >= PROBE_EVERY;
+        self.skipped
+            .store(if due { 0 } else { skipped }, Ordering::Relaxed);
+        due.then_some(probe)
+    }
+
+    /// Found after this time, which was not short.
+    fn won_after(&self, time: Duration) {
+        let time = u32::try_from(time.as_nanos()).unwrap_or(u32::MAX);
+        let usual = self.usual.load(Ordering::Relaxed);
+        let margin = time.saturating_add(time / 2);
+        self.usual
+            .store(margin.max(usual - usual / 8), Ordering::Relaxed);
+        // What takes long varies, and a sleep would have taken longer.
+        self.score.store(FULL_SCORE, Ordering::Relaxed);
+    }
+
+    /// Found in time, and no turn was stolen.
+    #[inline]
+    fn won_fairly(&self) {
+        if self.stolen.load(Ordering::Relaxed) > 0 {
+            self.atone();
+        }
+        self.won();
+    }
+
+    #[cold]
+    fn atone(&self) {
+        self.suspect.store(false, Ordering::Relaxed);
+        let wins = self.wins.load(Ordering::Relaxed).wrapping_add(1);
+        self.wins.store(wins, Ordering::Relaxed);
+        if wins.is_multiple_of(ATONEMENT) {
+            let stolen = self.stolen.load(Ordering::Relaxed);
+            self.stolen
+                .store(stolen.saturating_sub(1), Ordering::Relaxed);
+        }
+    }
+
+    /// A turn was long. Once is chance (a tick of the clock, the host of a virtual machine); twice in a row is not.
+    #[cold]
+    fn was_long(&self) {
+        if self.suspect.swap(true, Ordering::Relaxed) {
+            self.was_stolen();
+        } else {
+            let stolen = self.stolen.load(Ordering::Relaxed);
+            self.stolen.store(stolen.max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// The turn went to somebody who computes: this way of looking costs a time slice, whatever it finds.
+    #[cold]
+    fn was_stolen(&self) {
+        let stolen = self.stolen.load(Ordering::Relaxed);
+        self.stolen
+            .store((stolen + 1).min(MOST_RESTS), Ordering::Relaxed);
+        self.score.store(0, Ordering::Relaxed);
+        self.skipped.store(-(REST << stolen), Ordering::Relaxed);
+        self.suspect.store(false, Ordering::Relaxed);
     }
 
     #[inline]
@@ -150,17 +229,36 @@ impl Spin {
     }
 
     fn look_yielding(&self, budget: Duration, ready: &mut impl FnMut() -> bool) -> bool {
-        let until = Instant::now() + budget;
+        // The exact clock is read only where the first turn finds nothing.
+        let tick = clock::coarse();
+        sched::yield_now();
+        if ready() {
+            if clock::coarse() == tick {
+                self.yielding.won_fairly();
+            } else {
+                self.yielding.was_long();
+            }
+            return true;
+        }
+        let begun = Instant::now();
+        let mut before = begun;
         loop {
             sched::yield_now();
-            if ready() {
-                self.yielding.won();
+            let found = ready();
+            let now = Instant::now();
+            if now - before > STOLEN {
+                self.yielding.was_long();
+                return found;
+            }
+            if found {
+                self.yielding.won_after(now - begun);
                 return true;
             }
-            if Instant::now() >= until {
+            if now - begun >= budget {
                 self.yielding.lost();
                 return false;
             }
+            before = now;
         }
     }
 }
@@ -185,6 +283,7 @@ fn look_tightly(budget: Duration, ready: &mut impl FnMut() -> bool) -> bool {
 mod tests {
     use super::{FULL_SCORE, PROBE_EVERY, PROBING, Plan, Spin};
     use crate::ipc::Waiting;
+    use std::time::Duration;
 
     #[test]
     fn what_does_not_pay_off_is_only_probed() {
@@ -204,8 +303,33 @@ mod tests {
                 ..
             }
         ));
-        spin.yielding.won();
-        assert_ne!(spin.plan(Waiting::Adaptive), Plan::Sleep);
+        spin.yielding.won_after(Duration::from_micros(30));
+        let longer = Duration::from_micros(45);
+        assert!(
+            matches!(spin.plan(Waiting::Adaptive), Plan::Look { yielding: Some(budget), .. } if budget == longer)
+        );
+    }
+
+    #[test]
+    fn whose_turns_are_stolen_yields_ever_more_rarely() {
+        let spin = Spin::new();
+        (0..FULL_SCORE).for_each(|_| spin.tight.lost());
+        let mut last = 0;
+        for _ in 0..3 {
+            spin.yielding.was_stolen();
+            let waits = (0..).find(|_| {
+                let plan = spin.plan(Waiting::Adaptive);
+                matches!(
+                    plan,
+                    Plan::Look {
+                        yielding: Some(_),
+                        ..
+                    }
+                )
+            });
+            assert!(waits > Some(last));
+            last = waits.unwrap();
+        }
     }
 
     #[test]

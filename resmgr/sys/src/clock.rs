@@ -5,6 +5,19 @@ use std::time::{Duration, Instant};
 /// Until when a call may wait. `None` waits for ever.
 pub type Deadline = Option<Instant>;
 
+/// The monotonic clock as of the last tick of the system, in nanoseconds: a quarter of the price of the exact one,
+/// and some milliseconds late.
+#[inline]
+pub fn coarse() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the structure lives on this stack. The clock exists since Linux 2.6.32, so the call succeeds.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
+    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
+}
+
 /// What is left of `deadline`; zero when it has passed, `None` when there is none.
 pub fn remaining(deadline: Deadline) -> Option<Duration> {
     deadline.map(|at| at.saturating_duration_since(Instant::now()))
