@@ -152,7 +152,7 @@ pub(crate) const DIRECT: u64 = u64::MAX - 1;
 
 #[cfg(test)]
 mod tests {
-    use super::{IN_SLOT, Layout, MOST_BULK, MOST_CALLS, slot};
+    use super::{HEAD_ENTRIES, IN_SLOT, Layout, MOST_BULK, MOST_CALLS, slot};
     use resmgr_sys::Errno;
 
     #[test]
@@ -170,7 +170,8 @@ mod tests {
     fn everything_has_its_place_in_links_of_any_size() {
         for (calls, bulk) in [(1, 0), (1024, 64 << 20), (MOST_CALLS, MOST_BULK)] {
             let layout = Layout::new(calls, bulk).unwrap();
-            assert!(layout.ring_word(0) >= slot(calls - 1) + 1024);
+            assert_eq!(layout.ring_word(HEAD_ENTRIES - 1) + 4, slot(0));
+            assert!(layout.ring_word(HEAD_ENTRIES) >= slot(calls - 1) + 1024);
             assert!(layout.cell(0) > layout.ring_word(layout.ring - 1));
             assert!(layout.bulk_at > layout.cell(127));
             assert!(layout.len().is_multiple_of(4096));
