@@ -317,7 +317,7 @@ mod tests {
         let mut last = 0;
         for _ in 0..3 {
             spin.yielding.was_stolen();
-            let waits = (0..).find(|_| {
+            let waits = (0..1000).find(|_| {
                 let plan = spin.plan(Waiting::Adaptive);
                 matches!(
                     plan,

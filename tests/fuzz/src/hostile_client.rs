@@ -410,10 +410,7 @@ impl Honest {
         let word = self.link.client.word(layout::slot(slot));
         word.store(*number << 2 | 1, Ordering::SeqCst);
         let lap = (self.position / RING + 1) & 0xffff;
-        let entry = self
-            .link
-            .client
-            .word(ring_word(self.position));
+        let entry = self.link.client.word(ring_word(self.position));
         entry.store(lap << 16 | CALL << 14 | slot, Ordering::SeqCst);
         self.position += 1;
         self.link.ring();

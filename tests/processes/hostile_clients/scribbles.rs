@@ -48,11 +48,7 @@ fn scribble(client: &RawClient, noise: &mut Noise, position: &mut u32) {
     let word = noise.number();
     let slot = layout::slot(u32::try_from(word >> 32).unwrap() % 8);
     match noise.number() % 16 {
-        0 => store(
-            client,
-            ring_word(word as u32),
-            noise.number(),
-        ),
+        0 => store(client, ring_word(word as u32), noise.number()),
         1 => store(client, ring_word(*position), word),
         2 => store(client, CELLS_AT + word as usize % 512 * 4, noise.number()),
         3 | 4 => store(client, slot, word & 0x3f),

@@ -64,9 +64,7 @@ fn receives(channel: &Channel) {
             .word(at)
             .store(number << 2 | 1, Ordering::SeqCst);
         let lap = (position / RING + 1) & 0xffff;
-        let entry = link
-            .client
-            .word(layout::ring_word(position));
+        let entry = link.client.word(layout::ring_word(position));
         entry.store(lap << 16 | CALL << 14, Ordering::SeqCst);
         if position == 0 {
             // From now on the receiver looks at this link by itself.

@@ -205,7 +205,10 @@ impl Taken {
     pub fn answer(&self, fields: &[u8], data: &[u8]) {
         let (request, at) = (self.theirs.word(layout::slot(0)), layout::slot(0));
         until("the client has called", || {
-            self.theirs.word(layout::ring_word(0)).load(Ordering::SeqCst) != 0
+            self.theirs
+                .word(layout::ring_word(0))
+                .load(Ordering::SeqCst)
+                != 0
         });
         let number = request.load(Ordering::SeqCst) >> 2;
         self.ours.write(at + layout::FIELDS, fields).unwrap();

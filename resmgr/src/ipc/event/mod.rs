@@ -352,8 +352,8 @@ mod tests {
         let again = event.register_for_any().unwrap();
         assert_ne!(again, first);
         handles.push(again);
-        handles
-            .into_iter()
-            .for_each(|handle| handle.unregister().unwrap());
+        for handle in handles {
+            handle.unregister().unwrap();
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Connections that have not said hello yet, and what happens when descriptors run out.
 
 use super::{Kernel, Source, Token};
-use crate::ipc::rendezvous::{self, Admitted};
 use crate::ipc::janitor;
+use crate::ipc::rendezvous::{self, Admitted};
 use resmgr_sys::epoll::{EventFd, Ready};
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::{Errno, socket};
