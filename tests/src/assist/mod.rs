@@ -1,4 +1,4 @@
-//! The commands of a peer, read from standard input, one a line; see [`commands`].
+//! The commands of a peer, read from standard input, one a line; see `commands.rs`.
 //!
 //! A line is `SERIAL LANE VERB ARGUMENT…`. A lane is a thread: commands of one lane run one after the
 //! other, those of different lanes at the same time. The answer is two lines: `SERIAL at TID` when the
