@@ -143,7 +143,8 @@ pub fn detached(command: &mut Command, keep: Option<BorrowedFd<'_>>) {
     let keep = keep.map(|fd| fd.as_raw_fd());
     let prepare = move || {
         signal::unblock_all();
-        new_session();
+        // It fails only for a group leader, which a fresh child is not.
+        let _ = new_session();
         close_on_exec_from(3);
         keep.map_or(Ok(()), inherit)
     };
@@ -167,9 +168,13 @@ pub fn as_user(command: &mut Command, uid: u32, gid: u32, groups: &[u32]) {
     unsafe { command.pre_exec(prepare) };
 }
 
-fn new_session() {
-    // SAFETY: no arguments; it fails only for a group leader, which a fresh child is not.
-    unsafe { libc::setsid() };
+/// Makes this process the leader of a session of its own.
+///
+/// # Errors
+/// - `EPERM`: it leads a process group.
+pub fn new_session() -> Result<()> {
+    // SAFETY: no arguments.
+    check(unsafe { libc::setsid() }).map(drop)
 }
 
 /// Marks every descriptor from `lowest` on to be closed by exec.

@@ -11,6 +11,7 @@
 //! | `reply-id RCVID STATUS DATA`, `read-id RCVID OFFSET LEN`, `info-id RCVID` | as without `-id` |
 //! | `whose RCVID` | `channel CHID client SCOID` |
 //! | `self-info` | as `client-info` |
+//! | `new-session` | `ok` |
 //! | `attach-many PID CHID fd=` | `attached COUNT ERRNO` |
 //! | `fork-use NAME DATA` | `child ended with ERRNO` |
 //! | `spawn COMMAND…`, `exec-self` | what it says; nothing |
@@ -66,6 +67,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
             Ok(format!("channel {channel} client {client}"))
         }
         "self-info" => Ok(commands::identity(&ClientInfo::of_self())),
+        "new-session" => process::new_session().map(|()| "ok".into()),
         "attach-many" => Ok(attach_many(words)),
         "fork-use" => Ok(fork_use(things, words)),
         "spawn" => Ok(spawn(words)),
