@@ -114,6 +114,12 @@ impl RuntimeDir {
         self.owner == process::effective_uid()
     }
 
+    /// Whether this process may look for anybody there: it is the caller's own, or root's. That was so when it was
+    /// opened; a process that has changed its user asks again.
+    pub fn is_trusted(&self) -> bool {
+        self.owner == 0 || self.is_own()
+    }
+
     /// A path to something inside that fits into a socket's address, however long the directory's own
     /// path is, and that means this very directory, whatever becomes of its name.
     pub fn entry(&self, name: &str) -> PathBuf {

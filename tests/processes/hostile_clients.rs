@@ -150,8 +150,8 @@ fn calls_that_are_never_announced_close_the_link() {
     victim.goes_on();
 }
 
-/// Only a client that may have a real-time priority may ask for boosts; and that one gains nothing by it
-/// while nothing urgent waits.
+/// A client gains nothing by asking for boosts while nothing urgent waits, whether it may have a real-time
+/// priority or not.
 #[test]
 fn requests_for_a_boost_without_end_hold_up_nobody() {
     const BOOST: [u8; 4] = [4, 0, 0, 0];
@@ -163,12 +163,9 @@ fn requests_for_a_boost_without_end_hold_up_nobody() {
             Ok(()) => asked += 1,
             // The server has to catch up.
             Err(Errno::AGAIN) => std::thread::yield_now(),
-            // Without those rights.
-            Err(_) => break,
+            Err(errno) => panic!("{errno} after {asked} requests"),
         }
     }
-    let may = resmgr_sys::process::effective_uid() == 0;
-    assert!(asked == 10_000 || (!may && client.is_closed()), "{asked}");
     assert_eq!(
         victim.server.ask("statistics"),
         "not-taken=0 boosts=0 masks=0"

@@ -2,7 +2,6 @@
 
 use super::handshake::{Hello, Welcome};
 use super::link::{LinkMemory, ServerLink};
-use super::priority::Standing;
 use super::{Channel, Connection, Credentials, Scoid};
 use resmgr_sys::Result;
 use resmgr_sys::epoll::EventFd;
@@ -41,8 +40,7 @@ impl RawClient {
         let process = direct.then(|| PidFd::open(peer.pid)).transpose()?;
         let chid = channel.id();
         let link = channel.shared().add_client(|scoid| {
-            let who = (peer, Standing::OWN);
-            let mut link = ServerLink::new((chid, scoid), who, memory, far_bell, None);
+            let mut link = ServerLink::new((chid, scoid), peer, memory, far_bell, None);
             link.direct = process;
             link
         })?;

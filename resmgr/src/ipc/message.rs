@@ -141,7 +141,7 @@ impl Message {
     pub fn make_current(&self) -> Result<()> {
         let channel = process::current().channel(self.info().chid);
         let channel = channel.filter(|_| self.is_waiting()).ok_or(Errno::SRCH)?;
-        channel.run_at(self.info().priority.min(self.link.standing.running));
+        channel.run_at(self.link.run_priority(self.fields.priority));
         Ok(())
     }
 

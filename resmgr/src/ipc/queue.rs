@@ -37,7 +37,7 @@ impl Call {
     /// What its receiver runs at: the claim, as far as the kernel allows its sender the same.
     #[inline]
     pub(super) fn run_priority(&self) -> u8 {
-        self.fields.priority.min(self.link.standing.running)
+        self.link.run_priority(self.fields.priority)
     }
 }
 
@@ -48,11 +48,9 @@ impl PendingPulse {
         if self.inherits {
             return None;
         }
-        let highest = self
-            .link
-            .as_ref()
-            .map_or(HIGHEST, |link| link.standing.running);
-        Some(self.pulse.priority.min(highest))
+        let claimed = self.pulse.priority;
+        let link = self.link.as_ref();
+        Some(link.map_or(claimed.min(HIGHEST), |link| link.run_priority(claimed)))
     }
 }
 

@@ -7,16 +7,15 @@
 use super::channel::Shared;
 use super::handshake::{self, Hello, Welcome};
 use super::link::{ClientLink, Far, LinkMemory, Offer, Remote, ServerLink};
-use super::priority::Standing;
 use super::{ChannelFlags, ChannelId, Credentials, janitor, process};
 use resmgr_namespace::RuntimeDir;
 use resmgr_sys::epoll::EventFd;
-use resmgr_sys::fork::PrivateFd;
+use resmgr_sys::fork::{PerProcess, PrivateFd};
 use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result, socket, who};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long an attach waits for a server that does not answer (stopped, or its background thread starved).
@@ -60,7 +59,7 @@ pub(super) struct Admitted {
     pub(super) process: PidFd,
 }
 
-/// Server: a stranger has said something. Takes it in, or answers why not.
+/// Server: a stranger has said something, or closed. Takes it in, or answers why not.
 pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
     let mut bytes = [0; handshake::LONGEST];
     // Descriptors would be closed by this thread: they go with the socket, elsewhere.
@@ -132,18 +131,12 @@ fn take_in(place: &mut Option<PrivateFd>, hello: Hello) -> Result<(Admitted, Off
     if channel.flags.contains(ChannelFlags::PRIVATE) || !channel.rights.permit(&peer, groups) {
         return Err(Errno::PERM);
     }
-    let standing = Standing::of_process(peer.pid);
-    if !process.is_alive() {
-        // What was read may have been another's.
-        return Err(Errno::SRCH);
-    }
     channel.check_share(&peer)?;
     let (memory, offer) = LinkMemory::offer(channel.layout)?;
     let bell = EventFd::new()?;
     let direct = channel.direct.then(|| process.try_clone()).transpose()?;
     let link = channel.add_client(|scoid| {
-        let who = (peer, standing);
-        let mut link = ServerLink::new((hello.chid, scoid), who, memory, bell, place.take());
+        let mut link = ServerLink::new((hello.chid, scoid), peer, memory, bell, place.take());
         link.direct = direct;
         link.accepts = channel.descriptors;
         link
@@ -170,12 +163,14 @@ fn take_in(place: &mut Option<PrivateFd>, hello: Hello) -> Result<(Admitted, Off
 /// - `EPROTO`: it is no server of this kind.
 pub(super) fn connect(pid: u32, chid: ChannelId, birth: u64) -> Result<ClientLink> {
     let socket = reach(pid)?;
+    // Before anything is checked: it gives nothing away, and a server that finds it when it accepts need not wait
+    // for it.
+    socket::send(socket.as_fd(), &Hello { chid, birth }.encode(), &[]).map_err(lost)?;
     // Whoever listens must be the process that was asked for.
     if socket::peer_credentials(socket.as_fd())?.pid != pid {
         return Err(Errno::SRCH);
     }
     let process = socket::peer_pidfd(socket.as_fd())?;
-    socket::send(socket.as_fd(), &Hello { chid, birth }.encode(), &[]).map_err(lost)?;
     let mut bytes = [0; handshake::LONGEST];
     let deadline = Some(Instant::now() + PATIENCE);
     let packet = socket::receive_until(socket.as_fd(), &mut bytes, deadline).map_err(lost)?;
@@ -217,15 +212,37 @@ fn lost(errno: Errno) -> Errno {
     }
 }
 
+/// Where the last server was found: opened and checked, so that the next attach need not do that again.
+static FOUND: PerProcess<Mutex<Option<RuntimeDir>>> = PerProcess::new();
+
 /// Finds the process's socket: in the user's own directory, else in the system's.
 fn reach(pid: u32) -> Result<PrivateFd> {
+    let name = name_of(pid);
+    let lock = || {
+        let found = FOUND.get(Mutex::default);
+        found.lock().unwrap_or_else(PoisonError::into_inner)
+    };
+    // Whose directory a process may trust changes with its user.
+    let known = lock().clone().filter(RuntimeDir::is_trusted);
+    if let Some(dir) = known
+        && let Some(socket) = reach_in(&dir, &name)?
+    {
+        return Ok(socket);
+    }
     for dir in RuntimeDir::search().map_err(|error| error.errno())? {
-        match socket::connect(&dir.entry(&name_of(pid)), PATIENCE) {
-            Ok(socket) => return Ok(PrivateFd::new(socket)),
-            Err(Errno::NOENT | Errno::CONNREFUSED) => {}
-            Err(Errno::ACCES) => return Err(Errno::PERM),
-            Err(errno) => return Err(errno),
+        if let Some(socket) = reach_in(&dir, &name)? {
+            *lock() = Some(dir);
+            return Ok(socket);
         }
     }
     Err(Errno::SRCH)
+}
+
+fn reach_in(dir: &RuntimeDir, name: &str) -> Result<Option<PrivateFd>> {
+    match socket::connect(&dir.entry(name), PATIENCE) {
+        Ok(socket) => Ok(Some(PrivateFd::new(socket))),
+        Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(None),
+        Err(Errno::ACCES) => Err(Errno::PERM),
+        Err(errno) => Err(errno),
+    }
 }

@@ -64,7 +64,7 @@ pub fn wait_until_stopped(child: u32) -> Result<()> {
 
 /// A packet socket that listens at `path`, and waits in [`accept`].
 pub fn listen(path: &Path) -> Result<OwnedFd> {
-    let listener = socket::new_socket()?;
+    let listener = socket::new_socket(0)?;
     let (address, len) = socket::address(path)?;
     // SAFETY: the address lives on this stack and has `len` bytes.
     check(unsafe { libc::bind(listener.as_raw_fd(), (&raw const address).cast(), len) })?;
@@ -84,7 +84,7 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
 
 /// A packet socket connected to `path`, with no call more than that takes.
 pub fn connect(path: &Path) -> Result<OwnedFd> {
-    let client = socket::new_socket()?;
+    let client = socket::new_socket(0)?;
     let (address, len) = socket::address(path)?;
     // SAFETY: the address lives on this stack and has `len` bytes.
     check(unsafe { libc::connect(client.as_raw_fd(), (&raw const address).cast(), len) })?;

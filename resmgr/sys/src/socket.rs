@@ -24,15 +24,15 @@ pub struct Credentials {
     pub gid: u32,
 }
 
-pub(crate) fn new_socket() -> Result<OwnedFd> {
+pub(crate) fn new_socket(flags: i32) -> Result<OwnedFd> {
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | flags;
     // SAFETY: no pointers.
-    let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) };
-    check(fd).map(own)
+    check(unsafe { libc::socket(libc::AF_UNIX, kind, 0) }).map(own)
 }
 
 /// A socket address. Paths end at 107 bytes: name long ones relative to a directory's descriptor, by
 /// `/proc/self/fd/N/name` (see [`path_in`]).
-pub(crate) fn address(path: &Path) -> Result<(libc::sockaddr_un, libc::socklen_t)> {
+pub(crate) fn address(path: &Path) -> Result<Address> {
     let bytes = path.as_os_str().as_bytes();
     // SAFETY: sockaddr_un is plain data, zeros are a value of it.
     let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
@@ -66,12 +66,11 @@ pub fn open_directory(path: &Path) -> Result<OwnedFd> {
 /// # Errors
 /// - `EADDRINUSE`: something lies at `path` already.
 pub fn listen(path: &Path) -> Result<OwnedFd> {
-    let socket = new_socket()?;
+    let socket = new_socket(libc::SOCK_NONBLOCK)?;
     let (address, len) = address(path)?;
     // SAFETY: the address lives on this stack and has `len` bytes.
     check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), len) })?;
     listen_again(socket.as_fd())?;
-    set_nonblocking(socket.as_fd())?;
     Ok(socket)
 }
 
@@ -87,15 +86,33 @@ pub fn listen_again(socket: BorrowedFd<'_>) -> Result<()> {
 /// - `ENOENT`, `ECONNREFUSED`: nobody listens there.
 /// - `EAGAIN`: the queue stayed full.
 pub fn connect(path: &Path, patience: Duration) -> Result<OwnedFd> {
-    let socket = new_socket()?;
+    let address = address(path)?;
+    let socket = new_socket(libc::SOCK_NONBLOCK)?;
+    match connect_to(socket.as_fd(), &address) {
+        Ok(()) => Ok(socket),
+        // The queue is full, and nothing but a blocking call can wait for room in it.
+        Err(Errno::AGAIN) => connect_patiently(&address, patience),
+        Err(errno) => Err(errno),
+    }
+}
+
+type Address = (libc::sockaddr_un, libc::socklen_t);
+
+fn connect_to(socket: BorrowedFd<'_>, (address, len): &Address) -> Result<()> {
+    let address = std::ptr::from_ref(address).cast();
+    // SAFETY: the address is borrowed and has `len` bytes.
+    check(unsafe { libc::connect(socket.as_raw_fd(), address, *len) }).map(drop)
+}
+
+#[cold]
+fn connect_patiently(address: &Address, patience: Duration) -> Result<OwnedFd> {
+    let socket = new_socket(0)?;
     let timeout = libc::timeval {
         tv_sec: libc::time_t::try_from(patience.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_usec: libc::suseconds_t::from(patience.subsec_micros().cast_signed()),
     };
     set_option(socket.as_fd(), libc::SO_SNDTIMEO, &timeout)?;
-    let (address, len) = address(path)?;
-    // SAFETY: the address lives on this stack and has `len` bytes.
-    check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), len) })?;
+    connect_to(socket.as_fd(), address)?;
     set_nonblocking(socket.as_fd())?;
     Ok(socket)
 }
@@ -162,6 +179,9 @@ pub fn drain(socket: BorrowedFd<'_>) {
 pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: the descriptor is borrowed; F_GETFL takes no argument.
     let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    if flags & libc::O_NONBLOCK != 0 {
+        return Ok(());
+    }
     // SAFETY: as above; F_SETFL takes an int.
     check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) }).map(drop)
 }
@@ -454,15 +474,17 @@ pub fn receive_until(
     deadline: Deadline,
 ) -> Result<Received> {
     loop {
+        // First: who waits has asked for something just now, and the answer is hardly ever there yet.
+        match epoll::poll_one(socket.as_fd(), Ready::IN, deadline) {
+            Ok(true) => {}
+            Err(Errno::INTR) => continue,
+            Ok(false) => return Err(Errno::TIMEDOUT),
+            Err(errno) => return Err(errno),
+        }
         match receive(socket, buffer) {
             Ok(packet) if packet.len == 0 && packet.fds.is_empty() => return Err(Errno::CONNRESET),
             Err(Errno::AGAIN) => {}
             other => return other,
-        }
-        match epoll::poll_one(socket.as_fd(), Ready::IN, deadline) {
-            Ok(true) | Err(Errno::INTR) => {}
-            Ok(false) => return Err(Errno::TIMEDOUT),
-            Err(errno) => return Err(errno),
         }
     }
 }

@@ -106,7 +106,7 @@ pub struct Link {
     taken: Cell,
     /// Server's: what the client sleeps on.
     pub answer: Cell,
-    ring_me: Cell,
+    watched: Cell,
     closed: Cell,
     boost_from: Cell,
     /// Who sleeps on `answer`.
@@ -127,9 +127,10 @@ impl Link {
             waiting: Cell::new(0),
             taken: Cell::new(0),
             answer: Cell::new(0),
-            ring_me: Cell::new(1),
+            watched: Cell::new(0),
             closed: Cell::new(0),
-            boost_from: Cell::new(0),
+            // Never: so far no receiver runs lower than anybody.
+            boost_from: Cell::new(u32::MAX),
             sleepers: Sleepers::default(),
             bell: Bell::default(),
             socket: Bell::default(),
@@ -186,7 +187,7 @@ impl Link {
     /// The server's words about itself.
     pub fn gate(&self) -> Gate<'_, Cell> {
         Gate {
-            ring_me: &self.ring_me,
+            watched: &self.watched,
             closed: &self.closed,
         }
     }

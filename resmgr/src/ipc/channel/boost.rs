@@ -3,8 +3,7 @@
 //! # Who boosts
 //! A message that is more urgent than the work of every receiver must not wait behind that work at the
 //! receivers' lower priority. Only this process can raise its threads, and none of them may be awake, so
-//! the client asks: each link has a word of the server's that says from which priority on (`boost_from`; 0:
-//! never). A client that announces something more urgent sends one packet on the link's socket, and
+//! the client asks: each link has a word of the server's that says from which priority on (`boost_from`). A client that announces something more urgent sends one packet on the link's socket, and
 //! the background thread raises the receivers. A client of priority 10 or below never looks at the word.
 //!
 //! The word is for real-time priorities only, stands on links whose peer may have one itself, and follows the
@@ -33,8 +32,8 @@ use crate::ipc::{ChannelFlags, caller, priority};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// No word keeps anybody from asking: what links begin with.
-pub(super) const ALWAYS: u8 = ORDINARY + 1;
+/// Everybody asks whose priority is more than an ordinary one: what fresh links say.
+const ALWAYS: u8 = ORDINARY + 1;
 
 /// The threads that receive on a channel, and what their clients know of them. Under the channel's lock.
 #[derive(Debug)]
@@ -43,16 +42,20 @@ pub(super) struct Crew {
     receivers: Vec<Arc<Receiver>>,
     /// One of them has had another priority than its own.
     pub(super) floated: bool,
-    /// What the watched links' clients were told.
+    /// What the watched links' clients were told; 0: never to ask.
     pub(super) boost_from: u8,
+    /// What the others' clients are told.
+    pub(super) unwatched: u8,
 }
 
 impl Crew {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(habits: Habits) -> Self {
+        let always = if habits.boosts { ALWAYS } else { 0 };
         Self {
             receivers: Vec::new(),
             floated: false,
-            boost_from: ALWAYS,
+            boost_from: always,
+            unwatched: always,
         }
     }
 }
@@ -76,12 +79,6 @@ impl Habits {
             takes_processors: flags.contains(ChannelFlags::INHERIT_RUNMASK),
             boosts: floats && priority::rights().reach_realtime(),
         }
-    }
-}
-
-impl Habits {
-    pub(super) fn boosts(self) -> bool {
-        self.boosts
     }
 }
 
@@ -218,10 +215,15 @@ impl Shared {
 
     /// A client says that it has announced something urgent.
     pub(in crate::ipc) fn asked_to_boost(&self, link: Option<&Arc<ServerLink>>) {
-        if !self.habits.boosts {
-            return;
-        }
         let mut state = self.lock();
+        match link {
+            // From now on it is told not to ask.
+            Some(link) if !self.habits.boosts || !link.may_ask_for_boost() => {
+                return link.boost_from(state.crew.boost_from);
+            }
+            _ if !self.habits.boosts => return,
+            _ => {}
+        }
         if state.destroyed || state.sleepers > 0 || state.spinning {
             return;
         }

@@ -1,7 +1,7 @@
 //! The clients of a channel: they come, are counted, and go.
 
 use super::state::{Client, State};
-use super::{Channel, Shared, boost};
+use super::{Channel, Shared};
 use crate::ipc::link::ServerLink;
 use crate::ipc::{ChannelFlags, ClientInfo, ConnectRights, Credentials, Scoid};
 use crate::ipc::{process, timeout};
@@ -25,9 +25,6 @@ impl Shared {
         if let Err(errno) = self.add_bell(&link) {
             state.remove_client(&link, false);
             return Err(errno);
-        }
-        if self.habits.boosts() {
-            link.boost_from(boost::ALWAYS);
         }
         Ok(link)
     }

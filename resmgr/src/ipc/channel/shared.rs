@@ -52,10 +52,11 @@ impl Shared {
         let bells = Epoll::new()?;
         let own_bell = EventFd::new()?;
         bells.add(&own_bell, OWN_BELL, BELL)?;
+        let habits = boost::Habits::of(options.flags);
         Ok(Self {
             chid,
             key: KEYS.fetch_add(1, Ordering::Relaxed),
-            habits: boost::Habits::of(options.flags),
+            habits,
             boosted: AtomicBool::new(false),
             flags: options.flags,
             rights: options.rights,
@@ -72,7 +73,7 @@ impl Shared {
             pool_bells: OnceLock::new(),
             own_bell,
             held: Held::default(),
-            state: Mutex::new(State::new()),
+            state: Mutex::new(State::new(habits)),
         })
     }
 

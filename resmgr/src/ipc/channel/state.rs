@@ -1,6 +1,6 @@
 //! What a channel's lock protects: its queue, its clients, and who is looking.
 
-use super::boost::{ALWAYS, Crew};
+use super::boost::{Crew, Habits};
 use crate::ipc::link::{Arrival, Breach, ServerLink};
 use crate::ipc::queue::{Call, Item, Offered, PendingPulse, Queue};
 use crate::ipc::{Credentials, Pulse, PulseCode, Scoid};
@@ -45,12 +45,12 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(habits: Habits) -> Self {
         Self {
             queue: Queue::new(),
             clients: Slab::new(),
             watched: Vec::new(),
-            crew: Crew::new(),
+            crew: Crew::new(habits),
             sleepers: 0,
             polled: false,
             spinning: false,
@@ -101,7 +101,7 @@ impl State {
         if self.watched.len() >= MOST_WATCHED {
             let oldest = self.watched.remove(0);
             oldest.memory.gate().unwatch();
-            oldest.boost_from(ALWAYS);
+            oldest.boost_from(self.crew.unwatched);
             self.drain(&oldest);
         }
         if self.quiet {

@@ -6,7 +6,7 @@ use crate::ipc::rendezvous::{self, Admitted};
 use resmgr_sys::epoll::{EventFd, Ready};
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::{Errno, socket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 /// Connections that have not said hello yet. More push out the oldest.
@@ -21,7 +21,8 @@ impl Kernel {
     ) {
         loop {
             match socket::accept(listener.as_fd()) {
-                Ok(Some(stranger)) => self.add_stranger(stranger),
+                // One at a time: the set tells of the next, and everybody else has a turn before it.
+                Ok(Some(stranger)) => return self.welcome(PrivateFd::new(stranger)),
                 Ok(None) => return,
                 Err(Errno::MFILE) if self.make_room() => {}
                 Err(errno) => {
@@ -70,7 +71,15 @@ impl Kernel {
         }
     }
 
-    fn add_stranger(&self, stranger: OwnedFd) {
+    /// A client says hello right after it has connected, so mostly that is here already.
+    fn welcome(&self, stranger: PrivateFd) {
+        match socket::peek(stranger.as_fd(), &mut [0]) {
+            Err(Errno::AGAIN) => self.add_stranger(stranger),
+            _ => self.admit(stranger),
+        }
+    }
+
+    fn add_stranger(&self, stranger: PrivateFd) {
         let oldest = {
             let table = self.lock();
             (table.strangers.len() >= MOST_STRANGERS)
@@ -82,16 +91,19 @@ impl Kernel {
         {
             janitor::close_socket(socket);
         }
-        if let Ok(token) = self.watch(Source::Stranger(PrivateFd::new(stranger))) {
+        if let Ok(token) = self.watch(Source::Stranger(stranger)) {
             self.lock().strangers.push(token);
         }
     }
 
     pub(super) fn greet(&self, source: Arc<Source>) {
-        let Some(Source::Stranger(socket)) = Arc::into_inner(source) else {
-            return;
-        };
-        match rendezvous::admit(socket) {
+        if let Some(Source::Stranger(socket)) = Arc::into_inner(source) {
+            self.admit(socket);
+        }
+    }
+
+    fn admit(&self, stranger: PrivateFd) {
+        match rendezvous::admit(stranger) {
             Ok(Some(Admitted {
                 link,
                 channel,

@@ -190,12 +190,6 @@ impl ServerLink {
         })
     }
 
-    /// A claim of a place in the queue is capped by what the kernel says of the peer: only processes that
-    /// may run higher can stand above the highest priority that QNX gives to unprivileged ones (63).
-    fn permitted_priority(&self, claimed: u8) -> u8 {
-        claimed.clamp(1, self.standing.place)
-    }
-
     /// Whether pulses of this client are queued. The caller holds the channel's lock.
     pub(crate) fn has_pulses(&self) -> bool {
         let taken = self.pulses_taken.load(Ordering::Acquire);

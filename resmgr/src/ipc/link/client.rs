@@ -164,10 +164,10 @@ impl ClientLink {
     /// Ends the link for good and wakes everybody who waits on it.
     pub(crate) fn end(&self, state: LinkState) {
         let value = if state == LinkState::Dead { 1 } else { 2 };
-        let _ = self
+        let ended = self
             .state
             .compare_exchange(0, value, Ordering::AcqRel, Ordering::Acquire);
-        if let Some(remote) = &self.remote {
+        if let (Ok(_), Some(remote)) = (ended, &self.remote) {
             socket::shutdown(remote.socket.as_fd());
         }
         self.kick_all();

@@ -5,7 +5,7 @@
 //!
 //! | client's part | server's part |
 //! |---|---|
-//! | `registered_only` | gate: `ring_me`, `closed`, `boost_from`, `pulses_taken`, `pulse_share` |
+//! | `registered_only` | gate: `watched`, `closed`, `boost_from`, `pulses_taken`, `pulse_share` |
 //! | slots: request header, then small messages | slots: answer header, small replies, `taken` |
 //! | the ring's rest | |
 //! | pulse cells | |
@@ -114,11 +114,11 @@ impl Layout {
     }
 }
 
-/// Server's part: nobody looks at the ring.
-pub(crate) const RING_ME: usize = 0;
+/// Server's part: somebody looks at the ring.
+pub(crate) const WATCHED: usize = 0;
 /// Server's part: the channel has gone.
 pub(crate) const CLOSED: usize = 4;
-/// Server's part: from which priority on a client asks for a boost; 0: it never does.
+/// Server's part: from which priority on a client asks for a boost.
 pub(crate) const BOOST_FROM: usize = 8;
 /// Server's part: how many pulses were received.
 pub(crate) const PULSES_TAKEN: usize = 64;

@@ -85,7 +85,7 @@ impl LinkMemory {
     #[inline]
     pub(crate) fn gate(&self) -> Gate<'_, AtomicU32> {
         Gate {
-            ring_me: self.server.word(layout::RING_ME),
+            watched: self.server.word(layout::WATCHED),
             closed: self.server.word(layout::CLOSED),
         }
     }

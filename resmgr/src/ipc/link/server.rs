@@ -5,15 +5,15 @@ use super::inbox::ServerInbox;
 use super::layout::{self, CELLS};
 use super::slots::Phases;
 use super::{LinkMemory, ReplyArea};
-use crate::ipc::priority::{ORDINARY, Standing};
+use crate::ipc::priority::{ORDINARY, Standing, UNPRIVILEGED_PLACE};
 use crate::ipc::{ChannelId, ClientInfo, ConnectRights, Credentials, Rcvid, Scoid, janitor};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::pidfd::PidFd;
-use resmgr_sys::{Errno, socket, who};
+use resmgr_sys::{Errno, Result, socket, who};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, Weak};
+use std::sync::{Mutex, OnceLock, Weak};
 
 /// The client broke the rules of the link: it is closed, and nobody else notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +32,8 @@ pub(crate) struct ServerLink {
     pub(crate) replies: ReplyArea,
     /// The client's process, if messages may be read in its memory.
     pub(crate) direct: Option<PidFd>,
-    /// From the kernel, too.
-    pub(crate) standing: Standing,
+    /// From the kernel, too; asked for when a claim of the client needs it.
+    standing: OnceLock<Standing>,
     /// None for a client in this process.
     socket: Option<PrivateFd>,
     /// How many descriptors a message of this client may bring.
@@ -61,18 +61,17 @@ pub(crate) struct ServerLink {
 impl ServerLink {
     pub(crate) fn new(
         (chid, scoid): (ChannelId, Scoid),
-        (peer, standing): (Credentials, Standing),
+        peer: Credentials,
         memory: LinkMemory,
         bell: EventFd,
         socket: Option<PrivateFd>,
     ) -> Self {
-        memory.gate().unwatch();
         let phases = Phases::new(memory.layout.calls);
         Self {
             chid,
             scoid,
             peer,
-            standing,
+            standing: OnceLock::new(),
             memory,
             bell,
             replies: ReplyArea::new(),
@@ -126,17 +125,54 @@ impl ServerLink {
         self.socket.as_ref()
     }
 
-    /// Tells the client from which priority on to ask for a boost; 0: never. A client that cannot have
-    /// such a priority is never asked to. The caller holds the channel's lock.
-    pub(crate) fn boost_from(&self, priority: u8) {
-        let reachable = self.standing.running >= priority;
-        let threshold = self.memory.threshold();
-        threshold.set(if reachable { priority } else { 0 });
+    /// How far the client's claims are believed. The kernel is asked at the first claim that needs it: most clients
+    /// never make one, and the answer costs a quarter of what attaching does.
+    fn standing(&self) -> Standing {
+        *self.standing.get_or_init(|| self.ask_standing())
+    }
+
+    #[cold]
+    fn ask_standing(&self) -> Standing {
+        let Some(socket) = self.socket() else {
+            return Standing::OWN;
+        };
+        let found = while_it_lives(socket, || Ok(Standing::of_process(self.peer.pid)));
+        found.unwrap_or(Standing::ORDINARY)
+    }
+
+    /// A claim of a place in the queue is capped by what the kernel says of the peer: only processes that
+    /// may run higher can stand above the highest priority that QNX gives to unprivileged ones.
+    #[inline]
+    pub(super) fn permitted_priority(&self, claimed: u8) -> u8 {
+        if claimed <= UNPRIVILEGED_PLACE {
+            claimed.max(1)
+        } else {
+            claimed.min(self.standing().place)
+        }
+    }
+
+    /// What a receiver may take of the client's claim: as much as its process may have itself.
+    #[inline]
+    pub(crate) fn run_priority(&self, claimed: u8) -> u8 {
+        if claimed <= ORDINARY {
+            claimed
+        } else {
+            claimed.min(self.standing().running)
+        }
     }
 
     /// Whether the client may ask for a boost at all.
-    pub(super) fn may_ask_for_boost(&self) -> bool {
-        self.standing.running > ORDINARY
+    pub(crate) fn may_ask_for_boost(&self) -> bool {
+        self.standing().running > ORDINARY
+    }
+
+    /// Tells the client from which priority on to ask for a boost; 0: never. A client that is known not to have
+    /// such a priority is never asked to. The caller holds the channel's lock.
+    pub(crate) fn boost_from(&self, priority: u8) {
+        let standing = self.standing.get();
+        let reachable = standing.is_none_or(|known| known.running >= priority);
+        let threshold = self.memory.threshold();
+        threshold.set(if reachable { priority } else { 0 });
     }
 
     /// Whether the client says that it takes registered events only.
@@ -155,11 +191,7 @@ impl ServerLink {
             return ClientInfo::of_self();
         };
         let groups = who::peer_groups(socket.as_fd()).unwrap_or_default();
-        // The number is the client's as long as it lives: what was read before that is still so was its own.
-        let now = socket::peer_pidfd(socket.as_fd()).and_then(|process| {
-            let now = who::who(self.peer.pid)?;
-            process.is_alive().then_some(now).ok_or(Errno::SRCH)
-        });
+        let now = while_it_lives(socket, || who::who(self.peer.pid));
         ClientInfo::new(self.peer, groups, now.ok())
     }
 
@@ -181,4 +213,12 @@ impl Drop for ServerLink {
             janitor::close_socket(socket);
         }
     }
+}
+
+/// What `look` finds of a peer's process by its number: that is the peer's as long as it lives, so what was read
+/// before it is seen to live is its own.
+fn while_it_lives<T>(socket: &PrivateFd, look: impl FnOnce() -> Result<T>) -> Result<T> {
+    let process = socket::peer_pidfd(socket.as_fd())?;
+    let found = look()?;
+    process.is_alive().then_some(found).ok_or(Errno::SRCH)
 }

@@ -30,8 +30,8 @@ pub(super) mod receiver;
 mod rights;
 mod thread;
 
-pub(crate) use rights::Standing;
 pub(super) use rights::{Rights, refresh as refresh_rights, rights, rights_now};
+pub(crate) use rights::{Standing, UNPRIVILEGED_PLACE};
 pub use thread::{priority, refresh_priority, set_priority};
 
 use resmgr_sys::sched::{Policy, Scheduling};

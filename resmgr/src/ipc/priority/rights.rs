@@ -12,7 +12,7 @@ const SYS_NICE: u64 = 1 << 23;
 /// run before those of others.
 const INITIAL_NAMESPACE: &str = "0 0 4294967295";
 /// How far an unprivileged process may stand out in a queue (QNX's number). It says nothing of running.
-const UNPRIVILEGED_PLACE: u8 = 63;
+pub(crate) const UNPRIVILEGED_PLACE: u8 = 63;
 
 /// What this process may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,12 @@ impl Standing {
     pub(crate) const OWN: Self = Self {
         place: u8::MAX,
         running: HIGHEST,
+    };
+
+    /// A process of which nothing else is known.
+    pub(crate) const ORDINARY: Self = Self {
+        place: UNPRIVILEGED_PLACE,
+        running: ORDINARY,
     };
 
     /// What the kernel says of a process: what it may do to its own threads, it may have from a receiver.

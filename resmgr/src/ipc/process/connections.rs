@@ -6,7 +6,6 @@ use crate::ipc::attachments::NewId;
 use crate::ipc::channel::Shared;
 use crate::ipc::kernel::Source;
 use crate::ipc::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink};
-use crate::ipc::priority::Standing;
 use crate::ipc::{ChannelFlags, ChannelId, Coid, ConnectFlags, Credentials, Target, rendezvous};
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::{Errno, Result};
@@ -106,10 +105,8 @@ impl Process {
         let bell = EventFd::new()?;
         let far_bell = bell.try_clone()?;
         let peer = Credentials::of_self();
-        let server = channel.add_client(|scoid| {
-            let who = (peer, Standing::OWN);
-            ServerLink::new((chid, scoid), who, memory, far_bell, None)
-        })?;
+        let server = channel
+            .add_client(|scoid| ServerLink::new((chid, scoid), peer, memory, far_bell, None))?;
         let unblock = channel.flags.contains(ChannelFlags::UNBLOCK);
         let far = Far {
             pid: peer.pid,
@@ -171,7 +168,7 @@ impl Process {
 
     fn end_link(&self, ended: &Arc<ClientLink>) {
         let was_open = ended.state() == LinkState::Open;
-        ended.end(LinkState::Detached);
+        // Before the end, which would wake the background thread for nothing.
         if let Some(kernel) = &*lock(&self.kernel) {
             let is_it = |source: &Source| match source {
                 Source::Server(link) => Arc::ptr_eq(link, ended),
@@ -180,6 +177,7 @@ impl Process {
             };
             kernel.forget_where(is_it);
         }
+        ended.end(LinkState::Detached);
         if was_open
             && ended.remote().is_none()
             && let Some(channel) = self.channel(ended.far.chid)

@@ -6,19 +6,19 @@ use std::sync::atomic::Ordering;
 /// The server's words at the head of its part of a link.
 #[derive(Debug)]
 pub struct Gate<'a, W> {
-    /// 1: nobody is looking at this link's ring, ring the bell.
-    pub ring_me: &'a W,
+    /// 1: somebody looks at this link's ring, nobody needs to ring. Fresh memory says that nobody does.
+    pub watched: &'a W,
     /// 1: the channel has gone.
     pub closed: &'a W,
 }
 
 impl<W: Word> Gate<'_, W> {
-    /// Client, right after a push (which ends with a replace): whether to ring the bell. A server that does not look at the ring wrote
-    /// `ring_me` before its last look, so either it saw the entry or this sees the word.
+    /// Client, right after a push (which ends with a replace): whether to ring the bell. A server that does not look
+    /// at the ring any more cleared `watched` before its last look, so either it saw the entry or this sees the word.
     #[inline]
     pub fn must_ring(&self) -> bool {
         W::fence_after_replace();
-        self.ring_me.load(Ordering::Relaxed) != 0
+        self.watched.load(Ordering::Relaxed) == 0
     }
 
     /// Client, after a push (and its fence): whether the server had closed the link before it looked for
@@ -31,13 +31,13 @@ impl<W: Word> Gate<'_, W> {
     /// Server: from now on this link is looked at without a bell.
     #[inline]
     pub fn watch(&self) {
-        self.ring_me.store(0, Ordering::Relaxed);
+        self.watched.store(1, Ordering::Relaxed);
     }
 
     /// Server: from now on clients must ring. Look at the ring once more after this.
     #[inline]
     pub fn unwatch(&self) {
-        self.ring_me.store(1, Ordering::Relaxed);
+        self.watched.store(0, Ordering::Relaxed);
         W::fence();
     }
 

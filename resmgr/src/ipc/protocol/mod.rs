@@ -8,7 +8,7 @@
 //!
 //! | decision | client writes, reads | server writes, reads |
 //! |---|---|---|
-//! | must the bell be rung? | ring entry, `ring_me` | `ring_me`, ring entry |
+//! | must the bell be rung? | ring entry, `watched` | `watched`, ring entry |
 //! | must the client be woken? | `waiting`, `answer` | `answer`, `waiting` |
 //! | withdrawn or received? | `request`, `taken` | `taken`, `request` |
 //! | must a boost be asked for? | ring entry, `boost_from` | `boost_from`, ring entry |

@@ -3,7 +3,11 @@
 use super::Word;
 use std::sync::atomic::Ordering;
 
-/// From which priority on a client asks for a boost; 0: never. A word of the server's part of a link.
+/// What stands for "never".
+const NEVER: u32 = u32::MAX;
+
+/// From which priority on a client asks for a boost. A word of the server's part of a link; as long as nobody has
+/// written it, every client asks whose priority is more than an ordinary one.
 #[derive(Debug)]
 pub struct Threshold<'a, W> {
     /// The word.
@@ -15,13 +19,12 @@ impl<W: Word> Threshold<'_, W> {
     /// receivers have come to run lower since, and this does not see it, the server finds the entry.
     #[inline]
     pub fn must_ask(&self, priority: u8) -> bool {
-        let from = self.from.load(Ordering::Relaxed);
-        from != 0 && u32::from(priority) >= from
+        u32::from(priority) >= self.from.load(Ordering::Relaxed)
     }
 
-    /// Server: writes it, if it is another than before. Look at the ring after this.
+    /// Server: writes it, if it is another than before; 0 stands for never. Look at the ring after this.
     pub fn set(&self, from: u8) {
-        let from = u32::from(from);
+        let from = if from == 0 { NEVER } else { from.into() };
         // Nobody else writes it.
         if self.from.load(Ordering::Relaxed) != from {
             self.from.store(from, Ordering::Relaxed);
