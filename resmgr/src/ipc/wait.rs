@@ -13,18 +13,24 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+// In nanoseconds, as plain numbers: they are computed for every wait.
+
 /// Several round trips between two awake threads.
-const TIGHT: Duration = Duration::from_micros(2);
+const TIGHT: u32 = 2_000;
 /// About what a wake-up across processors costs: looking longer cannot win.
-const YIELDING: Duration = Duration::from_micros(15);
+const YIELDING: u32 = 15_000;
 /// A probe looks longer: when both sides sleep, what it waits for includes the peer's waking up, and a
 /// probe that gives up before that would find sleeping best for ever. What it finds is looked for as long from
 /// then on: a server that takes 30 µs for each answer is better waited for than slept for.
-const PROBING: Duration = Duration::from_micros(50);
+const PROBING: u32 = 50_000;
+/// Bytes that even a slow copy moves in a nanosecond.
+const COPIED_A_NANOSECOND: u64 = 4;
+/// However much there is to copy.
+const MOST_COPYING: u32 = 1_000_000;
 /// A turn that was longer went to somebody who computes, and would go there again.
 const STOLEN: Duration = Duration::from_micros(200);
 /// How long those who never sleep look before they attend to deadlines and bells.
-const ROUND: Duration = Duration::from_micros(20);
+const ROUND: u32 = 20_000;
 /// Looks between two readings of the clock.
 const LOOKS: u32 = 16;
 const FULL_SCORE: u32 = 8;
@@ -67,18 +73,17 @@ impl Habit {
     // Relaxed throughout: these are statistics of one process, no other data depend on them.
 
     /// How long to look this time: as usual while it pays off, but `least`, and `probe` now and then when it
-    /// does not.
+    /// does not; 0: not at all.
     #[inline]
-    fn budget(&self, least: Duration, probe: Duration) -> Option<Duration> {
+    fn budget(&self, least: u32, probe: u32) -> u32 {
         if self.score.load(Ordering::Relaxed) > 0 {
-            let usual = Duration::from_nanos(self.usual.load(Ordering::Relaxed).into());
-            return Some(usual.clamp(least, probe));
+            return self.usual.load(Ordering::Relaxed).max(least).min(probe);
         }
         let skipped = self.skipped.load(Ordering::Relaxed) + 1;
         let due = skipped >= PROBE_EVERY;
         self.skipped
             .store(if due { 0 } else { skipped }, Ordering::Relaxed);
-        due.then_some(probe)
+        if due { probe } else { 0 }
     }
 
     /// Found after this time, which was not short.
@@ -158,11 +163,8 @@ pub(crate) enum Plan {
     Sleep,
     /// Look for one round, learn nothing, and come back for another.
     Round,
-    /// Look in each way for this long.
-    Look {
-        tight: Option<Duration>,
-        yielding: Option<Duration>,
-    },
+    /// Look in each way for so many nanoseconds.
+    Look { tight: u32, yielding: u32 },
 }
 
 /// What a waiter has learnt; one for each link on the client's side, one for each channel on the server's.
@@ -180,9 +182,9 @@ impl Spin {
         }
     }
 
-    /// How to wait this time.
+    /// How to wait this time, for a peer that may have to copy so many bytes first.
     #[inline]
-    pub(crate) fn plan(&self, waiting: Waiting) -> Plan {
+    pub(crate) fn plan(&self, waiting: Waiting, bytes: u64) -> Plan {
         match waiting {
             Waiting::Block => Plan::Sleep,
             Waiting::Spin => Plan::Round,
@@ -190,10 +192,11 @@ impl Spin {
                 let tight = if *CPUS > 1 {
                     self.tight.budget(TIGHT, TIGHT)
                 } else {
-                    None
+                    0
                 };
-                match (tight, self.yielding.budget(YIELDING, PROBING)) {
-                    (None, None) => Plan::Sleep,
+                let yielding = self.yielding.budget(YIELDING, PROBING + copying(bytes));
+                match (tight, yielding) {
+                    (0, 0) => Plan::Sleep,
                     (tight, yielding) => Plan::Look { tight, yielding },
                 }
             }
@@ -211,24 +214,20 @@ impl Spin {
     }
 
     #[inline]
-    fn look(
-        &self,
-        tight: Option<Duration>,
-        yielding: Option<Duration>,
-        mut ready: impl FnMut() -> bool,
-    ) -> bool {
-        if tight.is_some_and(|budget| look_tightly(budget, &mut ready)) {
+    fn look(&self, tight: u32, yielding: u32, mut ready: impl FnMut() -> bool) -> bool {
+        if tight > 0 && look_tightly(tight, &mut ready) {
             self.tight.won();
             return true;
         }
-        let found = yielding.is_some_and(|budget| self.look_yielding(budget, &mut ready));
-        if tight.is_some() {
+        let found = yielding > 0 && self.look_yielding(yielding, &mut ready);
+        if tight > 0 {
             self.tight.lost();
         }
         found
     }
 
-    fn look_yielding(&self, budget: Duration, ready: &mut impl FnMut() -> bool) -> bool {
+    fn look_yielding(&self, budget: u32, ready: &mut impl FnMut() -> bool) -> bool {
+        let budget = Duration::from_nanos(budget.into());
         // The exact clock is read only where the first turn finds nothing.
         let tick = clock::coarse();
         sched::yield_now();
@@ -263,9 +262,16 @@ impl Spin {
     }
 }
 
+/// How long a copy of so many bytes may take.
 #[inline]
-fn look_tightly(budget: Duration, ready: &mut impl FnMut() -> bool) -> bool {
-    let until = Instant::now() + budget;
+fn copying(bytes: u64) -> u32 {
+    let time = bytes / COPIED_A_NANOSECOND;
+    u32::try_from(time).map_or(MOST_COPYING, |time| time.min(MOST_COPYING))
+}
+
+#[inline]
+fn look_tightly(budget: u32, ready: &mut impl FnMut() -> bool) -> bool {
+    let until = Instant::now() + Duration::from_nanos(budget.into());
     loop {
         for _ in 0..LOOKS {
             if ready() {
@@ -289,25 +295,38 @@ mod tests {
     fn what_does_not_pay_off_is_only_probed() {
         let spin = Spin::new();
         for _ in 0..FULL_SCORE {
-            assert_ne!(spin.plan(Waiting::Adaptive), Plan::Sleep);
+            assert_ne!(spin.plan(Waiting::Adaptive, 0), Plan::Sleep);
             spin.tight.lost();
             spin.yielding.lost();
         }
-        let plans = (0..PROBE_EVERY * 3).map(|_| spin.plan(Waiting::Adaptive));
+        let plans = (0..PROBE_EVERY * 3).map(|_| spin.plan(Waiting::Adaptive, 0));
         let probes: Vec<Plan> = plans.filter(|plan| *plan != Plan::Sleep).collect();
         assert_eq!(probes.len(), 3);
         assert!(matches!(
             probes[0],
             Plan::Look {
-                yielding: Some(PROBING),
+                yielding: PROBING,
                 ..
             }
         ));
         spin.yielding.won_after(Duration::from_micros(30));
-        let longer = Duration::from_micros(45);
+        let longer = 45_000;
         assert!(
-            matches!(spin.plan(Waiting::Adaptive), Plan::Look { yielding: Some(budget), .. } if budget == longer)
+            matches!(spin.plan(Waiting::Adaptive, 0), Plan::Look { yielding, .. } if yielding == longer)
         );
+    }
+
+    #[test]
+    fn a_copy_that_takes_long_is_looked_for_as_long() {
+        let spin = Spin::new();
+        spin.yielding.won_after(Duration::from_micros(80));
+        let budget = |bytes| match spin.plan(Waiting::Adaptive, bytes) {
+            Plan::Look { yielding, .. } => yielding,
+            plan => panic!("{plan:?}"),
+        };
+        assert_eq!(budget(64), PROBING + 16);
+        assert_eq!(budget(1 << 20), 120_000);
+        assert!(budget(u64::MAX) < 2_000_000);
     }
 
     #[test]
@@ -318,14 +337,8 @@ mod tests {
         for _ in 0..3 {
             spin.yielding.was_stolen();
             let waits = (0..1000).find(|_| {
-                let plan = spin.plan(Waiting::Adaptive);
-                matches!(
-                    plan,
-                    Plan::Look {
-                        yielding: Some(_),
-                        ..
-                    }
-                )
+                let plan = spin.plan(Waiting::Adaptive, 0);
+                matches!(plan, Plan::Look { yielding: 1.., .. })
             });
             assert!(waits > Some(last));
             last = waits.unwrap();
@@ -343,6 +356,6 @@ mod tests {
         assert!(spin.follow(Plan::Round, &mut third));
         assert!(!spin.follow(Plan::Round, || false));
         assert!(!spin.follow(Plan::Sleep, || false));
-        assert!(!spin.follow(spin.plan(Waiting::Adaptive), || false));
+        assert!(!spin.follow(spin.plan(Waiting::Adaptive, 0), || false));
     }
 }

@@ -31,7 +31,7 @@ fn sends(channel: &Channel) {
     let (client, server) = memory(&connection);
     let at = layout::slot(0);
     // Somebody looks: nobody has to ring.
-    server.word(0).store(0, Ordering::SeqCst);
+    server.word(0).store(1, Ordering::SeqCst);
     let fields = answer(0, 0, 64, IN_SLOT);
     server.write(at + FIELDS, &fields).unwrap();
     let (message, mut reply) = ([1; 64], [0; 64]);

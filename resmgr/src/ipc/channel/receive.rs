@@ -12,6 +12,7 @@ use resmgr_sys::epoll::{Epoll, Event};
 use resmgr_sys::{Errno, Result};
 use std::io::IoSliceMut;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How old the last look at all bells may be before a receiver looks again, although the queue holds
@@ -74,9 +75,11 @@ impl Shared {
             }
         }
         self.run_for_call(&call);
+        let copied = call.fields.len.saturating_add(call.fields.reply_room);
+        self.copied.store(copied, Ordering::Relaxed);
         let mut message = Message::new(call, self.chid);
         if message.is_far() {
-            message = Self::find_far(message)?;
+            return Self::receive_far(message, parts);
         }
         match message.receive(parts) {
             Ok(()) => Some(message),
@@ -89,8 +92,8 @@ impl Shared {
 
     /// `None`: it was sent back, because it cannot be read where it lies.
     #[cold]
-    fn find_far(mut message: Message) -> Option<Message> {
-        match message.find_far() {
+    fn receive_far(mut message: Message, parts: &mut [IoSliceMut<'_>]) -> Option<Message> {
+        match message.receive_far(parts) {
             Ok(Ok(())) => Some(message),
             Ok(Err(errno)) => {
                 message.send_back(errno);
@@ -128,7 +131,8 @@ impl Shared {
         let plan = if found.is_some() || state.spinning {
             Plan::Sleep
         } else {
-            self.spin.plan(self.waiting)
+            self.spin
+                .plan(self.waiting, self.copied.load(Ordering::Relaxed))
         };
         // Who is about to look can put off the look at the rings, which are with other processors.
         let found = match plan {

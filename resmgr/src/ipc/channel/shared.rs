@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) layout: Layout,
     pub(super) waiting: Waiting,
     pub(super) spin: Spin,
+    /// Bytes that the client of the last call has had to copy: so many it may copy before its next one.
+    pub(super) copied: AtomicU64,
     /// The clients' bells and the channel's own. Receivers wait here; the last to come is woken first.
     pub(super) bells: Epoll,
     /// The same for receivers that take only pulses. Made when there is one.
@@ -67,6 +69,7 @@ impl Shared {
             layout: options.limits.layout()?,
             waiting: options.waiting,
             spin: Spin::new(),
+            copied: AtomicU64::new(0),
             bells,
             pulse_bells: OnceLock::new(),
             poll_set: OnceLock::new(),

@@ -99,6 +99,7 @@ impl ClientLink {
             slot: call.slot,
             number: call.number,
             block: call.block,
+            bytes: 0,
         }
     }
 
@@ -186,7 +187,7 @@ impl ClientLink {
         loop {
             self.begun.lock().wakers.remove(&call.slot);
             let cancel = options.cancel.map(|token| token.enter(self, call.slot));
-            let plan = self.spin.plan(options.waiting);
+            let plan = self.spin.plan(options.waiting, 0);
             let wake = self.wait(&self.staged(&call), options, plan, None);
             drop(cancel);
             match wake {

@@ -118,7 +118,7 @@ impl ClientLink {
         priority: u8,
         options: &SendOptions<'_>,
     ) -> Wake {
-        let plan = self.spin.plan(options.waiting);
+        let plan = self.spin.plan(options.waiting, staged.bytes);
         // From before the announcement, so that no signal falls between it and the sleep.
         let watch = (self.far.unblock && plan == Plan::Sleep).then(|| Watch::begin(self));
         self.announce(EntryKind::Call, staged.slot);

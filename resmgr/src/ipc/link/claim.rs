@@ -40,6 +40,7 @@ impl ClientLink {
             slot,
             number,
             block: None,
+            bytes: 0,
         })
     }
 

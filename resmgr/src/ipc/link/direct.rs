@@ -107,14 +107,20 @@ impl ServerLink {
         mut offset: usize,
         buffer: &mut [u8],
     ) -> Result<()> {
+        // Not a byte more than is wanted: the kernel pins all the pages that it is told of before it copies.
         let mut wanted = Vec::with_capacity(pieces.len());
+        let mut left = buffer.len();
         for piece in pieces {
             let skipped = offset.min(piece.len);
             offset -= skipped;
-            wanted.push(Far {
-                address: piece.address.wrapping_add(skipped as u64),
-                len: piece.len - skipped,
-            });
+            let len = left.min(piece.len - skipped);
+            left -= len;
+            if len > 0 {
+                wanted.push(Far {
+                    address: piece.address.wrapping_add(skipped as u64),
+                    len,
+                });
+            }
         }
         let copied = vm::read(self.peer.pid, &wanted, buffer)?;
         let alive = self

@@ -20,6 +20,8 @@ pub(super) struct Staged<'a> {
     pub(super) slot: u16,
     pub(super) number: u32,
     pub(super) block: Option<Block>,
+    /// Bytes that may be copied before the answer is there.
+    pub(super) bytes: u64,
 }
 
 impl Staged<'_> {
@@ -52,7 +54,8 @@ impl Staged<'_> {
 
     /// Writes the header and marks the slot as sent: the message is where the fields say.
     #[inline]
-    pub(super) fn submit(&self, fields: RequestFields) {
+    pub(super) fn submit(&mut self, fields: RequestFields) {
+        self.bytes = fields.len.saturating_add(fields.reply_room);
         let announced = self.link.announced();
         let memory = &self.link.memory;
         memory.request(self.slot).set(fields.encode(announced));

@@ -116,7 +116,7 @@ impl ClientLink {
         let ready = || caller.is_answered(number) || state() || cancelled();
         loop {
             let plan = sleep.plan.take();
-            let plan = plan.unwrap_or_else(|| self.spin.plan(options.waiting));
+            let plan = plan.unwrap_or_else(|| self.spin.plan(options.waiting, staged.bytes));
             if self.spin.follow(plan, ready) {
                 break;
             }

@@ -4,6 +4,7 @@ use super::Message;
 use crate::ipc::link::{self, Breach};
 use resmgr_sys::vm::Far;
 use resmgr_sys::{Errno, Result};
+use std::io::IoSliceMut;
 
 impl Message {
     /// Whether the message lies in the client's own memory.
@@ -12,12 +13,17 @@ impl Message {
         self.fields.at == link::DIRECT
     }
 
-    /// Finds out where a message lies that is in the client's own memory, and whether it can be read.
-    pub(in crate::ipc) fn find_far(&mut self) -> Result<Result<()>, Breach> {
-        let pieces = self.link.far_pieces(self.slot, self.fields.len)?;
-        let probed = self.link.read_far(&pieces, 0, &mut [0]);
-        self.far = Some(pieces);
-        Ok(probed)
+    /// Finds out where a message lies that is in the client's own memory, and receives it: so it turns out whether
+    /// it can be read. Who has no room for any of it tries with one byte.
+    pub(in crate::ipc) fn receive_far(
+        &mut self,
+        parts: &mut [IoSliceMut<'_>],
+    ) -> Result<Result<()>, Breach> {
+        self.far = Some(self.link.far_pieces(self.slot, self.fields.len)?);
+        if parts.iter().all(|part| part.is_empty()) {
+            return Ok(self.copy(&mut [0], 0).map(drop));
+        }
+        Ok(self.receive(parts))
     }
 
     #[cold]
