@@ -63,6 +63,14 @@ pub struct SendOptions<'a> {
     pub take: Option<&'a TakenDescriptors>,
 }
 
+impl SendOptions<'_> {
+    /// Whether the sender waits for the answer and for nothing else.
+    #[inline]
+    fn only_wait(&self) -> bool {
+        self.deadline.is_none() && self.cancel.is_none() && !self.direct && !self.has_descriptors()
+    }
+}
+
 /// An answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -218,7 +226,7 @@ impl Connection {
     #[doc(alias = "MsgSend")]
     pub fn send(&self, message: &[u8], reply: &mut [u8]) -> Result<Reply, SendError> {
         let (message, reply) = (&[IoSlice::new(message)], &mut [IoSliceMut::new(reply)]);
-        self.send_with(message, reply, SendOptions::default())
+        self.send_by(message, reply, &SendOptions::default())
     }
 
     /// The same with vectors and options. The parts of each side are seen as one buffer.
@@ -232,51 +240,82 @@ impl Connection {
         reply: &mut [IoSliceMut<'_>],
         options: SendOptions<'_>,
     ) -> Result<Reply, SendError> {
-        match timeout::take() {
-            None => self.send_now(message, reply, options),
-            Some(set) => set.send(options.deadline, |deadline| {
-                self.send_now(
-                    message,
-                    reply,
-                    SendOptions {
-                        deadline,
-                        ..options
-                    },
-                )
-            }),
-        }
+        self.send_by(message, reply, &options)
     }
 
-    #[inline]
-    fn send_now(
-        &self,
-        message: &[IoSlice<'_>],
-        reply: &mut [IoSliceMut<'_>],
-        options: SendOptions<'_>,
-    ) -> Result<Reply, SendError> {
-        let sent = self.send_here(message, reply, &options);
-        match sent {
-            // Nothing was sent: the parent's link is not this process's.
-            Err(SendError::Gone(Errno::BADF)) if self.attachment.is_inherited() => {
-                let own = Self::by_id(self.id()).map_err(SendError::Gone)?;
-                own.send_here(message, reply, &options)
-            }
-            sent => sent,
-        }
-    }
-
-    #[inline]
-    fn send_here(
+    /// In line in both of its callers: for one of them the options are known, and half of the work goes away.
+    #[inline(always)]
+    #[expect(clippy::inline_always)] // as said
+    fn send_by(
         &self,
         message: &[IoSlice<'_>],
         reply: &mut [IoSliceMut<'_>],
         options: &SendOptions<'_>,
     ) -> Result<Reply, SendError> {
-        let room = reply.iter().map(|part| part.len()).sum();
+        match timeout::take() {
+            None => self.send_now(message, reply, options),
+            Some(set) => self.send_until(set, message, reply, options),
+        }
+    }
+
+    #[cold]
+    fn send_until(
+        &self,
+        set: timeout::Set,
+        message: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        options: &SendOptions<'_>,
+    ) -> Result<Reply, SendError> {
+        set.send(options.deadline, |deadline| {
+            let options = SendOptions {
+                deadline,
+                ..*options
+            };
+            self.send_now(message, reply, &options)
+        })
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always)] // as above
+    fn send_now(
+        &self,
+        message: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        options: &SendOptions<'_>,
+    ) -> Result<Reply, SendError> {
         let through = &*self.attachment;
+        let room = reply.iter().map(|part| part.len()).sum();
         let fields = RequestFields::of(through.coid.raw(), room, options);
-        let detached = through.detached();
-        through.link.call(detached, message, reply, fields, options)
+        if options.only_wait() {
+            let (link, detached) = (&through.link, through.detached());
+            let sent = link.call_ordinary(detached, message, reply, &fields, options.waiting);
+            if let Some(sent) = sent {
+                return sent;
+            }
+        }
+        self.send_otherwise(message, reply, fields, options)
+    }
+
+    #[cold]
+    fn send_otherwise(
+        &self,
+        message: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        fields: RequestFields,
+        options: &SendOptions<'_>,
+    ) -> Result<Reply, SendError> {
+        let send = |through: &Attachment, reply: &mut [IoSliceMut<'_>]| {
+            let detached = through.detached();
+            through.link.call(detached, message, reply, fields, options)
+        };
+        match send(&self.attachment, reply) {
+            // Nothing was sent: the parent's link is not this process's.
+            Err(SendError::Gone(Errno::BADF)) if self.attachment.is_inherited() => {
+                let own = Self::by_id(self.id()).map_err(SendError::Gone)?;
+                send(&own.attachment, reply)
+            }
+            sent => sent,
+        }
     }
 
     /// Room for a message of `len` bytes in the memory that the server reads: what is built there needs no copy

@@ -295,6 +295,7 @@ impl Region {
     }
 
     /// Writes the parts one behind the other from `offset` on.
+    #[inline]
     pub fn write_parts(&self, offset: usize, parts: &[IoSlice<'_>]) -> Result<()> {
         let mut at = offset;
         for part in parts {

@@ -19,9 +19,9 @@ const HEAD_ENTRIES: usize = 240;
 /// Client's part: the first pulse cell.
 pub const CELLS_AT: usize = RING_AT + (RING as usize - HEAD_ENTRIES) * 4;
 /// Both parts: the bulk memory.
-pub const BULK_AT: usize = (CELLS_AT + CELLS as usize * 16).next_multiple_of(4096);
+pub const BULK_AT: usize = (CELLS_AT + CELLS as usize * 16).next_multiple_of(4096) + 2048;
 /// Bytes of either part.
-pub const LEN: usize = BULK_AT + BULK_LEN;
+pub const LEN: usize = (BULK_AT + BULK_LEN).next_multiple_of(4096);
 /// In a slot: the header's fields.
 pub const FIELDS: usize = 8;
 /// In a slot: small data.
@@ -47,7 +47,7 @@ pub const NONSENSE: u32 = 3;
 /// How the packets begin.
 pub const MAGIC: u32 = u32::from_ne_bytes(*b"RSM1");
 /// The layout's version.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Pages of bulk memory.
 pub const PAGES: u32 = 16_384;
 const _: () = assert!(PAGES as usize * 4096 == BULK_LEN);

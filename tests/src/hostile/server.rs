@@ -157,7 +157,7 @@ impl Taken {
         let answer = self.ours.word(slot);
         let word = noise.number() as u32;
         match noise.number() % 16 {
-            // Ring me, closed (rarely), pulses taken.
+            // Watched, closed (rarely), pulses taken.
             0..=3 => self.ours.word(0).store(word & 1, Ordering::SeqCst),
             4 if word.is_multiple_of(64) => self.ours.word(4).store(1, Ordering::SeqCst),
             5 => self.ours.word(64).store(word, Ordering::SeqCst),

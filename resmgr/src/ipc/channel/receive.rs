@@ -19,18 +19,26 @@ use std::time::{Duration, Instant};
 /// something: order between clients is kept up to this.
 const BELLS_STALE: Duration = Duration::from_micros(20);
 
-/// How many looks at one word go to each look at everything, which takes about a quarter of a microsecond more.
+/// How many looks at one word go to each look at everything. That takes about a quarter of a microsecond more, and
+/// fetches the line of the ring from the client's processor, which then has to fetch it back.
 const THOROUGH_EVERY: u32 = 4;
+/// The same for the first look at everything, about a microsecond later, if the last item was what one word told.
+const THOROUGH_AFTER: u32 = 32;
 
 /// What a receive finds at first.
 enum Begun {
     Found(Item),
     /// Nothing; and how this thread is going to look. If it is, nobody else is.
-    Nothing {
-        plan: Plan,
-        /// The link to look at, counted.
-        spare: Option<Arc<ServerLink>>,
-    },
+    Nothing(Search),
+}
+
+/// How a receiver looks.
+struct Search {
+    plan: Plan,
+    /// The link to look at, counted.
+    spare: Option<Arc<ServerLink>>,
+    /// Which look is the first at everything.
+    thorough: u32,
 }
 
 impl Shared {
@@ -108,11 +116,11 @@ impl Shared {
 
     #[inline]
     fn next_item(&self, deadline: Deadline) -> Result<Item> {
-        let (plan, spare) = match self.begin()? {
+        let search = match self.begin()? {
             Begun::Found(item) => return Ok(item),
-            Begun::Nothing { plan, spare } => (plan, spare),
+            Begun::Nothing(search) => search,
         };
-        if let Some(item) = self.look(plan, spare) {
+        if let Some(item) = self.look(search) {
             return Ok(item);
         }
         self.wait_for_item(deadline)
@@ -137,7 +145,7 @@ impl Shared {
         // Who is about to look can put off the look at the rings, which are with other processors.
         let found = match plan {
             Plan::Sleep => found.or_else(|| state.next()),
-            _ if state.only_link().is_none() => state.next(),
+            _ if !state.is_patient() => state.next(),
             _ => None,
         };
         if let Some(item) = found {
@@ -149,9 +157,19 @@ impl Shared {
             state.be_quiet();
             spare = state.only_link().map(Arc::clone);
         }
-        Ok(Begun::Nothing { plan, spare })
+        let thorough = if state.is_patient() {
+            THOROUGH_AFTER
+        } else {
+            THOROUGH_EVERY
+        };
+        Ok(Begun::Nothing(Search {
+            plan,
+            spare,
+            thorough,
+        }))
     }
 
+    #[cold]
     fn wait_for_item(&self, deadline: Deadline) -> Result<Item> {
         let mut events = Vec::new();
         loop {
@@ -162,11 +180,11 @@ impl Shared {
                     state.queue.is_empty()
                 })?;
             }
-            let (plan, spare) = match self.begin()? {
+            let search = match self.begin()? {
                 Begun::Found(item) => return Ok(item),
-                Begun::Nothing { plan, spare } => (plan, spare),
+                Begun::Nothing(search) => search,
             };
-            if let Some(item) = self.look(plan, spare) {
+            if let Some(item) = self.look(search) {
                 return Ok(item);
             }
         }
@@ -230,7 +248,12 @@ impl Shared {
     /// looks. With one link that speaks, most looks are at one word of it and take no lock; every so often
     /// the look is at everything.
     #[inline]
-    fn look(&self, plan: Plan, mut spare: Option<Arc<ServerLink>>) -> Option<Item> {
+    fn look(&self, search: Search) -> Option<Item> {
+        let Search {
+            plan,
+            mut spare,
+            mut thorough,
+        } = search;
         if plan == Plan::Sleep {
             return None;
         }
@@ -239,15 +262,16 @@ impl Shared {
         let stopped = self.spin.follow(plan, || {
             looks = looks.wrapping_add(1);
             let spoken = spare.as_ref().is_some_and(|link| link.has_spoken());
-            let thorough = spare.is_none() || looks.is_multiple_of(THOROUGH_EVERY);
-            if !spoken && !thorough {
+            if !spoken && spare.is_some() && looks < thorough {
                 return false;
             }
+            thorough = looks.wrapping_add(THOROUGH_EVERY);
             let mut state = self.lock();
             found = state.next_of_one(&mut spare);
-            if found.is_none() && (thorough || spoken) {
+            if found.is_none() {
                 found = state.next();
             }
+            state.patient = spoken;
             let stop = found.is_some() || state.destroyed;
             if stop {
                 state.spinning = false;

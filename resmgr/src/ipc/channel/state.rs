@@ -39,6 +39,8 @@ pub(super) struct State {
     pub(super) spinning: bool,
     /// Whether watched links were told not to ring.
     quiet: bool,
+    /// The last item of a search was what one word of one link had told.
+    pub(super) patient: bool,
     pub(super) destroyed: bool,
     /// When the bells were looked at last.
     pub(super) bells_seen: Instant,
@@ -55,6 +57,7 @@ impl State {
             polled: false,
             spinning: false,
             quiet: false,
+            patient: false,
             destroyed: false,
             bells_seen: Instant::now(),
         }
@@ -140,6 +143,12 @@ impl State {
             [link] if self.queue.is_empty() => Some(link),
             _ => None,
         }
+    }
+
+    /// Whether the next item is likely to be told by one word again, so that the rings can wait a little.
+    #[inline]
+    pub(super) fn is_patient(&self) -> bool {
+        self.patient && self.only_link().is_some()
     }
 
     /// The ordinary case: one client that speaks, whose next call is in the slot of its last, and nothing else.

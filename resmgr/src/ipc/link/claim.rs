@@ -26,7 +26,7 @@ impl ClientLink {
         let slot = self.slots.claim().ok_or(SendError::Unsent(Errno::AGAIN))?;
         // The server was the last to read these three lines. Asked for now, they come together.
         let layout = &self.memory.layout;
-        let ring = layout.ring_word(self.tail.load(Ordering::Relaxed) % layout.ring);
+        let ring = layout.ring_word(self.tail.load(Ordering::Relaxed) & (layout.ring - 1));
         self.memory.client.prefetch_for_write(ring);
         self.memory.client.prefetch_for_write(layout::slot(slot));
         self.memory

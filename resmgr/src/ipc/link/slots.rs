@@ -67,7 +67,14 @@ const UNBLOCKED: u32 = 3;
 /// Server: what it knows itself of the call in each slot, so that a client cannot announce a call twice
 /// or have one answered twice.
 #[derive(Debug)]
-pub(super) struct Phases(Box<[OnceLock<Box<[Phase]>>]>);
+pub(super) struct Phases {
+    /// Of the first slots, which are all that most links ever use.
+    first: [Phase; CHUNK],
+    /// Of the others, made when they are used.
+    rest: Box<[OnceLock<Box<[Phase]>>]>,
+}
+
+const CHUNK: usize = 64;
 
 #[derive(Debug, Default)]
 struct Phase {
@@ -79,16 +86,29 @@ struct Phase {
 
 impl Phases {
     pub(super) fn new(count: u16) -> Self {
-        let chunks = usize::from(count).div_ceil(64);
-        Self(std::iter::repeat_with(OnceLock::new).take(chunks).collect())
+        let more = usize::from(count).saturating_sub(CHUNK).div_ceil(CHUNK);
+        Self {
+            first: std::array::from_fn(|_| Phase::default()),
+            rest: std::iter::repeat_with(OnceLock::new).take(more).collect(),
+        }
     }
 
+    #[inline]
     fn at(&self, slot: u16) -> &Phase {
-        let chunk = self.0[usize::from(slot) / 64]
-            .get_or_init(|| std::iter::repeat_with(Phase::default).take(64).collect());
-        &chunk[usize::from(slot) % 64]
+        let slot = usize::from(slot);
+        if slot < CHUNK {
+            return &self.first[slot];
+        }
+        self.at_later(slot - CHUNK)
     }
 
+    #[cold]
+    fn at_later(&self, slot: usize) -> &Phase {
+        let make = || std::iter::repeat_with(Phase::default).take(CHUNK);
+        &self.rest[slot / CHUNK].get_or_init(|| make().collect())[slot % CHUNK]
+    }
+
+    #[inline]
     fn of(&self, slot: u16) -> &AtomicU32 {
         &self.at(slot).word
     }
@@ -107,6 +127,7 @@ impl Phases {
     }
 
     /// Whether a ring entry is that of a call which was seen before it.
+    #[inline]
     pub(super) fn was_early(&self, slot: u16) -> bool {
         let early = &self.at(slot).early;
         let count = early.load(Ordering::Relaxed);
@@ -118,6 +139,7 @@ impl Phases {
 
     /// Idle to held by the server itself (queued); false when it is not idle. Only whoever has the channel's
     /// lock does this, and nobody else leaves idle, so looking first is as good as a compare-and-exchange.
+    #[inline]
     pub(super) fn hold(&self, slot: u16) -> bool {
         let phase = self.of(slot);
         let idle = phase.load(Ordering::Acquire) == IDLE;
@@ -167,12 +189,18 @@ impl Phases {
 
     /// The calls that receivers have.
     pub(super) fn taken(&self) -> impl Iterator<Item = (u16, u32)> + '_ {
-        (0..u16::try_from(self.0.len() * 64).unwrap_or(u16::MAX))
-            .filter(|slot| self.0[usize::from(*slot) / 64].get().is_some())
-            .filter_map(|slot| {
-                let phase = self.of(slot).load(Ordering::Acquire);
-                matches!(phase & 3, TAKEN | UNBLOCKED).then_some((slot, phase >> 2))
+        let later = self.rest.iter().enumerate().filter_map(|(at, chunk)| {
+            let chunk = chunk.get()?;
+            Some(((at + 1) * CHUNK, &chunk[..]))
+        });
+        let chunks = std::iter::once((0, &self.first[..])).chain(later);
+        chunks.flat_map(|(from, chunk)| {
+            chunk.iter().enumerate().filter_map(move |(at, phase)| {
+                let word = phase.word.load(Ordering::Acquire);
+                let slot = u16::try_from(from + at).ok()?;
+                matches!(word & 3, TAKEN | UNBLOCKED).then_some((slot, word >> 2))
             })
+        })
     }
 }
 

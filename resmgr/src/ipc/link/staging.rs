@@ -9,7 +9,7 @@ use crate::ipc::ranges;
 use crate::ipc::{Reply, SendError};
 use resmgr_sys::Errno;
 use std::io::{IoSlice, IoSliceMut};
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// The slot, held by one thread.
 #[derive(Debug)]
@@ -52,6 +52,23 @@ impl Staged<'_> {
         Ok(())
     }
 
+    /// The same for a message of `len` bytes that fits into the slot.
+    #[inline]
+    pub(super) fn fill_slot(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        len: usize,
+        fields: &RequestFields,
+    ) -> Result<(), Errno> {
+        let place = layout::slot_data(self.slot);
+        self.link.memory.client.write_parts(place, parts)?;
+        self.submit(RequestFields {
+            len: len as u64,
+            ..*fields
+        });
+        Ok(())
+    }
+
     /// Writes the header and marks the slot as sent: the message is where the fields say.
     #[inline]
     pub(super) fn submit(&mut self, fields: RequestFields) {
@@ -68,6 +85,12 @@ impl Staged<'_> {
         self.submit(RequestFields::decode(
             self.link.memory.request(self.slot).get(),
         ));
+    }
+
+    /// Whether the connection that the call goes through was detached.
+    #[inline]
+    pub(super) fn is_detached(&self) -> bool {
+        self.detached.load(Ordering::Acquire)
     }
 
     /// What an error means to the caller: the server may have answered with that for which it was asked.
@@ -97,6 +120,32 @@ impl Staged<'_> {
             return Err(errno.map_or(SendError::Protocol, SendError::Refused));
         }
         Ok(fields)
+    }
+
+    /// The same for an answer that lies in the slot in one piece. `None`: it is another one, or an error, and has not
+    /// been taken.
+    #[inline]
+    pub(super) fn collect_from_slot(&self, reply: &mut [IoSliceMut<'_>]) -> Option<Reply> {
+        let fields = AnswerFields::decode(self.link.memory.answer(self.slot).get());
+        if fields.errno != 0 || fields.ranges != 0 || fields.at != IN_SLOT {
+            return None;
+        }
+        let len = usize::try_from(fields.len).ok();
+        let len = len.filter(|len| *len <= INLINE)?;
+        let mut place = layout::slot_data(self.slot);
+        let mut left = len;
+        for part in reply {
+            let count = left.min(part.len());
+            let server = &self.link.memory.server;
+            server.read(place, &mut part[..count]).ok()?;
+            place += count;
+            left -= count;
+        }
+        // Something left: there was less room than the server wrote.
+        (left == 0).then_some(Reply {
+            status: fields.status,
+            len,
+        })
     }
 
     /// Copies the answer into the caller's buffers, after checking what the server wrote.

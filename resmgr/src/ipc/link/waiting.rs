@@ -13,6 +13,7 @@ use resmgr_sys::{Errno, Result, futex};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Why a wait for an answer ended.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Wake {
     /// With why the server was asked to let go, if it was.
     Answered(Option<SendError>),
@@ -31,18 +32,44 @@ struct Sleep<'w, 'a> {
 }
 
 impl ClientLink {
-    /// Waits for the answer. A signal, the deadline or a cancellation ends the wait at once while no
-    /// receiver has the message, or if the channel has no UNBLOCK flag; otherwise the server is asked,
-    /// once, and the wait goes on until it answers.
+    /// Looks for the answer as planned, which is mostly enough, and then waits for it.
+    #[inline]
     pub(super) fn wait<'a>(
         &'a self,
         staged: &Staged<'_>,
         options: &SendOptions<'_>,
         plan: Plan,
-        mut watch: Option<Watch<'a>>,
+        watch: Option<Watch<'a>>,
     ) -> Wake {
         let caller = self.memory.caller(staged.slot);
-        let mut plan = Some(plan);
+        let stop = || caller.is_answered(staged.number) || self.must_stop(staged, options.cancel);
+        if self.spin.follow(plan, stop) && caller.is_answered(staged.number) {
+            return Wake::Answered(None);
+        }
+        self.wait_longer(&caller, staged, options, watch)
+    }
+
+    /// Whether there is a reason to look around, other than the answer.
+    #[inline]
+    fn must_stop(&self, staged: &Staged<'_>, cancel: Option<&CancelToken>) -> bool {
+        self.state.load(Ordering::Acquire) != 0
+            || staged.is_detached()
+            || cancel.is_some_and(CancelToken::is_cancelled)
+    }
+
+    /// Waits for the answer. A signal, the deadline or a cancellation ends the wait at once while no
+    /// receiver has the message, or if the channel has no UNBLOCK flag; otherwise the server is asked,
+    /// once, and the wait goes on until it answers.
+    #[cold]
+    fn wait_longer<'a>(
+        &'a self,
+        caller: &Caller<'_, AtomicU32>,
+        staged: &Staged<'_>,
+        options: &SendOptions<'_>,
+        mut watch: Option<Watch<'a>>,
+    ) -> Wake {
+        // It has just been looked for.
+        let mut plan = Some(Plan::Sleep);
         let mut asked = None;
         let mut limit = options.deadline;
         loop {
@@ -53,7 +80,7 @@ impl ClientLink {
                 plan: plan.take(),
                 watch: &mut watch,
             };
-            let mut reason = match self.wait_once(&caller, staged, options, sleep) {
+            let mut reason = match self.wait_once(caller, staged, options, sleep) {
                 Ok(Wake::Answered(_)) => return Wake::Answered(asked),
                 Ok(wake) => return wake,
                 Err(reason) => reason,
@@ -109,11 +136,9 @@ impl ClientLink {
         mut sleep: Sleep<'_, 'a>,
     ) -> Result<Wake, SendError> {
         let (deadline, asked) = (sleep.deadline, sleep.asked);
-        let cancelled = || !asked && options.cancel.is_some_and(CancelToken::is_cancelled);
         let number = staged.number;
-        let detached = || staged.detached.load(Ordering::Acquire);
-        let state = || self.state.load(Ordering::Acquire) != 0 || detached();
-        let ready = || caller.is_answered(number) || state() || cancelled();
+        let cancel = options.cancel.filter(|_| !asked);
+        let ready = || caller.is_answered(number) || self.must_stop(staged, cancel);
         loop {
             let plan = sleep.plan.take();
             let plan = plan.unwrap_or_else(|| self.spin.plan(options.waiting, staged.bytes));
@@ -151,7 +176,7 @@ impl ClientLink {
         }
         match self.check_open() {
             Err(errno) => Ok(Wake::Gone(errno)),
-            Ok(()) if detached() => Err(SendError::Gone(Errno::BADF)),
+            Ok(()) if staged.is_detached() => Err(SendError::Gone(Errno::BADF)),
             Ok(()) => Err(SendError::Interrupted),
         }
     }

@@ -96,6 +96,7 @@ impl Message {
 
     /// The same from several parts.
     #[doc(alias = "MsgReplyv")]
+    #[inline]
     pub fn reply_vectored(mut self, status: i64, parts: &[IoSlice<'_>]) -> Result<()> {
         timeout::clear();
         self.answered = true;

@@ -71,11 +71,18 @@ impl<'a, W: Word + 'a, F: Fn(u32) -> &'a W> Ring<F> {
         Self { slot, len }
     }
 
+    // Both without a division, which would cost more than all the rest of a push.
+
+    #[inline]
+    fn word(&self, position: u32) -> &'a W {
+        (self.slot)(position & (self.len - 1))
+    }
+
     /// Laps count from 1, so the zeros of fresh memory are no entry.
     #[inline]
     fn lap(&self, position: u32) -> u16 {
-        let lap = (position / self.len).wrapping_add(1) & 0xffff;
-        u16::try_from(lap).unwrap_or(0)
+        let lap = position >> self.len.trailing_zeros();
+        (lap.wrapping_add(1) & 0xffff) as u16
     }
 
     /// Client: publishes `entry`. `tail` is where this process has come to, a hint that all its threads share.
@@ -83,7 +90,7 @@ impl<'a, W: Word + 'a, F: Fn(u32) -> &'a W> Ring<F> {
     pub fn push(&self, tail: &W, entry: Entry) {
         loop {
             let position = tail.load(Ordering::Acquire);
-            let (word, lap) = ((self.slot)(position % self.len), self.lap(position));
+            let (word, lap) = (self.word(position), self.lap(position));
             let current = word.load(Ordering::Acquire);
             let written = current >> LAP_SHIFT;
             if written == u32::from(lap.wrapping_sub(1)) {
@@ -104,7 +111,7 @@ impl<'a, W: Word + 'a, F: Fn(u32) -> &'a W> Ring<F> {
     #[inline]
     #[expect(clippy::result_unit_err)] // there is one breach, and the caller names it
     pub fn peek(&self, head: u32) -> Result<Option<Entry>, ()> {
-        let raw = (self.slot)(head % self.len).load(Ordering::Acquire);
+        let raw = self.word(head).load(Ordering::Acquire);
         if raw >> LAP_SHIFT != u32::from(self.lap(head)) {
             return Ok(None);
         }
