@@ -10,13 +10,18 @@ impl ServerLink {
     /// Makes a queued call the receiver's; false when the client has taken it back.
     #[inline]
     pub(crate) fn take(&self, slot: u16, number: u32) -> Result<bool, Breach> {
-        match self.memory.answerer(slot).take(number) {
+        let answerer = self.memory.answerer(slot);
+        match answerer.take(number) {
             Taken::Live => {
                 // The client read it last; it comes back while the message is handled.
                 self.memory
                     .server
                     .prefetch_for_write(layout::slot_data(slot));
                 self.phases.take(slot, number);
+                match answerer.waits_to_be_taken() {
+                    Sleeper::None => {}
+                    sleeper => self.tell_taken(slot, sleeper),
+                }
                 Ok(true)
             }
             Taken::Withdrawn => {
@@ -66,7 +71,20 @@ impl ServerLink {
         match answerer.publish(number) {
             Sleeper::None => {}
             Sleeper::OnWord => drop(futex::wake(answerer.answer, u32::MAX)),
+            Sleeper::OnTaken => {
+                answerer.note_taken(number);
+                futex::wake(answerer.taken, u32::MAX);
+            }
             Sleeper::AtSocket(number) => self.wake_at_socket(number),
+        }
+    }
+
+    /// The client of a call that was just taken wants to know that.
+    #[cold]
+    fn tell_taken(&self, slot: u16, sleeper: Sleeper) {
+        match sleeper {
+            Sleeper::AtSocket(number) => self.wake_at_socket(number),
+            _ => drop(futex::wake(self.memory.answerer(slot).taken, u32::MAX)),
         }
     }
 

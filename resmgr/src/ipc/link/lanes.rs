@@ -118,7 +118,7 @@ impl ClientLink {
             number,
             point,
         )?;
-        table.numbers = number.wrapping_add(1);
+        table.numbers = Sleeper::next_socket(number);
         table.lanes[place] = Lane {
             number,
             point: Arc::downgrade(point),
