@@ -32,7 +32,8 @@
 //!   a server sees messages in place ([`Message::shared`]), in a type that says that the bytes may change.
 //! - *Direct.* Where both sides allow it ([`ChannelOptions::direct`], [`SendOptions::direct`]) a server reads messages
 //!   from 64 KiB on in the client's own memory.
-//! - *Descriptors* travel with messages and replies where the receiver asked for them.
+//! - *Descriptors* travel with messages and replies where the receiver asked for them, whichever way the message is
+//!   sent.
 //!
 //! # Limits
 //! Everything has a bound, which can be chosen where it says so, and an error of its own beyond it: see [`limits`].
