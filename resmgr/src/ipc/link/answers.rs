@@ -8,8 +8,14 @@ use resmgr_sys::{Errno, futex};
 
 impl ServerLink {
     /// Makes a queued call the receiver's; false when the client has taken it back.
+    ///
+    /// The record comes first and the word that the client sees second: a client that sees its message taken may
+    /// ask at once to be let go, and another receiver may come to that request before this thread has made its
+    /// next step. The request would be dropped as meaningless, and there is no second one. In between the call
+    /// may be answered by somebody else (the channel goes): whoever claims it does that, and nobody else.
     #[inline]
     pub(crate) fn take(&self, slot: u16, number: u32) -> Result<bool, Breach> {
+        self.phases.take(slot, number);
         let answerer = self.memory.answerer(slot);
         match answerer.take(number) {
             Taken::Live => {
@@ -17,19 +23,26 @@ impl ServerLink {
                 self.memory
                     .server
                     .prefetch_for_write(layout::slot_data(slot));
-                self.phases.take(slot, number);
                 match answerer.waits_to_be_taken() {
                     Sleeper::None => {}
                     sleeper => self.tell_taken(slot, sleeper),
                 }
                 Ok(true)
             }
-            Taken::Withdrawn => {
-                self.refuse_held(slot, number, Errno::INTR);
-                Ok(false)
-            }
-            Taken::Breach => Err(Breach("a call changed while it was queued")),
+            taken => self.not_taken(slot, number, taken),
         }
+    }
+
+    #[cold]
+    fn not_taken(&self, slot: u16, number: u32, taken: Taken) -> Result<bool, Breach> {
+        if !self.phases.claim(slot, number) {
+            return Ok(false);
+        }
+        if taken == Taken::Breach {
+            return Err(Breach("a call changed while it was queued"));
+        }
+        self.refuse_held(slot, number, Errno::INTR);
+        Ok(false)
     }
 
     /// Takes the right to answer; nobody else has it afterwards.
