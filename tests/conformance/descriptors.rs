@@ -16,6 +16,8 @@ rules! {
     m23_calls_that_were_begun_have_the_same_bounds_and_errors,
     m23_a_call_that_is_dropped_closes_what_came,
     m18_a_call_that_is_begun_again_brings_its_descriptors_again,
+    m18_who_has_asked_to_be_let_go_brings_its_descriptors_again,
+    u1_a_cancelled_call_that_is_to_be_sent_again_is_not,
 }
 
 spinning! {
@@ -295,5 +297,54 @@ fn m18_a_call_that_is_begun_again_brings_its_descriptors_again(place: Place, wai
             give_and_take(&pair, "-");
             assert_eq!(waiter.end(), "answer 3 0 - [three,four]");
         }
+    }
+}
+
+/// The server has been asked to let a client go, and wants the message once more: the client's handler runs, and
+/// the same message comes again.
+fn m18_who_has_asked_to_be_let_go_brings_its_descriptors_again(place: Place, wait: &'static str) {
+    let mut pair = Pair::apart(place, wait);
+    pair.open_with(UNBLOCK, "descriptors=2");
+    pair.attach("c");
+    pair.client.ask("handle");
+    for (turn, send) in ["send", "send-borrowed", "wait"].into_iter().enumerate() {
+        let call = if send == "wait" {
+            pair.client.ask("begin p c x lend=one,two take=2");
+            pair.client.begin("wait p wait=block")
+        } else {
+            let command = format!("{send} c x lend=one,two take=2 wait=block");
+            pair.client.begin(&command)
+        };
+        let call = call.sends();
+        assert_eq!(pair.server.ask("receive ch"), "message x");
+        call.signal();
+        assert!(pair.server.ask("receive ch").starts_with("pulse -32 "));
+        assert_eq!(pair.server.ask("error m 85"), "ok");
+        give_and_take(&pair, "-");
+        assert_eq!(call.end(), "answer 3 0 - [three,four]");
+        assert_eq!(pair.client.ask("handled"), (turn + 1).to_string());
+        assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
+    }
+}
+
+/// A token stays cancelled: what the server wants once more is taken back, unless it is taken before.
+fn u1_a_cancelled_call_that_is_to_be_sent_again_is_not(place: Place, wait: &'static str) {
+    let mut pair = Pair::apart(place, wait);
+    pair.open_with(UNBLOCK, "descriptors=2");
+    pair.attach("c");
+    for (turn, send) in ["send", "wait"].into_iter().enumerate() {
+        let call = if send == "wait" {
+            pair.client.ask("begin p c x lend=one,two take=2");
+            pair.client.begin(&format!("wait p cancel=t{turn} {wait}"))
+        } else {
+            let command = format!("send c x lend=one,two take=2 cancel=t{turn} {wait}");
+            pair.client.begin(&command)
+        };
+        assert_eq!(pair.server.ask("receive ch"), "message x");
+        pair.client.ask(&format!("cancel t{turn}"));
+        assert!(pair.server.ask("receive ch").starts_with("pulse -32 "));
+        assert_eq!(pair.server.ask("error m 85"), "ok");
+        assert_eq!(call.end(), "interrupted");
+        assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
     }
 }

@@ -10,7 +10,7 @@
 //! | `pulse NAME CODE VALUE priority= how=` | `ok` |
 //! | `receive NAME room= as= deadline=` | `message DATA` or `pulse CODE VALUE` |
 //! | `try-receive NAME`, `is-ready NAME deadline=` | the same; whether its poll descriptor is ready |
-//! | `begin NAME CONNECTION DATA room= lend= take=`, `poll`, `wait` or `give-up` `NAME` | `ok`; `nothing` or as `send` |
+//! | `begin NAME CONNECTION DATA room= lend= take=`, `poll`, `wait` (`deadline= cancel=`) or `give-up` `NAME` | `ok`; `nothing` or as `send` |
 //! | `receive-pulse NAME deadline=` | `pulse CODE VALUE` |
 //! | `reply`, `error`, `read`, `write`, `drop` … `NAME` | `ok`, or what was read or written |
 //!
@@ -83,12 +83,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         "reply" | "error" | "error-as-asked" | "drop" => answer(things, words),
         "read" | "write" | "info" | "asked" | "waiting" | "rcvid" => look(things, words),
         "cancel" => {
-            things
-                .tokens
-                .lock()
-                .entry(name.into())
-                .or_default()
-                .cancel();
+            things.token(name).cancel();
             "ok".into()
         }
         "echo" => load::echo(&things.channels.get(name)),
@@ -278,8 +273,7 @@ fn send(things: &Things, words: &Words<'_>) -> String {
         .iter_mut()
         .map(|part| IoSliceMut::new(part))
         .collect();
-    let token = words.named("cancel");
-    let token = token.map(|name| things.tokens.lock().entry(name.into()).or_default().clone());
+    let token = words.named("cancel").map(|name| things.token(name));
     let parcel = parcels::Parcel::of(words);
     let lent = parcel.lent.borrowed();
     let options = SendOptions {

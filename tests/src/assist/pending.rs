@@ -42,9 +42,11 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
             })
         }
         "wait" => {
+            let token = words.named("cancel").map(|name| things.token(name));
             let options = SendOptions {
                 waiting: super::commands::waiting(words),
                 deadline: super::commands::deadline(words),
+                cancel: token.as_ref(),
                 ..SendOptions::default()
             };
             let (call, take) = things.pending.take(name);

@@ -81,6 +81,11 @@ impl Deref for Handle {
 }
 
 impl Things {
+    /// The one that was cancelled under this name, or will be.
+    pub(crate) fn token(&self, name: &str) -> CancelToken {
+        self.tokens.lock().entry(name.into()).or_default().clone()
+    }
+
     /// `NAME`, or `#COID`.
     pub(crate) fn connection(&self, name: &str) -> Result<Handle> {
         match name.strip_prefix('#') {
