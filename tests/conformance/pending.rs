@@ -8,6 +8,7 @@ rules! {
     m1_a_call_that_was_begun_is_answered_later,
     m1_a_call_that_was_begun_can_be_waited_for,
     m1_an_awaited_send_is_woken_by_its_answer,
+    m1_an_awaited_send_is_woken_beside_many_threads,
     m5_an_awaited_send_ends_like_any_other,
     m6_calls_that_were_begun_have_the_same_bound,
     m18_a_call_that_was_begun_is_sent_again,
@@ -79,6 +80,24 @@ fn m1_an_awaited_send_is_woken_by_its_answer(place: Place, wait: &'static str) {
     assert_eq!(pair.client.ask("async-load c 1000 3"), "did 3000");
     pair.server.ask("destroy ch");
     echo.end();
+}
+
+/// As many threads sleep as the server can wake one by one, and more.
+fn m1_an_awaited_send_is_woken_beside_many_threads(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, UNBLOCK);
+    let calls: Vec<Pending> = (0..70).map(|_| pair.blocked_send("x")).collect();
+    let awaited = pair.client.begin("send-async c last");
+    for turn in 0..calls.len() {
+        let said = pair.server.ask(&format!("receive ch as=m{turn}"));
+        assert_eq!(said, "message x");
+    }
+    assert_eq!(pair.server.ask("receive ch"), "message last");
+    pair.server.ask("reply m 5 -");
+    assert_eq!(awaited.end(), "answer 5 -");
+    for (turn, call) in calls.into_iter().enumerate() {
+        pair.server.ask(&format!("reply m{turn} 0 -"));
+        assert_eq!(call.end(), "answer 0 0 -");
+    }
 }
 
 fn m5_an_awaited_send_ends_like_any_other(place: Place, wait: &'static str) {

@@ -7,7 +7,7 @@
 use super::ClientLink;
 use super::arena::Block;
 use super::headers::RequestFields;
-use super::lanes::WakePoint;
+use super::lanes::{LaneFor, WakePoint};
 use super::parcels::Kept;
 use super::staging::Staged;
 use super::waiting::Wake;
@@ -262,7 +262,7 @@ impl ClientLink {
         let point = WakePoint::new()?;
         let number = {
             let _held = Held::hold();
-            self.claim_lane(&point)?
+            self.claim_lane(&point, LaneFor::Begun)?
         };
         if let Err(errno) = process::current().watch_begun(self, Arc::clone(&point)) {
             self.lanes.release(number);
