@@ -6,6 +6,7 @@ use resmgr_tests::{Pair, Place};
 
 apart! {
     d1_a_killed_server_ends_a_send_that_nobody_has,
+    d1_a_killed_server_ends_a_send_that_waits_to_be_taken,
     d2_a_killed_server_ends_the_wait_for_its_reply,
     d3_a_dead_servers_connections_say_so_until_they_are_detached,
     d5_a_killed_sender_takes_its_message_with_it,
@@ -27,6 +28,18 @@ fn d1_a_killed_server_ends_a_send_that_nobody_has(place: Place) {
     let call = pair.blocked_send("x");
     pair.server.peer.kill();
     assert_eq!(call.end(), "gone ESRCH");
+}
+
+fn d1_a_killed_server_ends_a_send_that_waits_to_be_taken(place: Place) {
+    for flags in [NONE, UNBLOCK] {
+        let pair = apart(place, flags);
+        // For the reply only, and over at once.
+        let timed = |command: &str| pair.client.peer.begin_in("timed", command);
+        timed("timeout 64").end();
+        let call = timed("send c x wait=block").sends();
+        pair.server.peer.kill();
+        assert_eq!(call.end(), "gone ESRCH");
+    }
 }
 
 fn d2_a_killed_server_ends_the_wait_for_its_reply(place: Place) {

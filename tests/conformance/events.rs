@@ -1,6 +1,6 @@
-//! Events (E-1 to E-8, M-15).
+//! Events (E-1 to E-8, M-15), and a flag that is about them.
 
-use crate::flags::{DISCONNECT, NONE, PRIVATE, REG_EVENTS};
+use crate::flags::{DISCONNECT, NOEVENT, NONE, PRIVATE, REG_EVENTS};
 use resmgr_sys::signal;
 use resmgr_tests::observe::until;
 use resmgr_tests::{Pair, Peer, Place, Role, field};
@@ -15,6 +15,7 @@ rules! {
     e3_a_registered_event_is_for_one_server_or_any_or_none,
     e4_what_the_client_did_not_make_is_ignored,
     e4_a_connection_may_ask_for_registered_events_only,
+    x11_noevent_is_told_and_holds_nothing_back,
     e5_only_what_is_updateable_is_changed,
     e6_an_event_can_be_verified,
     e7_a_client_that_has_gone_is_ebadf_or_esrch,
@@ -241,6 +242,25 @@ fn e4_a_connection_may_ask_for_registered_events_only(place: Place, wait: &'stat
     );
     assert_eq!(pair.server.ask(&format!("deliver ch {to} {handle}")), "ok");
     assert_eq!(next_at(&pair.client), "pulse 5 6");
+}
+
+fn x11_noevent_is_told_and_holds_nothing_back(place: Place, wait: &'static str) {
+    let pair = with_events(place, wait, NONE);
+    let attach = format!("{} flags={NOEVENT}", pair.attachment("quiet"));
+    assert!(pair.client.ask(&attach).starts_with("connection "));
+    let set = format!("flags c {NOEVENT} {NOEVENT}");
+    assert_eq!(pair.client.ask(&set), "flags 0");
+    for name in ["c", "quiet"] {
+        let told = pair.client.field(&format!("server-info {name}"), "flags");
+        assert_eq!(told, NOEVENT.to_string());
+        let pulse = event(&pair.client, "event pulse o 5 6");
+        let call = pair.client.begin(&format!("send {name} x {wait}"));
+        assert_eq!(pair.server.ask("receive ch"), "message x");
+        assert_eq!(pair.server.ask(&format!("deliver ch m {pulse}")), "ok");
+        assert_eq!(next_at(&pair.client), "pulse 5 6");
+        pair.server.ask("reply m 0 -");
+        assert_eq!(call.end(), "answer 0 0 -");
+    }
 }
 
 fn e5_only_what_is_updateable_is_changed(place: Place, wait: &'static str) {

@@ -15,4 +15,5 @@ pub(crate) const COID_DISCONNECT: u32 = 0x40;
 pub(crate) const PRIVATE: u32 = 0x1000;
 
 /// Of connections.
+pub(crate) const NOEVENT: u32 = 0x800;
 pub(crate) const REG_EVENTS: u32 = 0x2000;

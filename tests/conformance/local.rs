@@ -1,7 +1,15 @@
 //! Message passing inside one process.
 
 use resmgr::Errno;
-use resmgr::ipc::{Channel, ChannelFlags, Connection, Received, SendError};
+use resmgr::ipc::{
+    Channel, ChannelFlags, Connection, Message, Rcvid, Received, SendError, SendOptions,
+    TimeoutStates, TimeoutTime, Waiting, timeout_next,
+};
+use resmgr_tests::LIMIT;
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
 
 fn echo(channel: &Channel) {
     let mut buffer = [0; 2048];
@@ -40,4 +48,55 @@ fn m2_messages_of_every_size_come_back() {
         Err(SendError::Gone(Errno::SRCH))
     );
     server.join().unwrap();
+}
+
+/// A client whose time is over before it sends, and that never sleeps, asks to be let go in the moment in which
+/// its message is taken; another receiver may come to that request before the first one has the message.
+#[test]
+fn u3_a_request_is_not_lost_whoever_receives_it() {
+    let channel = Channel::create(ChannelFlags::PRIVATE | ChannelFlags::UNBLOCK).unwrap();
+    let taken = Mutex::new(HashMap::new());
+    let let_go = |rcvid: Rcvid, found: Option<Message>| {
+        let mut taken = taken.lock().unwrap();
+        // Whatever comes first waits for the other.
+        let other: Option<Option<Message>> = taken.remove(&rcvid);
+        match (found, other) {
+            (found, None) => drop(taken.insert(rcvid, found)),
+            (Some(message), Some(None)) | (None, Some(Some(message))) => {
+                message.error_as_asked().unwrap();
+            }
+            both => panic!("{both:?}"),
+        }
+    };
+    let serve = || {
+        loop {
+            let until = Some(Instant::now() + LIMIT);
+            match channel.receive_until(&mut [], until) {
+                Ok(Received::Message(message)) => let_go(message.rcvid(), Some(message)),
+                Ok(Received::Pulse(pulse)) => let_go(Rcvid::from_raw(pulse.value), None),
+                Err(errno) => {
+                    // Lets go of a client whose request was lost.
+                    taken.lock().unwrap().clear();
+                    return errno;
+                }
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let servers = [scope.spawn(serve), scope.spawn(serve)];
+        let connection = Connection::attach(0, channel.id()).unwrap();
+        for _ in 0..3000 {
+            timeout_next(TimeoutStates::REPLY, TimeoutTime::Now);
+            let options = SendOptions {
+                waiting: Waiting::Spin,
+                ..SendOptions::default()
+            };
+            let sent = connection.send_with(&[], &mut [], options);
+            assert_eq!(sent, Err(SendError::TimedOut));
+        }
+        channel.destroy();
+        for server in servers {
+            assert_eq!(server.join().unwrap(), Errno::SRCH);
+        }
+    });
 }

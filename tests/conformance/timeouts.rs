@@ -2,6 +2,7 @@
 
 use crate::flags::{NONE, PRIVATE, UNBLOCK};
 use resmgr_sys::signal;
+use resmgr_tests::observe::sleeps;
 use resmgr_tests::{Pair, Pending, Place};
 
 rules! {
@@ -18,6 +19,8 @@ rules! {
     t5_a_timeout_for_send_and_reply_covers_both,
     t5_a_timeout_for_send_ends_no_wait_for_the_reply,
     t5_a_timeout_for_reply_waits_until_somebody_has_the_message,
+    t5_a_send_that_waits_to_be_taken_sleeps,
+    t5_a_send_that_waits_to_be_taken_ends_like_any_other,
     t5_a_server_that_lets_go_as_asked_makes_it_etimedout,
     t6_a_timeout_of_now_makes_a_receive_a_poll,
 }
@@ -291,6 +294,55 @@ fn t5_a_timeout_for_reply_waits_until_somebody_has_the_message(place: Place, wai
     assert!(call.is_blocked());
     pair.server.ask("reply m 9 -");
     assert_eq!(call.end(), "answer 9 0 -");
+}
+
+/// A send whose time for the reply has passed, and whose message nobody has.
+fn overdue(pair: &Pair, message: &str) -> Pending {
+    set(pair, REPLY, "time=1");
+    let call = in_thread(pair, &format!("send c {message} {}", pair.wait()));
+    pass(pair, SHORT);
+    call.sends()
+}
+
+fn t5_a_send_that_waits_to_be_taken_sleeps(place: Place, wait: &'static str) {
+    for flags in [NONE, UNBLOCK] {
+        let pair = with_own(place, wait, flags);
+        let call = overdue(&pair, "x");
+        let (pid, tid) = (pair.client.peer.pid(), call.tid());
+        let before = sleeps(pid, tid);
+        pass(&pair, 10 * SHORT);
+        // Once, if it had not come so far: a thread that looks now and then would have slept more often.
+        assert!(sleeps(pid, tid) <= before + 1);
+        assert_eq!(pair.server.ask("receive ch"), "message x");
+        if flags == UNBLOCK {
+            assert!(pair.server.ask("receive ch").starts_with("pulse -32 "));
+            pair.server.ask("error-as-asked m");
+        }
+        assert_eq!(call.end(), "timed out");
+    }
+}
+
+fn t5_a_send_that_waits_to_be_taken_ends_like_any_other(place: Place, wait: &'static str) {
+    for flags in [NONE, UNBLOCK] {
+        let pair = with_own(place, wait, flags);
+        let call = overdue(&pair, "x cancel=t");
+        pair.client.ask("cancel t");
+        assert_eq!(call.end(), "interrupted");
+        pair.client.ask("handle");
+        let call = overdue(&pair, "x");
+        call.signal();
+        assert_eq!(call.end(), "interrupted");
+        assert_eq!(pair.client.ask("handled"), "1");
+        assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
+        let call = overdue(&pair, "x");
+        pair.server.ask("destroy ch");
+        assert_eq!(call.end(), "gone ESRCH");
+        let pair = with_own(place, wait, flags);
+        let coid = pair.client.field("server-info c", "coid");
+        let call = overdue(&pair, "x");
+        pair.client.ask(&format!("detach-id {coid}"));
+        assert_eq!(call.end(), "gone EBADF");
+    }
 }
 
 fn t5_a_server_that_lets_go_as_asked_makes_it_etimedout(place: Place, wait: &'static str) {

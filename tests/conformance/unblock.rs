@@ -2,6 +2,7 @@
 
 use crate::flags::{DISCONNECT, NONE, UNBLOCK};
 use resmgr_sys::signal;
+use resmgr_tests::observe::until;
 use resmgr_tests::{Pair, Pending, Place};
 
 rules! {
@@ -15,6 +16,7 @@ rules! {
     u3_the_handler_runs_after_the_reply,
     u3_a_signal_that_is_ignored_asks_for_nothing,
     u3_many_threads_wait_and_each_is_asked_for_alone,
+    u3_beyond_the_bound_the_server_is_asked_and_the_handler_runs,
     u4_there_is_one_pulse_for_a_call,
     u4_the_name_of_a_finished_call_is_not_used_again_at_once,
     u5_the_server_may_answer_with_an_error,
@@ -153,6 +155,36 @@ fn u3_many_threads_wait_and_each_is_asked_for_alone(place: Place, wait: &'static
     assert_eq!(pair.server.ask("receive ch deadline=0"), "error ETIMEDOUT");
     for turn in (0..calls.len()).rev() {
         assert_eq!(pair.server.ask(&format!("reply m{turn} 3 -")), "ok");
+    }
+    for call in calls {
+        assert_eq!(call.end(), "answer 3 0 -");
+    }
+}
+
+fn u3_beyond_the_bound_the_server_is_asked_and_the_handler_runs(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, UNBLOCK);
+    pair.client.ask("handle");
+    let calls: Vec<Pending> = (0..65).map(|n| pair.blocked_send(&n.to_string())).collect();
+    for turn in 0..calls.len() {
+        let said = pair.server.ask(&format!("receive ch as=m{turn}"));
+        assert_eq!(said, format!("message {turn}"));
+    }
+    for (turn, before_the_reply) in [(63, "0"), (64, "2")] {
+        calls[turn].signal();
+        let rcvid = pair.server.ask(&format!("rcvid m{turn}"));
+        let pulse = pair.server.ask("receive ch");
+        assert!(pulse.starts_with(&format!("pulse -32 {rcvid} ")), "{pulse}");
+        assert!(calls[turn].is_blocked());
+        assert_eq!(pair.client.ask("handled"), before_the_reply);
+        pair.server.ask(&format!("reply m{turn} 3 -"));
+        if turn == 63 {
+            // The handler has run when the send returns: this lane is free, and nobody sleeps at it any more.
+            let handled = || pair.client.ask("handled") == "1";
+            until("the handler has run", handled);
+        }
+    }
+    for turn in 0..63 {
+        pair.server.ask(&format!("reply m{turn} 3 -"));
     }
     for call in calls {
         assert_eq!(call.end(), "answer 3 0 -");

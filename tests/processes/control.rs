@@ -162,7 +162,11 @@ fn floods_of_control_packets_hold_up_nobody() {
     victim.goes_on();
 }
 
-/// The client says that it sleeps where the server cannot wake it, or where there is no room for a byte.
+/// What a client that waits for its message to be taken says beside its place.
+const UNTIL_TAKEN: u32 = 1 << 31;
+
+/// The client says that it sleeps where the server cannot wake it, or where there is no room for a byte, or that
+/// it waits to be told of each message that it was taken, and does not.
 #[test]
 fn clients_that_cannot_be_woken_hold_up_nobody() {
     let victim = Victim::new();
@@ -184,6 +188,14 @@ fn clients_that_cannot_be_woken_hold_up_nobody() {
     client.entry(1, CALL, 0);
     client.ring();
     assert!(client.is_answered(0, 2));
+    for (position, place) in [0, 1, 9, 77].into_iter().enumerate() {
+        let number = 3 + u32::try_from(position).unwrap();
+        waiting(place | UNTIL_TAKEN);
+        client.fill(0, number, &request(0, IN_SLOT, 0));
+        client.entry(number - 1, CALL, 0);
+        client.ring();
+        assert!(client.is_answered(0, number));
+    }
     victim.goes_on();
 }
 

@@ -127,6 +127,14 @@ pub fn switches(pid: u32) -> u64 {
         .sum()
 }
 
+/// How often a thread has gone to sleep.
+pub fn sleeps(pid: u32, tid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).unwrap();
+    let mut lines = status.lines();
+    let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    count.unwrap().trim().parse().unwrap()
+}
+
 /// Processor time of a process, in the system's ticks.
 pub fn ticks(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

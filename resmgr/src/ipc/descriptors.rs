@@ -1,14 +1,14 @@
 //! Descriptors that travel with messages and replies.
 
-use super::SendOptions;
+use super::{SendOptions, janitor};
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Where a send puts the descriptors that come with its reply ([`SendOptions::take`]).
-#[derive(Debug)]
+/// Where a send puts the descriptors that come with its reply ([`SendOptions::take`]). Clones are the same place.
+#[derive(Clone, Debug)]
 pub struct TakenDescriptors {
     most: u8,
-    taken: Mutex<Vec<OwnedFd>>,
+    taken: Arc<Mutex<Vec<OwnedFd>>>,
 }
 
 impl TakenDescriptors {
@@ -19,7 +19,7 @@ impl TakenDescriptors {
     pub fn room_for(most: u8) -> Self {
         Self {
             most: most.min(Self::MOST),
-            taken: Mutex::default(),
+            taken: Arc::default(),
         }
     }
 
@@ -30,7 +30,8 @@ impl TakenDescriptors {
     }
 
     pub(super) fn put(&self, fds: Vec<OwnedFd>) {
-        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = fds;
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        janitor::close(std::mem::replace(&mut *taken, fds));
     }
 }
 

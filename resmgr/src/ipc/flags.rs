@@ -86,7 +86,9 @@ bitflags::bitflags! {
         /// Said when attaching; not changed later.
         #[doc(alias = "_NTO_COF_NOSHARE")]
         const NOSHARE = 0x0040;
-        /// No events come through it.
+        /// A mark for the program, with no effect: events come as without it. What is known of QNX's flag is its
+        /// name and number, and not which events it would hold back, or what their server would be told.
+        /// [`REG_EVENTS`](Self::REG_EVENTS) restricts what may come.
         #[doc(alias = "_NTO_COF_NOEVENT")]
         const NOEVENT = 0x0800;
         /// A mark for the program, with no effect. A connection that a program with more rights than whoever

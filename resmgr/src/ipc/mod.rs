@@ -32,7 +32,8 @@
 //!   a server sees messages in place ([`Message::shared`]), in a type that says that the bytes may change.
 //! - *Direct.* Where both sides allow it ([`ChannelOptions::direct`], [`SendOptions::direct`]) a server reads messages
 //!   from 64 KiB on in the client's own memory.
-//! - *Descriptors* travel with messages and replies where the receiver asked for them.
+//! - *Descriptors* travel with messages and replies where the receiver asked for them, whichever way the message is
+//!   sent.
 //!
 //! # Limits
 //! Everything has a bound, which can be chosen where it says so, and an error of its own beyond it: see [`limits`].
@@ -69,8 +70,9 @@
 //! - A sender on an UNBLOCK channel holds its signals back while it sleeps, and their handlers run after the
 //!   reply, as in QNX. While it looks before it sleeps (some microseconds, see [`Waiting`]) it does not: a
 //!   handler that falls into that time runs at once, and the server is not asked. [`Waiting::Block`] has no such
-//!   time. The 65th thread of a process that waits so on one channel at a time, and one for which the system has
-//!   no descriptors left, get the pulse sent but their handler runs at once.
+//!   time. The 65th thread of a process that waits so on one channel at a time (each takes a descriptor in the
+//!   server, which could not spare one for each call that may be under way), and one for which the system has no
+//!   descriptors left, get the pulse sent but their handler runs at once.
 //! - A receiver takes the sender's priority only where it may also return to its own; elsewhere the priority
 //!   decides the order of the queue only, and [`statistics()`] counts it. One that sleeps has its own priority,
 //!   and takes the sender's once it is awake. A boost of busy receivers raises all of them, and only for

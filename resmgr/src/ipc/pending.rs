@@ -15,7 +15,8 @@ use std::task::{Context, Poll};
 ///
 /// Dropping it gives the call up: a message that no receiver has is taken back. Otherwise, on an UNBLOCK channel
 /// the server is asked to let go and its answer reaches nobody; on others the server's answer is `ESRCH`. The
-/// connection has to live as long as the call: when it is detached, the call ends (`EBADF`).
+/// connection has to live as long as the call: when it is detached, the call ends (`EBADF`). Descriptors that come
+/// for a call which was given up are closed.
 #[derive(Debug)]
 #[must_use = "dropping it gives the call up"]
 pub struct PendingCall {
@@ -160,8 +161,11 @@ impl Connection {
         self.begin_with(&[IoSlice::new(message)], room, SendOptions::default())
     }
 
-    /// The same with vectors, and with the options that matter to the server: priority and whom it is for.
-    /// Descriptors cannot go with such a call (`ENOTSUP`).
+    /// The same with vectors, and with the options that matter to the server: priority, whom it is for, and
+    /// descriptors. Those that come with the reply lie in [`SendOptions::take`] once the answer was fetched; what
+    /// comes for a call that was given up is closed. Copies of those that go with it are kept until it is over,
+    /// since the server may want the message once more (`ERESTART`); a process that has POSIX record locks on one of
+    /// these files loses them when its copy is closed, as with every other one.
     pub fn begin_with(
         &self,
         message: &[IoSlice<'_>],
@@ -169,16 +173,13 @@ impl Connection {
         options: SendOptions<'_>,
     ) -> Result<PendingCall, SendError> {
         timeout::clear();
-        if options.has_descriptors() {
-            return Err(SendError::Unsent(Errno::NOTSUP));
-        }
         if self.attachment().is_inherited() {
             let own = Self::by_id(self.id()).map_err(SendError::Gone)?;
             return own.begin_with(message, room, options);
         }
         let fields = RequestFields::of(self.id().raw(), room, &options);
         let link = Arc::clone(self.link());
-        let call = Some(link.begin(self.attachment(), message, fields)?);
+        let call = Some(link.begin(self.attachment(), message, fields, &options)?);
         Ok(PendingCall { link, call, room })
     }
 
@@ -193,8 +194,20 @@ impl Connection {
     /// # }
     /// ```
     pub fn send_async(&self, message: &[u8], room: usize) -> SendFuture {
+        self.send_async_with(&[IoSlice::new(message)], room, SendOptions::default())
+    }
+
+    /// The same with vectors and options, as [`begin_with`](Self::begin_with) takes them. Descriptors that come
+    /// with the reply lie in [`SendOptions::take`] when the future is ready. Deadlines and cancellations are the
+    /// executor's: dropping the future gives the call up.
+    pub fn send_async_with(
+        &self,
+        message: &[IoSlice<'_>],
+        room: usize,
+        options: SendOptions<'_>,
+    ) -> SendFuture {
         SendFuture {
-            state: self.begin(message, room),
+            state: self.begin_with(message, room, options),
         }
     }
 }

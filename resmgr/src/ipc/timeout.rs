@@ -91,8 +91,7 @@ thread_local! {
 /// - Where the call has a deadline of its own, the earlier one counts.
 /// - `Now` makes a poll: a receive takes what is there. A send with SEND has no time to wait for a receiver to
 ///   wake up, so it fails unless one is looking. (In QNX it succeeds when a receiver is blocked.)
-/// - REPLY without SEND: if the time comes while nobody has the message, the end of that state is noticed some
-///   milliseconds late.
+/// - REPLY without SEND: if the time comes while nobody has the message, the send ends when a receiver takes it.
 ///
 /// ```
 /// use resmgr::Errno;
@@ -230,13 +229,13 @@ pub(super) enum Expiry {
     End(SendError),
     /// It goes on until then.
     GoOn(Deadline),
+    /// The same, but it expires anew when a receiver takes its message.
+    UntilTaken(Deadline),
 }
 
-/// How long a send waits between two looks whether somebody has its message.
-const LOOK: Duration = Duration::from_millis(5);
-
-/// The deadline of the send that this thread is in has passed. `is_taken` says whether a receiver has its
-/// message; `withdraw` takes it back, if none has.
+/// The deadline of the send that this thread is in has passed, or a receiver has taken the message of one that
+/// went on [until that](Expiry::UntilTaken). `is_taken` says whether a receiver has it; `withdraw` takes it back,
+/// if none has.
 #[cold]
 pub(super) fn expired(is_taken: impl Fn() -> bool, withdraw: impl FnOnce() -> bool) -> Expiry {
     let Some(sending) = SENDING.get().filter(|sending| !has_passed(sending.own)) else {
@@ -245,7 +244,7 @@ pub(super) fn expired(is_taken: impl Fn() -> bool, withdraw: impl FnOnce() -> bo
     let unblocks = sending.event.kind() == EventKind::Unblock;
     match sending.states {
         TimeoutStates::REPLY if !is_taken() => {
-            return Expiry::GoOn(Some(earlier(sending.own, Instant::now() + LOOK)));
+            return Expiry::UntilTaken(sending.own);
         }
         // Somebody has it: the state is over for good.
         TimeoutStates::SEND if unblocks && !withdraw() => return Expiry::GoOn(sending.own),

@@ -8,7 +8,7 @@
 
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
-use resmgr::ipc::protocol::{Answerer, Caller, Gate, Ring, Sleeper, Threshold, Word};
+use resmgr::ipc::protocol::{Answerer, Caller, Gate, Ring, Sleeper, Taken, Threshold, Word};
 
 /// A word that two sides share.
 #[derive(Debug)]
@@ -111,6 +111,8 @@ pub struct Link {
     boost_from: Cell,
     /// Who sleeps on `answer`.
     pub sleepers: Sleepers,
+    /// Who sleeps on `taken`.
+    pub until_taken: Sleepers,
     /// The server's bell.
     pub bell: Bell,
     /// Where a caller sleeps that waits for more than the answer.
@@ -132,6 +134,7 @@ impl Link {
             // Never: so far no receiver runs lower than anybody.
             boost_from: Cell::new(u32::MAX),
             sleepers: Sleepers::default(),
+            until_taken: Sleepers::default(),
             bell: Bell::default(),
             socket: Bell::default(),
         }
@@ -211,11 +214,42 @@ impl Link {
         match self.answerer().publish(number) {
             Sleeper::None => {}
             Sleeper::OnWord => drop(self.sleepers.wake()),
+            Sleeper::OnTaken => {
+                self.answerer().note_taken(number);
+                self.until_taken.wake();
+            }
             Sleeper::AtSocket(_) => self.socket.ring(),
         }
     }
 
-    /// Client: the same at a socket, whose byte stays until it is taken.
+    /// Server: takes a call, and wakes the client if it waits for that.
+    pub fn take(&self, number: u32) -> Taken {
+        let taken = self.answerer().take(number);
+        match self.answerer().waits_to_be_taken() {
+            Sleeper::AtSocket(_) => self.socket.ring(),
+            Sleeper::OnTaken => drop(self.until_taken.wake()),
+            _ => {}
+        }
+        taken
+    }
+
+    /// Client: sleeps until the call is taken or answered, or `ended` says why not.
+    pub fn wait_until_taken(&self, number: u32, place: Sleeper, ended: impl Fn() -> bool) {
+        let caller = self.caller();
+        while !caller.is_taken(number) && !caller.is_answered(number) && !ended() {
+            let Some(value) = caller.prepare_sleep_until_taken(number, place) else {
+                break;
+            };
+            match place {
+                _ if ended() => {}
+                Sleeper::AtSocket(_) => self.socket.wait(),
+                _ => self.until_taken.wait(&self.taken, value),
+            }
+            caller.end_sleep();
+        }
+    }
+
+    /// Client: the same as [`wait`](Self::wait) at a socket, whose byte stays until it is taken.
     pub fn wait_at_socket(&self, number: u32, ended: impl Fn() -> bool) {
         let caller = self.caller();
         let place = Sleeper::AtSocket(Sleeper::FIRST_SOCKET);
@@ -237,6 +271,7 @@ impl Link {
                 self.socket.ring();
                 1
             }
+            Sleeper::OnTaken => self.until_taken.wake(),
             _ => self.sleepers.wake(),
         };
         self.caller().kick(wake, loom::thread::yield_now);

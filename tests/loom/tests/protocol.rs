@@ -307,6 +307,63 @@ fn a_reason_to_stop_reaches_a_caller_at_its_socket() {
     });
 }
 
+/// A caller whose time for the reply has passed already: it learns that its message was taken, whoever comes
+/// first, and then of the answer.
+#[test]
+fn a_caller_that_waits_to_be_taken_is_woken_by_the_receiver() {
+    for place in [Sleeper::OnTaken, Sleeper::AtSocket(Sleeper::FIRST_SOCKET)] {
+        model(move || {
+            let link = Arc::new(Link::new(1));
+            link.caller().submit(NUMBER);
+            let server = thread::spawn({
+                let link = Arc::clone(&link);
+                move || assert_eq!(link.take(NUMBER), Taken::Live)
+            });
+            link.wait_until_taken(NUMBER, place, || false);
+            assert!(link.caller().is_taken(NUMBER));
+            server.join().unwrap();
+        });
+    }
+}
+
+/// The channel goes, and nobody has taken the message: the answer reaches a caller that waits for that.
+#[test]
+fn an_answer_reaches_a_caller_that_waits_to_be_taken() {
+    for place in [Sleeper::OnTaken, Sleeper::AtSocket(Sleeper::FIRST_SOCKET)] {
+        model(move || {
+            let link = Arc::new(Link::new(1));
+            link.caller().submit(NUMBER);
+            let server = thread::spawn({
+                let link = Arc::clone(&link);
+                move || link.answer(NUMBER)
+            });
+            link.wait_until_taken(NUMBER, place, || false);
+            link.wait(NUMBER, || false);
+            server.join().unwrap();
+        });
+    }
+}
+
+/// The server's death, or a cancellation, reaches a caller that waits to be taken, at every step.
+#[test]
+fn a_reason_to_stop_reaches_a_caller_that_waits_to_be_taken() {
+    model(|| {
+        let link = Arc::new(Link::new(1));
+        let dead = Arc::new(AtomicBool::new(false));
+        let kernel = thread::spawn({
+            let (link, dead) = (Arc::clone(&link), Arc::clone(&dead));
+            move || {
+                dead.store(true, Ordering::Release);
+                link.kick();
+            }
+        });
+        link.caller().submit(NUMBER);
+        let ended = || dead.load(Ordering::Acquire);
+        link.wait_until_taken(NUMBER, Sleeper::OnTaken, ended);
+        kernel.join().unwrap();
+    });
+}
+
 /// The socket is handed over before its number is written: a server that reads the number has the socket.
 #[test]
 fn a_server_that_reads_a_number_finds_the_socket() {

@@ -1,11 +1,12 @@
 //! Long messages that are built, or read, where they lie.
 
-use super::commands::{deadline, outcome, told_of};
+use super::commands::{deadline, outcome, told_of, waiting};
+use super::parcels::{Parcel, taken};
 use super::things::Things;
 use super::{Words, show};
 use resmgr::ipc::SendOptions;
 
-/// `send-borrowed NAME DATA room= deadline=`: what `send` answers.
+/// `send-borrowed NAME DATA room= deadline= wait= lend= take=`: what `send` answers.
 pub(crate) fn send(things: &Things, words: &Words<'_>) -> String {
     let connection = things.connections.get(words.get(1));
     let data = words.data(2);
@@ -14,9 +15,12 @@ pub(crate) fn send(things: &Things, words: &Words<'_>) -> String {
         Err(errno) => return format!("unsent {errno:?}"),
     };
     request.bytes().write(0, &data).unwrap();
+    let parcel = Parcel::of(words);
+    let lent = parcel.lent.borrowed();
     let options = SendOptions {
         deadline: deadline(words),
-        ..SendOptions::default()
+        waiting: waiting(words),
+        ..parcel.options(&lent)
     };
     let room = words.named_number("room").unwrap_or(0);
     for round in 0.. {
@@ -29,7 +33,9 @@ pub(crate) fn send(things: &Things, words: &Words<'_>) -> String {
         assert_eq!(reply.bytes().read(0, &mut bytes), bytes.len());
         // The second answer is read from the room that the first one gave back.
         if round == words.named_number("again").unwrap_or(0) {
-            return format!("answer {} {} {}", reply.status(), bytes.len(), show(&bytes));
+            let fds = taken(parcel.take.as_ref());
+            let (status, len) = (reply.status(), bytes.len());
+            return format!("answer {status} {len} {}{fds}", show(&bytes));
         }
         request = reply.into_request();
     }

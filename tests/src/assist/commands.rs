@@ -5,12 +5,12 @@
 //! | `channel NAME flags=N wait= rights= direct= clients= user-clients= calls= bulk=` | `channel CHID` |
 //! | `limit CHANNELS CONNECTIONS` | `ok` |
 //! | `attach NAME PID CHID fd= nd= flags=` | `connection COID` |
-//! | `send NAME DATA room= priority= deadline= wait= cancel=` | `answer STATUS LEN BUFFER` |
-//! | `send-borrowed NAME DATA room= again=` | the same, built in the link's memory |
+//! | `send NAME DATA room= priority= deadline= wait= cancel= lend= take=` | `answer STATUS LEN BUFFER` |
+//! | `send-borrowed NAME DATA room= again= lend= take=` | the same, built in the link's memory |
 //! | `pulse NAME CODE VALUE priority= how=` | `ok` |
 //! | `receive NAME room= as= deadline=` | `message DATA` or `pulse CODE VALUE` |
 //! | `try-receive NAME`, `is-ready NAME deadline=` | the same; whether its poll descriptor is ready |
-//! | `begin NAME CONNECTION DATA room=`, `poll`, `wait` or `give-up` `NAME` | `ok`; `nothing` or as `send` |
+//! | `begin NAME CONNECTION DATA room= lend= take=`, `poll`, `wait` (`deadline= cancel=`) or `give-up` `NAME` | `ok`; `nothing` or as `send` |
 //! | `receive-pulse NAME deadline=` | `pulse CODE VALUE` |
 //! | `reply`, `error`, `read`, `write`, `drop` … `NAME` | `ok`, or what was read or written |
 //!
@@ -24,7 +24,7 @@ use super::{Words, bulk, by_id, endurance, events, load, parcels, pending, poll,
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
     ConnectRights, Connection, Credentials, IdSpace, ProcessLimits, Pulse, PulseFlags, Received,
-    Scoid, SendError, SendOptions, TakenDescriptors, Target, Waiting, set_process_limits,
+    Scoid, SendError, SendOptions, Target, Waiting, set_process_limits,
 };
 use resmgr::name::NameFlags;
 use resmgr_sys::{Errno, process, signal};
@@ -83,12 +83,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         "reply" | "error" | "error-as-asked" | "drop" => answer(things, words),
         "read" | "write" | "info" | "asked" | "waiting" | "rcvid" => look(things, words),
         "cancel" => {
-            things
-                .tokens
-                .lock()
-                .entry(name.into())
-                .or_default()
-                .cancel();
+            things.token(name).cancel();
             "ok".into()
         }
         "echo" => load::echo(&things.channels.get(name)),
@@ -278,10 +273,9 @@ fn send(things: &Things, words: &Words<'_>) -> String {
         .iter_mut()
         .map(|part| IoSliceMut::new(part))
         .collect();
-    let token = words.named("cancel");
-    let token = token.map(|name| things.tokens.lock().entry(name.into()).or_default().clone());
-    let lent = parcels::Pipes::holding(words.named("lend"));
-    let take = words.named_number("take").map(TakenDescriptors::room_for);
+    let token = words.named("cancel").map(|name| things.token(name));
+    let parcel = parcels::Parcel::of(words);
+    let lent = parcel.lent.borrowed();
     let options = SendOptions {
         priority: words.named_number("priority"),
         deadline: deadline(words),
@@ -293,15 +287,12 @@ fn send(things: &Things, words: &Words<'_>) -> String {
         waiting: waiting(words),
         direct: words.named("direct").is_some(),
         cancel: token.as_ref(),
-        descriptors: &lent.borrowed(),
-        take: take.as_ref(),
+        ..parcel.options(&lent)
     };
     match connection.send_with(&message, &mut reply, options) {
         Ok(answer) => {
             let buffers = buffers.concat();
-            let fds = take.map_or(String::new(), |take| {
-                format!(" {}", parcels::read(take.take()))
-            });
+            let fds = parcels::taken(parcel.take.as_ref());
             format!(
                 "answer {} {} {}{fds}",
                 answer.status,

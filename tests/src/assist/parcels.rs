@@ -3,6 +3,7 @@
 use super::Words;
 use super::commands::outcome;
 use super::things::Things;
+use resmgr::ipc::{SendOptions, TakenDescriptors};
 use std::io::{PipeReader, Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
@@ -20,6 +21,35 @@ impl Pipes {
     pub(crate) fn borrowed(&self) -> Vec<BorrowedFd<'_>> {
         self.0.iter().map(|pipe| pipe.as_fd()).collect()
     }
+}
+
+/// What goes with a call (`lend=`), and where what comes back goes (`take=`).
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pub(crate) lent: Pipes,
+    pub(crate) take: Option<TakenDescriptors>,
+}
+
+impl Parcel {
+    pub(crate) fn of(words: &Words<'_>) -> Self {
+        Self {
+            lent: Pipes::holding(words.named("lend")),
+            take: words.named_number("take").map(TakenDescriptors::room_for),
+        }
+    }
+
+    pub(crate) fn options<'a>(&'a self, lent: &'a [BorrowedFd<'a>]) -> SendOptions<'a> {
+        SendOptions {
+            descriptors: lent,
+            take: self.take.as_ref(),
+            ..SendOptions::default()
+        }
+    }
+}
+
+/// What the descriptors hold that came with a reply, behind a blank.
+pub(crate) fn taken(take: Option<&TakenDescriptors>) -> String {
+    take.map_or(String::new(), |take| format!(" {}", read(take.take())))
 }
 
 fn holding(word: &str) -> PipeReader {

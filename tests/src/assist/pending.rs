@@ -1,10 +1,12 @@
 //! Calls that nobody is blocked in.
 
 use super::commands::{outcome, told_of};
+use super::parcels::{Parcel, taken};
 use super::things::Things;
 use super::{Words, show};
-use resmgr::ipc::{Answer, Reply, SendError, SendFuture, SendOptions};
+use resmgr::ipc::{Answer, Reply, SendError, SendFuture, SendOptions, TakenDescriptors};
 use std::future::Future;
+use std::io::IoSlice;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -16,9 +18,16 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
     match words.get(0) {
         "begin" => {
             let connection = things.connections.get(words.get(2));
-            match connection.begin(&words.data(3), buffer.len()) {
+            let parcel = Parcel::of(words);
+            let (message, lent) = (words.data(3), parcel.lent.borrowed());
+            let begun = connection.begin_with(
+                &[IoSlice::new(&message)],
+                buffer.len(),
+                parcel.options(&lent),
+            );
+            match begun {
                 Ok(call) => {
-                    things.pending.put(name, call);
+                    things.pending.put(name, (call, parcel.take));
                     "ok".into()
                 }
                 Err(error) => told_of(error),
@@ -26,17 +35,23 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         }
         "poll" => {
             let mut calls = things.pending.lock();
-            let done = calls.get_mut(name).unwrap().poll(&mut buffer);
-            done.map_or("nothing".into(), |done| told_by(done, &buffer))
+            let (call, take) = calls.get_mut(name).unwrap();
+            let done = call.poll(&mut buffer);
+            done.map_or("nothing".into(), |done| {
+                told_by(done, &buffer, take.as_ref())
+            })
         }
         "wait" => {
+            let token = words.named("cancel").map(|name| things.token(name));
             let options = SendOptions {
                 waiting: super::commands::waiting(words),
                 deadline: super::commands::deadline(words),
+                cancel: token.as_ref(),
                 ..SendOptions::default()
             };
-            let done = things.pending.take(name).wait_with(&mut buffer, options);
-            told_by(done, &buffer)
+            let (call, take) = things.pending.take(name);
+            let done = call.wait_with(&mut buffer, options);
+            told_by(done, &buffer, take.as_ref())
         }
         "give-up" => {
             drop(things.pending.take(name));
@@ -44,25 +59,45 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         }
         "send-async" => {
             let connection = things.connections.get(name);
-            told_later(block_on(
-                connection.send_async(&words.data(2), buffer.len()),
-            ))
+            let parcel = Parcel::of(words);
+            let (message, lent) = (words.data(2), parcel.lent.borrowed());
+            let future = connection.send_async_with(
+                &[IoSlice::new(&message)],
+                buffer.len(),
+                parcel.options(&lent),
+            );
+            told_later(block_on(future), parcel.take.as_ref())
         }
         "async-load" => load(things, words),
         _ => given_up(things, words),
     }
 }
 
-fn told_by(done: Result<Reply, SendError>, buffer: &[u8]) -> String {
+fn told_by(
+    done: Result<Reply, SendError>,
+    buffer: &[u8],
+    take: Option<&TakenDescriptors>,
+) -> String {
     match done {
-        Ok(reply) => format!("answer {} {} {}", reply.status, reply.len, show(buffer)),
+        Ok(reply) => format!(
+            "answer {} {} {}{}",
+            reply.status,
+            reply.len,
+            show(buffer),
+            taken(take)
+        ),
         Err(error) => told_of(error),
     }
 }
 
-fn told_later(done: Result<Answer, SendError>) -> String {
+fn told_later(done: Result<Answer, SendError>, take: Option<&TakenDescriptors>) -> String {
     match done {
-        Ok(answer) => format!("answer {} {}", answer.status, show(&answer.data)),
+        Ok(answer) => format!(
+            "answer {} {}{}",
+            answer.status,
+            show(&answer.data),
+            taken(take)
+        ),
         Err(error) => told_of(error),
     }
 }

@@ -2,7 +2,7 @@
 
 use resmgr::ipc::{
     CancelToken, Channel, Clock, Coid, Connection, ConnectionRef, EventFunction, Message,
-    PendingCall, Semaphore, Timer,
+    PendingCall, Semaphore, TakenDescriptors, Timer,
 };
 use resmgr::name::NameAttach;
 use resmgr_sys::Result;
@@ -49,7 +49,7 @@ pub(crate) struct Things {
     pub(crate) channels: Table<Channel>,
     pub(crate) connections: Table<Arc<Connection>>,
     pub(crate) messages: Table<Message>,
-    pub(crate) pending: Table<PendingCall>,
+    pub(crate) pending: Table<(PendingCall, Option<TakenDescriptors>)>,
     pub(crate) tokens: Table<CancelToken>,
     pub(crate) names: Table<NameAttach>,
     pub(crate) paths: Table<resmgr::name::PathAttach>,
@@ -81,6 +81,11 @@ impl Deref for Handle {
 }
 
 impl Things {
+    /// The one that was cancelled under this name, or will be.
+    pub(crate) fn token(&self, name: &str) -> CancelToken {
+        self.tokens.lock().entry(name.into()).or_default().clone()
+    }
+
     /// `NAME`, or `#COID`.
     pub(crate) fn connection(&self, name: &str) -> Result<Handle> {
         match name.strip_prefix('#') {

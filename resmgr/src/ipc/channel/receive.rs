@@ -76,7 +76,12 @@ impl Shared {
         }
         match link.take(call.slot, call.number) {
             Ok(true) => {}
-            Ok(false) => return None,
+            Ok(false) => {
+                if call.fields.lends > 0 {
+                    link.drop_parcel(call.slot, call.number);
+                }
+                return None;
+            }
             Err(breach) => {
                 link.breached(breach);
                 return None;

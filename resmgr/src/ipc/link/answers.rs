@@ -8,23 +8,41 @@ use resmgr_sys::{Errno, futex};
 
 impl ServerLink {
     /// Makes a queued call the receiver's; false when the client has taken it back.
+    ///
+    /// The record comes first and the word that the client sees second: a client that sees its message taken may
+    /// ask at once to be let go, and another receiver may come to that request before this thread has made its
+    /// next step. The request would be dropped as meaningless, and there is no second one. In between the call
+    /// may be answered by somebody else (the channel goes): whoever claims it does that, and nobody else.
     #[inline]
     pub(crate) fn take(&self, slot: u16, number: u32) -> Result<bool, Breach> {
-        match self.memory.answerer(slot).take(number) {
+        self.phases.take(slot, number);
+        let answerer = self.memory.answerer(slot);
+        match answerer.take(number) {
             Taken::Live => {
                 // The client read it last; it comes back while the message is handled.
                 self.memory
                     .server
                     .prefetch_for_write(layout::slot_data(slot));
-                self.phases.take(slot, number);
+                match answerer.waits_to_be_taken() {
+                    Sleeper::None => {}
+                    sleeper => self.tell_taken(slot, sleeper),
+                }
                 Ok(true)
             }
-            Taken::Withdrawn => {
-                self.refuse_held(slot, number, Errno::INTR);
-                Ok(false)
-            }
-            Taken::Breach => Err(Breach("a call changed while it was queued")),
+            taken => self.not_taken(slot, number, taken),
         }
+    }
+
+    #[cold]
+    fn not_taken(&self, slot: u16, number: u32, taken: Taken) -> Result<bool, Breach> {
+        if !self.phases.claim(slot, number) {
+            return Ok(false);
+        }
+        if taken == Taken::Breach {
+            return Err(Breach("a call changed while it was queued"));
+        }
+        self.refuse_held(slot, number, Errno::INTR);
+        Ok(false)
     }
 
     /// Takes the right to answer; nobody else has it afterwards.
@@ -66,7 +84,20 @@ impl ServerLink {
         match answerer.publish(number) {
             Sleeper::None => {}
             Sleeper::OnWord => drop(futex::wake(answerer.answer, u32::MAX)),
+            Sleeper::OnTaken => {
+                answerer.note_taken(number);
+                futex::wake(answerer.taken, u32::MAX);
+            }
             Sleeper::AtSocket(number) => self.wake_at_socket(number),
+        }
+    }
+
+    /// The client of a call that was just taken wants to know that.
+    #[cold]
+    fn tell_taken(&self, slot: u16, sleeper: Sleeper) {
+        match sleeper {
+            Sleeper::AtSocket(number) => self.wake_at_socket(number),
+            _ => drop(futex::wake(self.memory.answerer(slot).taken, u32::MAX)),
         }
     }
 

@@ -7,7 +7,8 @@
 use super::ClientLink;
 use super::arena::Block;
 use super::headers::RequestFields;
-use super::lanes::WakePoint;
+use super::lanes::{LaneFor, WakePoint};
+use super::parcels::Kept;
 use super::staging::Staged;
 use super::waiting::Wake;
 use crate::ipc::attachment::Attachment;
@@ -29,6 +30,8 @@ pub(crate) struct Call {
     slot: u16,
     number: u32,
     block: Option<Block>,
+    /// None: it has no descriptors either way.
+    kept: Option<Box<Kept>>,
 }
 
 /// The link's calls of this kind.
@@ -69,10 +72,16 @@ impl ClientLink {
         through: &Arc<Attachment>,
         message: &[IoSlice<'_>],
         fields: RequestFields,
+        options: &SendOptions<'_>,
     ) -> Result<Call, SendError> {
         self.check_open().map_err(SendError::Gone)?;
+        let kept = self.keep_descriptors(options).map_err(SendError::Unsent)?;
         let mut staged = self.claim(through.detached())?;
+        if kept.is_some() {
+            self.lend_descriptors(&staged, options)?;
+        }
         if let Err(error) = staged.fill(message, fields) {
+            self.end_parcels(staged.slot, staged.number);
             self.give_back(staged.slot, staged.block);
             return Err(error);
         }
@@ -82,6 +91,7 @@ impl ClientLink {
             slot: staged.slot,
             number: staged.number,
             block: staged.block,
+            kept,
         })
     }
 
@@ -151,20 +161,20 @@ impl ClientLink {
                 return Err(SendError::Gone(Errno::BADF));
             }
             // The slot stays taken: its memory may still be written.
+            self.disown_parcels(call.slot, call.number);
             return self
                 .check_open()
                 .map_err(SendError::Gone)
                 .and(Err(SendError::Gone(Errno::SRCH)));
         }
-        let mut staged = self.staged(call);
-        let collected = staged
-            .collect(&mut [IoSliceMut::new(reply)])
-            .map_err(|error| staged.as_asked(error, asked));
+        let staged = self.staged(call);
+        let mut collected = staged.collect(&mut [IoSliceMut::new(reply)]);
+        if let Some(kept) = &call.kept {
+            collected = self.take_kept(&staged, kept, collected);
+        }
+        let collected = collected.map_err(|error| staged.as_asked(error, asked));
         match collected {
-            Err(SendError::Refused(Errno::RESTART)) => {
-                staged.renew();
-                call.number = staged.number;
-            }
+            Err(SendError::Refused(Errno::RESTART)) => self.renew(call)?,
             Err(error) => {
                 self.give_back(call.slot, call.block);
                 self.note_breach(error);
@@ -172,6 +182,18 @@ impl ClientLink {
             Ok(_) => self.give_back(call.slot, call.block),
         }
         collected
+    }
+
+    /// The same message once more, as a call of its own. Its descriptors go ahead of it, again.
+    fn renew(self: &Arc<Self>, call: &mut Call) -> Result<(), SendError> {
+        let mut staged = self.staged(call);
+        staged.renumber();
+        if let Some(kept) = &call.kept {
+            self.lend_kept(&staged, kept)?;
+        }
+        staged.submit_again();
+        call.number = staged.number;
+        Ok(())
     }
 
     /// Blocks until the call is over.
@@ -195,7 +217,10 @@ impl ClientLink {
                     Err(SendError::Refused(Errno::RESTART)) => self.announce_begun(call.slot),
                     done => return done,
                 },
-                Wake::Gone(errno) => return Err(SendError::Gone(errno)),
+                Wake::Gone(errno) => {
+                    self.disown_parcels(call.slot, call.number);
+                    return Err(SendError::Gone(errno));
+                }
                 Wake::GiveUp(reason) => {
                     self.give_up((call.slot, call.number, call.block));
                     return Err(reason);
@@ -238,7 +263,7 @@ impl ClientLink {
         let point = WakePoint::new()?;
         let number = {
             let _held = Held::hold();
-            self.claim_lane(&point)?
+            self.claim_lane(&point, LaneFor::Begun)?
         };
         if let Err(errno) = process::current().watch_begun(self, Arc::clone(&point)) {
             self.lanes.release(number);
@@ -280,12 +305,16 @@ impl ClientLink {
         self.begun.lock().wakers.remove(&call.slot);
         let caller = self.memory.caller(call.slot);
         caller.end_sleep();
-        if !caller.is_answered(call.number) {
-            if !self.far.unblock {
-                caller.abandon(call.number);
-            } else if caller.withdraw(call.number) == Withdrawal::Taken {
-                self.announce(EntryKind::Unblock, call.slot);
-            }
+        if caller.is_answered(call.number) {
+            caller.finish(call.number);
+            self.end_parcels(call.slot, call.number);
+            self.give_back(call.slot, call.block);
+            return;
+        }
+        if !self.far.unblock {
+            caller.abandon(call.number);
+        } else if caller.withdraw(call.number) == Withdrawal::Taken {
+            self.announce(EntryKind::Unblock, call.slot);
         }
         self.give_up((call.slot, call.number, call.block));
     }

@@ -90,7 +90,7 @@ impl ClientLink {
     ) -> Result<Reply, SendError> {
         let mut collected = staged.collect(reply);
         if options.has_descriptors() {
-            collected = self.take_descriptors(staged, options, collected);
+            collected = self.take_descriptors(staged, options.take, collected);
         }
         let collected = collected.map_err(|error| staged.as_asked(error, asked));
         self.give_back(staged.slot, staged.block);
@@ -177,7 +177,10 @@ impl ClientLink {
         match wake {
             Wake::Answered(asked) => Carried::Answered(asked),
             // Nobody will use the slot again, and nobody may: its memory may still be written.
-            Wake::Gone(errno) => Carried::Lost(SendError::Gone(errno)),
+            Wake::Gone(errno) => {
+                self.disown_parcels(staged.slot, staged.number);
+                Carried::Lost(SendError::Gone(errno))
+            }
             Wake::GiveUp(reason) => {
                 self.give_up((staged.slot, staged.number, staged.block));
                 Carried::Lost(reason)

@@ -54,6 +54,7 @@ impl ClientLink {
 
     /// The slot's call has no caller any more: it is free when the server has noticed.
     pub(super) fn give_up(&self, call: (u16, u32, Option<Block>)) {
+        self.disown_parcels(call.0, call.1);
         self.given_up().push(call);
         self.given_up_count.fetch_add(1, Ordering::Release);
     }

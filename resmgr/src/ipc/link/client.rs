@@ -193,6 +193,7 @@ impl ClientLink {
                 self.lanes.nudge(number);
                 1
             }
+            Sleeper::OnTaken => futex::wake(caller.taken, u32::MAX),
             _ => futex::wake(caller.answer, u32::MAX),
         };
         caller.kick(wake, sched::yield_now);

@@ -22,8 +22,12 @@ pub(crate) const MOST_EVENT: usize = 128;
 /// Descriptors that go with one message or reply.
 pub(crate) const MOST_DESCRIPTORS: u8 = 4;
 const _: () = assert!(MOST_DESCRIPTORS as usize <= socket::MOST_FDS);
-/// Lanes of a link: threads that sleep at a time where a socket wakes them.
-pub(crate) const LANES: u8 = 64;
+/// Threads that sleep at a time where a socket wakes them, each at a lane of the link. A lane is a descriptor in
+/// the server, so there is no lane for each call that may be under way: one client could use up what the server
+/// has for all.
+pub(crate) const THREAD_LANES: u8 = 64;
+/// Lanes of a link: one more is for the calls that nobody is blocked in.
+pub(crate) const LANES: u8 = THREAD_LANES + 1;
 /// Packets that the background thread reads at a time, before it looks after others.
 pub(crate) const BATCH: usize = 16;
 /// Calls of a link with which descriptors are under way.
@@ -192,7 +196,7 @@ mod tests {
         };
         let packets = [
             Packet::Wake {
-                lane: 63,
+                lane: 64,
                 number: 2,
             },
             Packet::Descriptors(parcel),
@@ -211,7 +215,7 @@ mod tests {
             b"",
             b"hel",
             b"hello?",
-            &[1, 64, 0, 0, 2, 0, 0, 0],
+            &[1, 65, 0, 0, 2, 0, 0, 0],
             &[1, 0, 0, 0, 2, 0, 0],
             &[2, 0, 0, 0, 1, 0, 0, 0],
             &[2, 5, 0, 0, 1, 0, 0, 0],

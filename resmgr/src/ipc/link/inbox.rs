@@ -191,9 +191,36 @@ pub(super) struct ClientInbox(pub(super) Mutex<FromServer>);
 
 #[derive(Debug, Default)]
 pub(super) struct FromServer {
-    /// Calls that take descriptors with their replies: slot, number, and how many.
-    pub(super) expected: Vec<(u16, u32, u8)>,
+    pub(super) expected: Vec<Expected>,
     pub(super) parcels: Parcels,
+}
+
+/// A call with descriptors that is under way.
+#[derive(Debug)]
+pub(super) struct Expected {
+    pub(super) slot: u16,
+    pub(super) number: u32,
+    /// How many the reply may bring.
+    pub(super) most: u8,
+    /// Whether somebody waits for them.
+    pub(super) wanted: bool,
+}
+
+impl FromServer {
+    pub(super) fn expected(&mut self, slot: u16, number: u32) -> Option<&mut Expected> {
+        let mut expected = self.expected.iter_mut();
+        expected.find(|call| (call.slot, call.number) == (slot, number))
+    }
+
+    /// Keeps what has come ahead of a reply, for whoever waits for that.
+    pub(super) fn arrived(&mut self, parcel: Parcel, fds: Vec<OwnedFd>) {
+        let expected = self.expected(parcel.slot, parcel.number);
+        if expected.is_some_and(|call| call.wanted) {
+            self.parcels.put(parcel, fds);
+        } else {
+            janitor::close(fds);
+        }
+    }
 }
 
 impl ClientLink {
@@ -215,7 +242,7 @@ impl ClientLink {
             }) if state
                 .expected
                 .iter()
-                .any(|(s, n, most)| (*s, *n) == (slot, number) && count <= *most) =>
+                .any(|call| (call.slot, call.number) == (slot, number) && count <= call.most) =>
             {
                 Ok(())
             }
@@ -226,7 +253,7 @@ impl ClientLink {
         };
         let take = |state: &mut FromServer, packet: Packet<'_>, fds| match packet {
             Packet::Descriptors(parcel) => {
-                state.parcels.put(parcel, fds);
+                state.arrived(parcel, fds);
                 Ok(())
             }
             Packet::Event(bytes) => {

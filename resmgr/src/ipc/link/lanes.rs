@@ -1,7 +1,7 @@
 //! Where threads of this process sleep that wait for more than an answer: each has a socket of its own, and
 //! a link knows some of them by numbers, so that its server can wake each thread alone.
 
-use super::control::{self, LANES, Packet};
+use super::control::{self, Packet, THREAD_LANES};
 use super::{ClientLink, ServerLink};
 use crate::ipc::protocol::Sleeper;
 use resmgr_sys::fork::PrivateFd;
@@ -53,6 +53,17 @@ pub(super) struct Lanes(Mutex<Table>);
 struct Table {
     lanes: Vec<Lane>,
     numbers: u32,
+    /// One of them is that of the calls that nobody is blocked in: 1, else 0.
+    shared: usize,
+}
+
+/// Who sleeps at a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LaneFor {
+    /// A thread, as long as it sleeps.
+    Thread,
+    /// The background thread, for all calls that nobody is blocked in, as long as the link lasts.
+    Begun,
 }
 
 impl Lanes {
@@ -81,8 +92,13 @@ impl Lanes {
 
 impl Table {
     /// A lane that nobody sleeps at: a new one, or one of a thread that has ended, or else of one that is awake.
-    fn free(&mut self) -> Option<usize> {
-        if self.lanes.len() < usize::from(LANES) {
+    fn free(&mut self, whose: LaneFor) -> Option<usize> {
+        let threads = usize::from(THREAD_LANES);
+        let most = match whose {
+            LaneFor::Thread => threads + self.shared,
+            LaneFor::Begun => threads + 1,
+        };
+        if self.lanes.len() < most {
             self.lanes.push(Lane {
                 number: 0,
                 point: Weak::new(),
@@ -103,7 +119,7 @@ impl ClientLink {
     ///
     /// # Errors
     /// - `EAGAIN`: 64 threads sleep in this way, or the server reads nothing.
-    pub(super) fn claim_lane(&self, point: &Arc<WakePoint>) -> Result<u32> {
+    pub(super) fn claim_lane(&self, point: &Arc<WakePoint>, whose: LaneFor) -> Result<u32> {
         let mut table = self.lanes.lock();
         let is_ours =
             |lane: &&mut Lane| !lane.busy && std::ptr::eq(lane.point.as_ptr(), Arc::as_ptr(point));
@@ -112,13 +128,16 @@ impl ClientLink {
             return Ok(lane.number);
         }
         let number = table.numbers.max(Sleeper::FIRST_SOCKET);
-        let place = table.free().ok_or(Errno::AGAIN)?;
+        let place = table.free(whose).ok_or(Errno::AGAIN)?;
         self.give_socket(
             u8::try_from(place).map_err(|_| Errno::AGAIN)?,
             number,
             point,
         )?;
-        table.numbers = number.wrapping_add(1);
+        table.numbers = Sleeper::next_socket(number);
+        if whose == LaneFor::Begun {
+            table.shared = 1;
+        }
         table.lanes[place] = Lane {
             number,
             point: Arc::downgrade(point),

@@ -52,9 +52,6 @@ impl ClientLink {
         fields: RequestFields,
         options: &SendOptions<'_>,
     ) -> Result<(i64, usize, usize), SendError> {
-        if options.has_descriptors() {
-            return Err(SendError::Unsent(Errno::NOTSUP));
-        }
         loop {
             match self.call_lent_once(detached, lent, fields, options) {
                 Err(SendError::Refused(Errno::RESTART)) => {}
@@ -73,7 +70,13 @@ impl ClientLink {
         self.check_open().map_err(SendError::Gone)?;
         let block = lent.block.take();
         let at = block.ok_or(SendError::Unsent(Errno::INVAL))?.at;
-        let mut staged = match self.claim(detached) {
+        let claimed = self.claim(detached).and_then(|staged| {
+            if options.has_descriptors() {
+                self.lend_descriptors(&staged, options)?;
+            }
+            Ok(staged)
+        });
+        let mut staged = match claimed {
             Ok(staged) => staged,
             Err(error) => {
                 lent.block = block;
@@ -85,23 +88,33 @@ impl ClientLink {
         fields.len = lent.len as u64;
         staged.submit(fields);
         match self.carry(&staged, fields.priority, options) {
-            Carried::Answered(asked) => self
-                .look_at_answer(&staged, lent, fields.reply_room)
-                .map_err(|error| staged.as_asked(error, asked))
-                .inspect_err(|error| self.note_breach(*error)),
+            Carried::Answered(asked) => {
+                lent.block = staged.block;
+                let mut found = self.look_at_answer(&staged, fields.reply_room);
+                if options.has_descriptors() {
+                    found = self.take_descriptors(&staged, options.take, found);
+                }
+                let found = found.map_err(|error| staged.as_asked(error, asked));
+                match found {
+                    Ok(_) => lent.answered = Some((staged.slot, staged.number)),
+                    Err(error) => {
+                        self.give_back(staged.slot, None);
+                        self.note_breach(error);
+                    }
+                }
+                found
+            }
             Carried::Lost(error) => Err(error),
         }
     }
 
     /// Checks what the server wrote, and leaves the reply where it is.
     fn look_at_answer(
-        self: &Arc<Self>,
+        &self,
         staged: &Staged<'_>,
-        lent: &mut Lent,
         room: u64,
     ) -> Result<(i64, usize, usize), SendError> {
-        lent.block = staged.block;
-        let checked = staged.answer().and_then(|fields| {
+        staged.answer().and_then(|fields| {
             let layout = &self.memory.layout;
             let place = layout.checked_place(staged.slot, fields.at, fields.len);
             let len = usize::try_from(fields.len).ok();
@@ -109,12 +122,7 @@ impl ClientLink {
                 (Some(place), Some(len)) if fields.len <= room => Ok((fields.status, place, len)),
                 _ => Err(SendError::Protocol),
             }
-        });
-        match checked {
-            Ok(_) => lent.answered = Some((staged.slot, staged.number)),
-            Err(_) => self.give_back(staged.slot, None),
-        }
-        checked
+        })
     }
 
     pub(crate) fn reply_bytes(&self, place: usize, len: usize) -> SharedBytes<'_> {

@@ -5,10 +5,10 @@
 //! that descriptors come with it finds them there.
 
 use super::control::{MOST_DESCRIPTORS, MOST_PARCELS, Packet, Parcel};
-use super::inbox::lock;
+use super::inbox::{Expected, lock};
 use super::staging::Staged;
 use super::{ClientLink, ServerLink};
-use crate::ipc::{Reply, SendError, SendOptions, janitor};
+use crate::ipc::{SendError, SendOptions, TakenDescriptors, janitor};
 use resmgr_sys::{Errno, Result};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -18,7 +18,44 @@ fn copies(fds: &[BorrowedFd<'_>]) -> Result<Vec<OwnedFd>> {
     Ok(copies.collect::<std::io::Result<_>>()?)
 }
 
+/// The descriptors of a call that nobody is blocked in, as long as it is under way.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// Copies of those that it lends: the server may want the message once more.
+    lent: Vec<OwnedFd>,
+    take: Option<TakenDescriptors>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        janitor::close(self.lent.drain(..));
+    }
+}
+
 impl ClientLink {
+    /// What has to be kept for a call with these options: nothing, if no descriptors go with it or come back.
+    ///
+    /// # Errors
+    /// - `ENOTSUP`: more than the channel asks for.
+    /// - `EMFILE` and the like: they cannot be copied.
+    pub(super) fn keep_descriptors(&self, options: &SendOptions<'_>) -> Result<Option<Box<Kept>>> {
+        if !options.has_descriptors() {
+            return Ok(None);
+        }
+        self.check_count(options.descriptors)?;
+        Ok(Some(Box::new(Kept {
+            lent: copies(options.descriptors)?,
+            take: options.take.cloned(),
+        })))
+    }
+
+    fn check_count(&self, fds: &[BorrowedFd<'_>]) -> Result<()> {
+        if fds.len() > usize::from(self.far.descriptors) {
+            return Err(Errno::NOTSUP);
+        }
+        Ok(())
+    }
+
     /// Sends the descriptors of a call ahead of it, and notes how many it takes back. Gives the slot back when
     /// that fails.
     #[cold]
@@ -27,7 +64,12 @@ impl ClientLink {
         staged: &Staged<'_>,
         options: &SendOptions<'_>,
     ) -> Result<(), SendError> {
-        let lent = self.try_lend(staged.slot, staged.number, options);
+        let lent = self.try_lend(
+            staged.slot,
+            staged.number,
+            options.descriptors,
+            options.takes(),
+        );
         lent.map_err(|errno| {
             self.end_parcels(staged.slot, staged.number);
             self.give_back(staged.slot, staged.block);
@@ -35,16 +77,34 @@ impl ClientLink {
         })
     }
 
-    fn try_lend(&self, slot: u16, number: u32, options: &SendOptions<'_>) -> Result<()> {
-        let fds = options.descriptors;
-        if fds.len() > usize::from(self.far.descriptors) {
-            return Err(Errno::NOTSUP);
-        }
+    /// The same with those that were kept.
+    #[cold]
+    pub(super) fn lend_kept(
+        self: &Arc<Self>,
+        staged: &Staged<'_>,
+        kept: &Kept,
+    ) -> Result<(), SendError> {
+        let fds: Vec<_> = kept.lent.iter().map(AsFd::as_fd).collect();
+        let options = SendOptions {
+            descriptors: &fds,
+            take: kept.take.as_ref(),
+            ..SendOptions::default()
+        };
+        self.lend_descriptors(staged, &options)
+    }
+
+    fn try_lend(&self, slot: u16, number: u32, fds: &[BorrowedFd<'_>], takes: u8) -> Result<()> {
+        self.check_count(fds)?;
         let mut state = lock(&self.inbox.0);
         if state.expected.len() >= MOST_PARCELS {
             return Err(Errno::AGAIN);
         }
-        state.expected.push((slot, number, options.takes()));
+        state.expected.push(Expected {
+            slot,
+            number,
+            most: takes,
+            wanted: true,
+        });
         let count = u8::try_from(fds.len()).map_err(|_| Errno::NOTSUP)?;
         if count == 0 {
             return Ok(());
@@ -64,18 +124,17 @@ impl ClientLink {
 
     /// The descriptors that came with an answer.
     #[cold]
-    pub(super) fn take_descriptors(
+    pub(super) fn take_descriptors<T: Copy>(
         self: &Arc<Self>,
         staged: &Staged<'_>,
-        options: &SendOptions<'_>,
-        collected: Result<Reply, SendError>,
-    ) -> Result<Reply, SendError> {
-        let place = (staged.slot, staged.number);
+        room: Option<&TakenDescriptors>,
+        collected: Result<T, SendError>,
+    ) -> Result<T, SendError> {
         let count = collected
             .and_then(|_| staged.answer())
             .map_or(0, |fields| fields.descriptors());
-        let taken = self.close_parcel(place.0, place.1);
-        match (collected, taken, options.take) {
+        let taken = self.close_parcel(staged.slot, staged.number);
+        match (collected, taken, room) {
             (Ok(reply), Some(fds), Some(room)) if fds.len() as u64 == u64::from(count) => {
                 room.put(fds);
                 Ok(reply)
@@ -88,6 +147,26 @@ impl ClientLink {
         }
     }
 
+    /// The same for a call that nobody is blocked in.
+    #[cold]
+    pub(super) fn take_kept<T: Copy>(
+        self: &Arc<Self>,
+        staged: &Staged<'_>,
+        kept: &Kept,
+        collected: Result<T, SendError>,
+    ) -> Result<T, SendError> {
+        self.take_descriptors(staged, kept.take.as_ref(), collected)
+    }
+
+    /// Nobody waits any more for what the server may still send with its answer: it is closed when it comes.
+    pub(super) fn disown_parcels(&self, slot: u16, number: u32) {
+        let mut state = lock(&self.inbox.0);
+        if let Some(call) = state.expected(slot, number) {
+            call.wanted = false;
+            janitor::close(state.parcels.take(slot, number).into_iter().flatten());
+        }
+    }
+
     /// The call is over. What came for it and was not wanted is closed.
     pub(super) fn end_parcels(self: &Arc<Self>, slot: u16, number: u32) {
         janitor::close(self.close_parcel(slot, number).into_iter().flatten());
@@ -97,13 +176,11 @@ impl ClientLink {
     /// nothing more may come for this call.
     fn close_parcel(self: &Arc<Self>, slot: u16, number: u32) -> Option<Vec<OwnedFd>> {
         let mut state = lock(&self.inbox.0);
-        let is_it = |(s, n, _): &(u16, u32, u8)| (*s, *n) == (slot, number);
-        let place = state.expected.iter().position(is_it)?;
-        if state.expected[place].2 > 0 {
+        if state.expected(slot, number)?.most > 0 {
             self.read_locked(&mut state, super::inbox::MOST_UNREAD);
         }
-        let place = state.expected.iter().position(is_it)?;
-        state.expected.swap_remove(place);
+        let is_other = |call: &Expected| (call.slot, call.number) != (slot, number);
+        state.expected.retain(is_other);
         state.parcels.take(slot, number)
     }
 }
@@ -148,7 +225,7 @@ impl ServerLink {
             return self.say(Packet::Descriptors(parcel), fds);
         }
         let inbox = lock(&self.far_inbox).upgrade().ok_or(Errno::SRCH)?;
-        lock(&inbox.0).parcels.put(parcel, copies(fds)?);
+        lock(&inbox.0).arrived(parcel, copies(fds)?);
         Ok(())
     }
 }

@@ -79,9 +79,13 @@ impl Staged<'_> {
         memory.caller(self.slot).submit(self.number);
     }
 
-    /// Announces the same message once more, as a call of its own: it still lies where it lay.
-    pub(super) fn renew(&mut self) {
+    /// From now on this is the next call in the slot.
+    pub(super) fn renumber(&mut self) {
         self.number = Caller::<AtomicU32>::next(self.number);
+    }
+
+    /// Marks the same message as sent once more: it still lies where it lay.
+    pub(super) fn submit_again(&mut self) {
         self.submit(RequestFields::decode(
             self.link.memory.request(self.slot).get(),
         ));

@@ -21,6 +21,13 @@ pub(super) enum Wake {
     GiveUp(SendError),
 }
 
+/// What came of the end of a wait's time.
+enum TimeIsOver {
+    Woken(Wake),
+    Stop(SendError),
+    GoOn(Deadline),
+}
+
 /// How one wait is to be.
 struct Sleep<'w, 'a> {
     deadline: Deadline,
@@ -29,6 +36,21 @@ struct Sleep<'w, 'a> {
     /// How to look first, if that was decided already.
     plan: Option<Plan>,
     watch: &'w mut Option<Watch<'a>>,
+}
+
+/// Announces sleep: on which word, and while it holds which value. `None`: no reason to sleep any more.
+#[inline]
+fn prepare_sleep<'a, const UNTIL_TAKEN: bool>(
+    caller: &Caller<'a, AtomicU32>,
+    number: u32,
+    place: Sleeper,
+) -> Option<(&'a AtomicU32, u32)> {
+    if UNTIL_TAKEN {
+        let value = caller.prepare_sleep_until_taken(number, place)?;
+        return Some((caller.taken, value));
+    }
+    let value = caller.prepare_sleep(number, place)?;
+    Some((caller.answer, value))
 }
 
 impl ClientLink {
@@ -80,28 +102,27 @@ impl ClientLink {
                 plan: plan.take(),
                 watch: &mut watch,
             };
-            let mut reason = match self.wait_once(caller, staged, options, sleep) {
+            let mut reason = match self.wait_once::<false>(caller, staged, options, sleep) {
                 Ok(Wake::Answered(_)) => return Wake::Answered(asked),
                 Ok(wake) => return wake,
                 Err(reason) => reason,
             };
+            if reason == SendError::TimedOut && asked.is_none() {
+                match self.time_is_over(staged, options, &mut watch) {
+                    TimeIsOver::Woken(wake) => return wake,
+                    TimeIsOver::Stop(why) => reason = why,
+                    TimeIsOver::GoOn(later) => {
+                        limit = later;
+                        continue;
+                    }
+                }
+            }
             if matches!(reason, SendError::Gone(_)) {
                 self.desert(staged, asked.is_some());
                 return Wake::GiveUp(reason);
             }
             if asked.is_some() {
                 continue;
-            }
-            if reason == SendError::TimedOut {
-                let is_taken = || caller.is_taken(staged.number);
-                let withdraw = || caller.withdraw(staged.number) == Withdrawal::Withdrawn;
-                match timeout::expired(is_taken, withdraw) {
-                    Expiry::End(why) => reason = why,
-                    Expiry::GoOn(later) => {
-                        limit = later;
-                        continue;
-                    }
-                }
             }
             if !self.far.unblock {
                 caller.abandon(staged.number);
@@ -112,6 +133,38 @@ impl ClientLink {
             }
             asked = Some(reason);
             self.announce(EntryKind::Unblock, staged.slot);
+        }
+    }
+
+    /// What the end of the time means, and how the wait ended if it only meant that it ends when a receiver has
+    /// the message.
+    #[cold]
+    fn time_is_over<'a>(
+        &'a self,
+        staged: &Staged<'_>,
+        options: &SendOptions<'_>,
+        watch: &mut Option<Watch<'a>>,
+    ) -> TimeIsOver {
+        let caller = self.memory.caller(staged.slot);
+        let is_taken = || caller.is_taken(staged.number);
+        let withdraw = || caller.withdraw(staged.number) == Withdrawal::Withdrawn;
+        loop {
+            let deadline = match timeout::expired(is_taken, withdraw) {
+                Expiry::End(why) => return TimeIsOver::Stop(why),
+                Expiry::GoOn(later) => return TimeIsOver::GoOn(later),
+                Expiry::UntilTaken(later) => later,
+            };
+            let sleep = Sleep {
+                deadline,
+                asked: false,
+                plan: None,
+                watch,
+            };
+            match self.wait_once::<true>(&caller, staged, options, sleep) {
+                Ok(wake) => return TimeIsOver::Woken(wake),
+                Err(SendError::TimedOut) => {}
+                Err(why) => return TimeIsOver::Stop(why),
+            }
         }
     }
 
@@ -126,9 +179,10 @@ impl ClientLink {
         }
     }
 
-    /// One look and one sleep; an error is a reason to stop waiting.
+    /// One look and one sleep; an error is a reason to stop waiting. With `UNTIL_TAKEN` the time is over when a
+    /// receiver has the message.
     #[inline]
-    fn wait_once<'a>(
+    fn wait_once<'a, const UNTIL_TAKEN: bool>(
         &'a self,
         caller: &Caller<'_, AtomicU32>,
         staged: &Staged<'_>,
@@ -138,7 +192,8 @@ impl ClientLink {
         let (deadline, asked) = (sleep.deadline, sleep.asked);
         let number = staged.number;
         let cancel = options.cancel.filter(|_| !asked);
-        let ready = || caller.is_answered(number) || self.must_stop(staged, cancel);
+        let taken = || UNTIL_TAKEN && caller.is_taken(number);
+        let ready = || caller.is_answered(number) || self.must_stop(staged, cancel) || taken();
         loop {
             let plan = sleep.plan.take();
             let plan = plan.unwrap_or_else(|| self.spin.plan(options.waiting, staged.bytes));
@@ -152,14 +207,14 @@ impl ClientLink {
                 continue;
             }
             let place = self.place_to_sleep(sleep.watch);
-            let Some(value) = caller.prepare_sleep(number, place) else {
+            let Some((word, value)) = prepare_sleep::<UNTIL_TAKEN>(caller, number, place) else {
                 break;
             };
             // Whoever ends or cancels stores that first and then looks for sleepers: seen here, or woken.
             let slept = match &sleep.watch {
                 _ if ready() => Ok(()),
                 Some(watch) => watch.sleep(deadline, !asked),
-                None => futex::wait(caller.answer, value, deadline),
+                None => futex::wait(word, value, deadline),
             };
             caller.end_sleep();
             match slept {
@@ -177,6 +232,7 @@ impl ClientLink {
         match self.check_open() {
             Err(errno) => Ok(Wake::Gone(errno)),
             Ok(()) if staged.is_detached() => Err(SendError::Gone(Errno::BADF)),
+            Ok(()) if taken() => Err(SendError::TimedOut),
             Ok(()) => Err(SendError::Interrupted),
         }
     }

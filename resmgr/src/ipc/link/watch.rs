@@ -10,7 +10,7 @@
 //! call has none.
 
 use super::ClientLink;
-use super::lanes::WakePoint;
+use super::lanes::{LaneFor, WakePoint};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, Ready};
 use resmgr_sys::fork::PerProcess;
@@ -84,7 +84,7 @@ impl<'a> Watch<'a> {
     pub(super) fn begin(link: &'a ClientLink) -> Option<Self> {
         let held = Held::hold();
         let watcher = Watcher::take().ok()?;
-        let Ok(number) = link.claim_lane(&watcher.point) else {
+        let Ok(number) = link.claim_lane(&watcher.point, LaneFor::Thread) else {
             watcher.put_back();
             return None;
         };

@@ -28,20 +28,34 @@ pub enum Sleeper {
     None,
     /// It sleeps on the `answer` word.
     OnWord,
+    /// It sleeps on the `taken` word: it wants to be woken when a receiver takes the message, too.
+    OnTaken,
     /// It waits for more than an answer, at a socket that the link knows by this number: wake it there.
     AtSocket(u32),
 }
 
+/// In `waiting`, beside any place: wake the caller also when a receiver takes its message.
+const UNTIL_TAKEN: u32 = 1 << 31;
+const ON_TAKEN: u32 = 1 | UNTIL_TAKEN;
+
 impl Sleeper {
     /// The lowest number of a socket.
     pub const FIRST_SOCKET: u32 = 2;
+
+    /// The number of a socket after `number`.
+    #[must_use]
+    pub fn next_socket(number: u32) -> u32 {
+        let next = number.wrapping_add(1) & !UNTIL_TAKEN;
+        next.max(Self::FIRST_SOCKET)
+    }
 
     #[inline]
     fn of(word: u32) -> Self {
         match word {
             0 => Self::None,
             1 => Self::OnWord,
-            socket => Self::AtSocket(socket),
+            ON_TAKEN => Self::OnTaken,
+            socket => Self::AtSocket(socket & !UNTIL_TAKEN),
         }
     }
 
@@ -50,6 +64,7 @@ impl Sleeper {
         match self {
             Self::None => 0,
             Self::OnWord => 1,
+            Self::OnTaken => ON_TAKEN,
             Self::AtSocket(socket) => socket,
         }
     }
@@ -119,6 +134,24 @@ impl<W: Word> Caller<'_, W> {
         Some(value)
     }
 
+    /// The same for a caller that wants to be woken when a receiver takes its message, too. `Some(value)`: sleep
+    /// on `taken` while it holds this value, or at the socket. `None`: taken, or answered.
+    ///
+    /// The server writes `taken`, fences and reads `waiting`; this writes `waiting`, fences and reads `taken`. An
+    /// answer to a message that nobody has taken (the channel goes) changes `taken` for such a sleeper
+    /// ([`Answerer::note_taken`]), so it need not sleep on two words.
+    pub fn prepare_sleep_until_taken(&self, number: u32, place: Sleeper) -> Option<u32> {
+        self.waiting
+            .store(place.word() | UNTIL_TAKEN, Ordering::Relaxed);
+        W::fence();
+        let value = self.taken.load(Ordering::Acquire);
+        if value == word_of(number, DONE) || self.is_answered(number) {
+            self.waiting.store(0, Ordering::Relaxed);
+            return None;
+        }
+        Some(value)
+    }
+
     /// After the sleep, however it ended.
     #[inline]
     pub fn end_sleep(&self) {
@@ -126,7 +159,7 @@ impl<W: Word> Caller<'_, W> {
     }
 
     /// Wakes a thread of this process that sleeps in the slot, after the reason has been stored where the
-    /// sleeper looks. `wake` wakes sleepers of `answer`, or nudges the socket, and returns how many there were.
+    /// sleeper looks. `wake` wakes sleepers of the word, or nudges the socket, and returns how many there were.
     ///
     /// The sleeper may be between its look and its sleep, and nobody will write `answer` any more (the
     /// server is dead): so this goes on until somebody was woken or nobody wants to sleep. Whoever announces
@@ -225,6 +258,23 @@ impl<W: Word> Answerer<'_, W> {
             (true, WITHDRAWING | ABANDONED) => Taken::Withdrawn,
             _ => Taken::Breach,
         }
+    }
+
+    /// Right after a [`take`](Self::take), whose fence this needs: where the caller sleeps, if it wants to be
+    /// woken because of that.
+    #[inline]
+    pub fn waits_to_be_taken(&self) -> Sleeper {
+        let word = self.waiting.load(Ordering::Relaxed);
+        if word & UNTIL_TAKEN == 0 {
+            return Sleeper::None;
+        }
+        Sleeper::of(word)
+    }
+
+    /// Before a sleeper of `taken` is woken by an answer: what it sleeps on changes, if nobody has taken the
+    /// message, so that it does not fall asleep after the wake-up.
+    pub fn note_taken(&self, number: u32) {
+        self.taken.store(word_of(number, DONE), Ordering::Release);
     }
 
     /// Whether the client no longer waits for this call.

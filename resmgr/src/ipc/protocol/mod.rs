@@ -11,6 +11,7 @@
 //! | must the bell be rung? | ring entry, `watched` | `watched`, ring entry |
 //! | must the client be woken? | `waiting`, `answer` | `answer`, `waiting` |
 //! | withdrawn or received? | `request`, `taken` | `taken`, `request` |
+//! | must the client be told that its message was taken? | `waiting`, `taken` | `taken`, `waiting` |
 //! | must a boost be asked for? | ring entry, `boost_from` | `boost_from`, ring entry |
 //! | sent or closed? | ring entry, `closed` | `closed`, ring entry |
 //!
@@ -32,6 +33,13 @@
 //! before it first writes that number; numbers are not used twice. So a server that reads a number which it
 //! does not know finds the packet in its inbox, or the client has slept, woken and given the place to another
 //! thread meanwhile, and needs no byte.
+//!
+//! *Sleeping until the message is taken.* A caller whose time for the reply is over already waits for a receiver
+//! to take its message, and sets one more bit in `waiting`. Without a socket it sleeps on `taken` instead of
+//! `answer`, since a futex is one word; an answer to a message that nobody has taken therefore writes `taken` as
+//! well before it wakes such a sleeper. The server reads the bit with the line that it reads to take a call. A
+//! client that sets it for nothing has its server make a system call for each message of its own, as one that
+//! sleeps does.
 //!
 //! Everything is generic over [`Word`], owns no memory and makes no system call: the type that ships runs
 //! over mapped memory, and the same type runs in a model checker (`tests/loom`).
