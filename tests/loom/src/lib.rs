@@ -8,7 +8,7 @@
 
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
-use resmgr::ipc::protocol::{Answerer, Caller, Gate, Ring, Sleeper, Threshold, Word};
+use resmgr::ipc::protocol::{Answerer, Caller, Gate, Phase, Ring, Sleeper, Threshold, Word};
 
 /// A word that two sides share.
 #[derive(Debug)]
@@ -109,6 +109,8 @@ pub struct Link {
     ring_me: Cell,
     closed: Cell,
     boost_from: Cell,
+    /// Server's, private: how far the call is.
+    phase: Cell,
     /// Who sleeps on `answer`.
     pub sleepers: Sleepers,
     /// The server's bell.
@@ -130,6 +132,7 @@ impl Link {
             ring_me: Cell::new(1),
             closed: Cell::new(0),
             boost_from: Cell::new(0),
+            phase: Cell::new(0),
             sleepers: Sleepers::default(),
             bell: Bell::default(),
             socket: Bell::default(),
@@ -174,6 +177,11 @@ impl Link {
             taken,
             answer,
         }
+    }
+
+    /// What the server knows itself of the call.
+    pub fn phase(&self) -> Phase<'_, Cell> {
+        Phase { word: &self.phase }
     }
 
     /// The server's word about boosts.

@@ -1,5 +1,6 @@
 //! One test for each race of the link protocol, named for it.
 
+use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
@@ -170,6 +171,50 @@ fn a_call_is_withdrawn_or_received_but_not_both() {
     });
 }
 
+/// A receiver has looked already: the call is as it was before somebody tried to take it back.
+#[test]
+fn a_call_that_cannot_be_withdrawn_goes_on() {
+    model(|| {
+        let link = Link::new(1);
+        link.caller().submit(NUMBER);
+        assert_eq!(link.answerer().take(NUMBER), Taken::Live);
+        assert_eq!(link.caller().withdraw(NUMBER), Withdrawal::Taken);
+        assert_eq!(link.answerer().take(NUMBER), Taken::Live);
+    });
+}
+
+/// A client whose call is being taken asks to be let go, and another thread of the server reads that before the
+/// one that takes the call goes on: the request is found to be for a call that a receiver has.
+#[test]
+fn a_request_to_be_let_go_finds_the_call_taken() {
+    const UNBLOCK: Entry = Entry {
+        kind: EntryKind::Unblock,
+        index: 0,
+    };
+    model(|| {
+        let link = Arc::new(Link::new(2));
+        link.caller().submit(NUMBER);
+        push(&link, CALL);
+        assert!(link.phase().hold());
+        let receiver = thread::spawn({
+            let link = Arc::clone(&link);
+            move || link.phase().take(&link.answerer(), NUMBER)
+        });
+        let reader = thread::spawn({
+            let link = Arc::clone(&link);
+            move || peek(&link, 1).map(|_| link.phase().request_unblock())
+        });
+        if link.caller().withdraw(NUMBER) == Withdrawal::Taken {
+            push(&link, UNBLOCK);
+        }
+        let (taken, read) = (receiver.join().unwrap(), reader.join().unwrap());
+        assert_ne!(taken, Taken::Breach);
+        if let (Taken::Live, Some(found)) = (taken, read) {
+            assert_eq!(found, Some(NUMBER));
+        }
+    });
+}
+
 /// A call is given up while its server answers: the answer still frees the slot.
 #[test]
 fn an_abandoned_call_is_acknowledged() {
@@ -252,6 +297,58 @@ fn an_answer_and_death_come_together() {
         link.wait(NUMBER, || dead.load(Ordering::Acquire));
         assert!(link.caller().is_answered(NUMBER));
         kernel.join().unwrap();
+    });
+}
+
+/// What goes with a request and with an answer is whole when the word says so, also to who never sleeps; and the
+/// server writes to the memory of a reply again only when the client is through with it.
+#[test]
+fn what_a_word_announces_is_whole() {
+    model(|| {
+        let link = Arc::new(Link::new(1));
+        // Looked at without an order of its own: the model checker tells when two sides could meet in it.
+        let reply = Arc::new(UnsafeCell::new(0));
+        link.caller().submit(NUMBER);
+        let server = thread::spawn({
+            let (link, reply) = (Arc::clone(&link), Arc::clone(&reply));
+            move || {
+                reply.with_mut(|_| ());
+                link.answer(NUMBER);
+                if link.answerer().is_finished(NUMBER) {
+                    reply.with_mut(|_| ());
+                }
+            }
+        });
+        if link.caller().is_answered(NUMBER) {
+            reply.with(|_| ());
+            link.caller().finish(NUMBER);
+        }
+        server.join().unwrap();
+    });
+}
+
+/// The same to a caller that finds the answer on its way to sleep.
+#[test]
+fn an_answer_that_is_found_before_the_sleep_is_whole() {
+    model(|| {
+        let link = Arc::new(Link::new(1));
+        let reply = Arc::new(UnsafeCell::new(0));
+        link.caller().submit(NUMBER);
+        let server = thread::spawn({
+            let (link, reply) = (Arc::clone(&link), Arc::clone(&reply));
+            move || {
+                reply.with_mut(|_| ());
+                link.answer(NUMBER);
+            }
+        });
+        if link
+            .caller()
+            .prepare_sleep(NUMBER, Sleeper::OnWord)
+            .is_none()
+        {
+            reply.with(|_| ());
+        }
+        server.join().unwrap();
     });
 }
 

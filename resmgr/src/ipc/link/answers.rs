@@ -10,15 +10,17 @@ impl ServerLink {
     /// Makes a queued call the receiver's; false when the client has taken it back.
     #[inline]
     pub(crate) fn take(&self, slot: u16, number: u32) -> Result<bool, Breach> {
-        match self.memory.answerer(slot).take(number) {
+        let phase = self.phases.of(slot);
+        match phase.take(&self.memory.answerer(slot), number) {
             Taken::Live => {
                 // The client read it last; it comes back while the message is handled.
                 self.memory
                     .server
                     .prefetch_for_write(layout::slot_data(slot));
-                self.phases.take(slot, number);
                 Ok(true)
             }
+            // The channel goes, and has answered it meanwhile.
+            _ if !phase.claim(number) => Ok(false),
             Taken::Withdrawn => {
                 self.refuse_held(slot, number, Errno::INTR);
                 Ok(false)
@@ -33,7 +35,7 @@ impl ServerLink {
     /// - `ESRCH`: it was answered already, or the client waits no more. The slot is free again then.
     #[inline]
     pub(crate) fn claim_answer(&self, slot: u16, number: u32) -> Result<(), Errno> {
-        if !self.phases.claim(slot, number) || self.is_gone() {
+        if !self.phases.of(slot).claim(number) || self.is_gone() {
             return Err(Errno::SRCH);
         }
         if self.memory.answerer(slot).is_abandoned(number) {
@@ -50,18 +52,18 @@ impl ServerLink {
 
     /// Whether no call of the slot is with this server.
     pub(super) fn is_free(&self, slot: u16) -> bool {
-        self.phases.is_idle(slot)
+        self.phases.of(slot).is_idle()
     }
 
     pub(crate) fn is_unblocked(&self, slot: u16, number: u32) -> bool {
-        self.phases.is_unblocked(slot, number)
+        self.phases.of(slot).is_unblocked(number)
     }
 
     /// Publishes an answer whose right was claimed, and wakes the client if it sleeps.
     #[inline]
     pub(crate) fn publish(&self, slot: u16, number: u32, fields: &AnswerFields) {
         self.memory.answer(slot).set(fields.encode());
-        self.phases.release(slot);
+        self.phases.of(slot).release();
         let answerer = self.memory.answerer(slot);
         match answerer.publish(number) {
             Sleeper::None => {}
@@ -78,7 +80,7 @@ impl ServerLink {
     /// Answers every call that a receiver has: the channel goes.
     pub(crate) fn dismiss_taken(&self) {
         for (slot, number) in self.phases.taken() {
-            if self.phases.claim(slot, number) {
+            if self.phases.of(slot).claim(number) {
                 self.dismiss_held(slot, number);
             }
         }

@@ -137,7 +137,7 @@ impl ServerLink {
             None if fields.at == layout::DIRECT && self.direct.is_some() => layout::slot_data(slot),
             None => return Err(Breach("a message outside the link")),
         };
-        if !self.phases.hold(slot) {
+        if !self.phases.of(slot).hold() {
             return Err(Breach("a second call in a slot"));
         }
         fields.priority = self.permitted_priority(fields.priority);
@@ -184,7 +184,7 @@ impl ServerLink {
             return Err(Breach("an unblock request for no call"));
         };
         self.unblocks_due.store(due, Ordering::Relaxed);
-        Ok(match self.phases.request_unblock(slot) {
+        Ok(match self.phases.of(slot).request_unblock() {
             Some(number) => Arrival::Unblock(self.rcvid(slot, number)),
             None => Arrival::Nothing,
         })
