@@ -1,8 +1,9 @@
 //! Sending, receiving, answering (M-*).
 
 use crate::flags::{DISCONNECT, NONE, UNBLOCK};
-use resmgr_tests::observe::{link_descriptors, settles};
+use resmgr_tests::observe::{link_descriptors, settles, until};
 use resmgr_tests::{Pair, Place, field};
+use std::collections::HashSet;
 
 /// Calls of one client process that may be under way on a channel.
 const MOST: usize = 1024;
@@ -22,6 +23,7 @@ rules! {
     m14_any_thread_of_the_server_may_answer,
     m14_the_name_of_a_call_may_be_kept_and_answered,
     m15_the_name_of_a_call_tells_its_client_after_the_answer,
+    m14_who_gets_a_clients_id_does_not_get_the_names_of_its_calls,
     m14_a_thread_that_ends_leaves_its_message_to_others,
     m18_an_error_is_no_reply,
     m19_an_error_number_as_status_is_a_status,
@@ -241,6 +243,28 @@ fn m15_the_name_of_a_call_tells_its_client_after_the_answer(place: Place, wait: 
     assert_eq!(whose, format!("channel {} client {scoid}", pair.chid));
     let info = pair.server.ask(&format!("client-info ch {scoid}"));
     assert_eq!(field(&info, "pid"), pair.client.peer.pid().to_string());
+}
+
+fn m14_who_gets_a_clients_id_does_not_get_the_names_of_its_calls(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let mut names = Vec::new();
+    for _ in 0..3 {
+        let scoid = pair.client.field("server-info c", "scoid");
+        let call = pair.send("x");
+        pair.server.ask("receive ch");
+        names.push((scoid.clone(), pair.server.ask("rcvid m")));
+        pair.server.ask("reply m 0 -");
+        call.end();
+        pair.client.ask("detach c");
+        until("the id is free", || {
+            pair.server.ask(&format!("client-info ch {scoid}")) == "error EINVAL"
+        });
+        pair.attach("c");
+    }
+    // One id after the other, each with its first call.
+    assert!(names.iter().all(|(scoid, _)| *scoid == names[0].0));
+    let names: HashSet<_> = names.into_iter().map(|(_, rcvid)| rcvid).collect();
+    assert_eq!(names.len(), 3);
 }
 
 fn m14_any_thread_of_the_server_may_answer(place: Place, wait: &'static str) {

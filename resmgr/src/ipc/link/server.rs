@@ -55,6 +55,8 @@ pub(crate) struct ServerLink {
     /// How many unblock requests may still come: a well-behaved client makes at most one for each call.
     pub(super) unblocks_due: AtomicU32,
     pub(super) phases: Phases,
+    /// What the numbers of its calls begin at in their names.
+    first_name: u32,
     gone: AtomicBool,
 }
 
@@ -89,6 +91,7 @@ impl ServerLink {
             owed: AtomicU32::new(0),
             unblocks_due: AtomicU32::new(0),
             phases,
+            first_name: next_first_name(),
             gone: AtomicBool::new(false),
         }
     }
@@ -146,6 +149,7 @@ impl ServerLink {
     }
 
     pub(crate) fn rcvid(&self, slot: u16, number: u32) -> Rcvid {
+        let number = number.wrapping_add(self.first_name);
         Rcvid::new(self.chid, self.scoid, slot, number)
     }
 
@@ -173,6 +177,15 @@ impl ServerLink {
             self.peer
         }
     }
+}
+
+/// Every link counts its calls from 1, and a client may get the id of one that has gone. So that it does not get
+/// the names of its calls, too, which somebody may still hold, the names begin elsewhere: the step is the golden
+/// section of all numbers that a name has room for, which keeps any thousand links some thousand calls apart.
+fn next_first_name() -> u32 {
+    static LINKS: AtomicU32 = AtomicU32::new(0);
+    const STEP: u32 = 2_592_223;
+    LINKS.fetch_add(1, Ordering::Relaxed).wrapping_mul(STEP)
 }
 
 impl Drop for ServerLink {
