@@ -11,6 +11,7 @@ rules! {
     m22_what_is_written_lies_at_its_offset_and_gaps_stay,
     m22_a_write_ends_where_the_room_ends,
     m22_a_reply_lies_over_what_was_written,
+    m22_where_no_memory_is_left_a_short_reply_still_has_room,
 }
 
 spinning! {
@@ -95,13 +96,33 @@ fn m22_a_write_ends_where_the_room_ends(place: Place, wait: &'static str) {
     let call = pair.send("x room=8");
     pair.server.ask("receive ch");
     assert_eq!(pair.server.ask("write m 6 abcd"), "2");
-    assert_eq!(pair.server.ask("write m 8 abcd"), "0");
-    assert_eq!(
-        pair.server.ask(&format!("write m {} abcd", usize::MAX)),
-        "0"
-    );
+    for beyond in [8, 9, usize::MAX] {
+        let write = format!("write m {beyond} abcd");
+        assert_eq!(pair.server.ask(&write), "0", "{beyond}");
+        let build = format!("write-shared m abcd {beyond}");
+        assert_eq!(pair.server.ask(&build), "0", "{beyond}");
+    }
     pair.server.ask("reply m 0 -");
     assert_eq!(call.end(), "answer 0 8 ......ab");
+}
+
+fn m22_where_no_memory_is_left_a_short_reply_still_has_room(place: Place, wait: &'static str) {
+    let mut pair = Pair::apart(place, wait);
+    // One page for the replies of a client.
+    pair.open_with(NONE, "bulk=4096");
+    pair.attach("c");
+    let calls = ["a", "b"].map(|text| {
+        let call = pair.send(&format!("{text} room=3000"));
+        pair.server.ask(&format!("receive ch as={text}"));
+        call
+    });
+    assert_eq!(pair.server.ask("write a 0 fill:3000"), "3000");
+    assert_eq!(pair.server.ask("write b 0 fill:3000"), "error ENOMEM");
+    let [a, b] = calls;
+    assert_eq!(pair.server.ask("reply b 1 ok"), "ok");
+    assert!(b.end().starts_with("answer 1 2 ok.."));
+    assert_eq!(pair.server.ask("reply a 2 -"), "ok");
+    assert_eq!(a.end(), "answer 2 3000 fill:3000");
 }
 
 fn m22_a_reply_lies_over_what_was_written(place: Place, wait: &'static str) {

@@ -28,6 +28,9 @@ impl Message {
             return Err(Errno::SRCH);
         }
         let len = len.min(self.reply_len().saturating_sub(offset));
+        if len == 0 {
+            return Ok(SharedBytesMut::new(&self.link.memory.server, 0, 0));
+        }
         let at = self.link.memory.layout.bulk_at + self.extend(offset, len)? + offset;
         Ok(SharedBytesMut::new(&self.link.memory.server, at, len))
     }
@@ -67,18 +70,23 @@ impl Message {
     /// Bulk memory for a reply up to `end`; grows by doubling, and keeps what is there.
     fn make_room(&mut self, end: usize) -> Result<()> {
         let limit = self.reply_len();
-        let reply = self.reply.get_or_insert_default();
-        if end <= reply.room {
+        let (room, keep) = match &self.reply {
+            Some(reply) => (reply.room, reply.ranges.end()),
+            None => (0, 0),
+        };
+        if end <= room {
             return Ok(());
         }
-        let keep = reply.ranges.end();
         let wanted = end
             .checked_next_power_of_two()
             .unwrap_or(end)
             .min(limit)
             .max(end);
         let call = (self.slot, self.number);
-        (reply.at, reply.room) = self.link.replies.piece(&self.link, call, wanted, keep)?;
+        // Where there is no memory, nothing was written: a short reply still has its place in the slot.
+        let piece = self.link.replies.piece(&self.link, call, wanted, keep)?;
+        let reply = self.reply.get_or_insert_default();
+        (reply.at, reply.room) = piece;
         Ok(())
     }
 
