@@ -8,6 +8,7 @@ rules! {
     p2_a_pulse_has_its_senders_priority_and_never_0,
     p3_system_codes_may_be_sent,
     p5_a_sender_with_too_many_pulses_gets_eagain,
+    p5_a_process_that_does_not_receive_its_own_pulses_gets_eagain,
     p6_a_pulse_says_which_client_sent_it,
     p7_pulses_of_one_priority_come_in_turn,
     p7_a_process_may_send_a_pulse_to_itself,
@@ -79,6 +80,22 @@ fn p5_a_sender_with_too_many_pulses_gets_eagain(place: Place, wait: &'static str
     pair.server.ask("reply m 0 -");
     assert_eq!(call.end(), "answer 0 0 -");
     assert_eq!(pair.client.ask("pulse c 1 0"), "ok");
+}
+
+fn p5_a_process_that_does_not_receive_its_own_pulses_gets_eagain(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    for number in 0..MOST {
+        // Codes of the system's are no way around it.
+        let code = [1, -1][number % 2];
+        assert_eq!(pair.server.ask(&format!("self-pulse ch {code} 1")), "ok");
+    }
+    assert_eq!(pair.server.ask("self-pulse ch 1 1"), "error EAGAIN");
+    assert_eq!(pair.server.ask("self-pulse ch -1 1"), "error EAGAIN");
+    // Nobody else's room.
+    assert_eq!(pair.client.ask("pulse c 2 7"), "ok");
+    pair.server.ask("receive ch");
+    assert_eq!(pair.server.ask("self-pulse ch 1 1"), "ok");
+    assert_eq!(pair.server.ask("self-pulse ch 1 1"), "error EAGAIN");
 }
 
 fn p6_a_pulse_says_which_client_sent_it(place: Place, wait: &'static str) {

@@ -202,7 +202,8 @@ impl Channel {
     ///
     /// # Errors
     /// - `ESRCH`: the channel was destroyed.
-    /// - `EAGAIN`: its pool of pulses is empty (and the pool's event has happened).
+    /// - `EAGAIN`: 128 of them are not yet received; or, if the channel has a pool of pulses, that is empty (and its
+    ///   event has happened).
     pub fn pulse(&self, priority: u8, code: i8, value: i64) -> Result<()> {
         self.pulse_with(priority, code, value, PulseFlags::empty())
     }

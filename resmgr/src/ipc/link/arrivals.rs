@@ -27,8 +27,8 @@ pub(crate) enum Arrival {
     },
     /// A pulse.
     Pulse(PulseFields),
-    /// The client of this call wants to be let go.
-    Unblock(Rcvid),
+    /// The client of this call, which has this priority, wants to be let go.
+    Unblock { call: Rcvid, priority: u8 },
     /// Something that has become meaningless.
     Nothing,
 }
@@ -141,6 +141,7 @@ impl ServerLink {
             return Err(Breach("a second call in a slot"));
         }
         fields.priority = self.permitted_priority(fields.priority);
+        self.phases.note_priority(slot, fields.priority);
         let due = self.unblocks_due.load(Ordering::Relaxed);
         self.unblocks_due
             .store(due.saturating_add(1), Ordering::Relaxed);
@@ -185,7 +186,10 @@ impl ServerLink {
         };
         self.unblocks_due.store(due, Ordering::Relaxed);
         Ok(match self.phases.of(slot).request_unblock() {
-            Some(number) => Arrival::Unblock(self.rcvid(slot, number)),
+            Some(number) => Arrival::Unblock {
+                call: self.rcvid(slot, number),
+                priority: self.phases.priority(slot),
+            },
             None => Arrival::Nothing,
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::ipc::protocol::Phase;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// Client: the free slots. Lock-free, because a signal handler may send while its thread is in here.
 #[derive(Debug)]
@@ -69,6 +69,8 @@ struct Known {
     phase: AtomicU32,
     /// Calls that were seen before their ring entries, which are still to come. Under the channel's lock.
     early: AtomicU32,
+    /// That of the call. Under the channel's lock.
+    priority: AtomicU8,
 }
 
 impl Phases {
@@ -90,6 +92,16 @@ impl Phases {
         Phase {
             word: &self.at(slot).phase,
         }
+    }
+
+    /// What the call in this slot was queued with.
+    #[inline]
+    pub(super) fn note_priority(&self, slot: u16, priority: u8) {
+        self.at(slot).priority.store(priority, Ordering::Relaxed);
+    }
+
+    pub(super) fn priority(&self, slot: u16) -> u8 {
+        self.at(slot).priority.load(Ordering::Relaxed)
     }
 
     /// Ring entries still to come of calls that were seen before them.
