@@ -144,12 +144,20 @@ fn t1_a_timeout_is_for_the_next_call_only(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
     pair.client
         .ask(&format!("channel own flags={PRIVATE} {wait}"));
+    pair.attach("spare");
     // Whatever comes first takes it: a call that it is not for, or one that does not block.
     for first in [
         "receive own deadline=0",
         "self-pulse own 7 7",
         "pulse c 7 7",
         "send c x deadline=0",
+        "try-receive own",
+        "server-info c",
+        "info-from 0",
+        "live-from 0",
+        "flags c 0 0",
+        "leave",
+        "detach spare",
     ] {
         let states = if first.starts_with("receive") {
             SEND

@@ -177,6 +177,7 @@ impl Connection {
     /// The server behind it.
     #[doc(alias = "ConnectServerInfo")]
     pub fn server_info(&self) -> ServerInfo {
+        timeout::clear();
         if self.attachment.is_inherited()
             && let Ok(own) = Self::by_id(self.id())
         {
@@ -203,6 +204,7 @@ impl Connection {
     /// - `EBADF`: it has been detached.
     #[doc(alias = "ConnectFlags")]
     pub fn set_flags(&self, mask: ConnectFlags, bits: ConnectFlags) -> Result<ConnectFlags> {
+        timeout::clear();
         if self.attachment.is_inherited() {
             return Self::by_id(self.id())
                 .map_err(|_| Errno::BADF)?
@@ -340,6 +342,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.owns {
+            timeout::clear();
             self.attachment.let_go();
         }
     }

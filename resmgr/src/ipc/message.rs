@@ -85,6 +85,7 @@ impl Message {
     /// Who sent what, and whether the client has asked to be let go by now.
     #[doc(alias = "MsgInfo")]
     pub fn info(&self) -> MessageInfo {
+        timeout::clear();
         let (fields, link) = (&self.fields, &self.link);
         let mut flags = MessageFlags::MACHINE;
         flags.set(MessageFlags::UNBLOCK_REQ, self.unblock_requested());
@@ -139,6 +140,7 @@ impl Message {
     /// - `ESRCH`: the client waits no more, or the channel was destroyed.
     #[doc(alias = "MsgCurrent")]
     pub fn make_current(&self) -> Result<()> {
+        timeout::clear();
         let channel = process::current().channel(self.info().chid);
         let channel = channel.filter(|_| self.is_waiting()).ok_or(Errno::SRCH)?;
         channel.run_at(self.info().priority.min(self.link.standing.running));

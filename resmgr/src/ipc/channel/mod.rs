@@ -195,6 +195,7 @@ impl Channel {
     ///
     /// QNX writes this as a receive from channel -1.
     pub fn leave() {
+        timeout::clear();
         super::priority::receiver::leave();
     }
 
@@ -223,6 +224,7 @@ impl Channel {
     /// Destroys the channel now, whoever else has a clone: everybody who is blocked on it gets `ESRCH`.
     #[doc(alias = "ChannelDestroy")]
     pub fn destroy(&self) {
+        timeout::clear();
         self.shared().destroy();
     }
 }
