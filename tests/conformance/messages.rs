@@ -32,17 +32,6 @@ rules! {
     m24_a_message_to_oneself_waits_like_any_other,
 }
 
-spinning! {
-    m1_a_sender_is_blocked_until_the_reply,
-    m2_the_shorter_side_decides_how_much_is_copied,
-    m3_the_parts_of_both_sides_are_one_buffer,
-    m5_the_status_comes_back_as_it_was_given,
-    m7_a_receive_tells_messages_from_pulses,
-    m11_info_says_who_sent_how_much,
-    m14_any_thread_of_the_server_may_answer,
-    m18_an_error_is_no_reply,
-}
-
 fn m1_a_sender_is_blocked_until_the_reply(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
     let call = pair.blocked_send("hello room=5");
@@ -55,7 +44,7 @@ fn m1_a_sender_is_blocked_until_the_reply(place: Place, wait: &'static str) {
 
 fn m1_a_receiver_that_waits_gets_the_message_at_once(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
-    let receiver = pair.server.begin("receive ch").receives();
+    let receiver = pair.receiving(pair.server.begin("receive ch"));
     let call = pair.send("hello");
     assert_eq!(receiver.end(), "message hello");
     assert!(call.is_blocked());

@@ -14,14 +14,6 @@ rules! {
     m22_where_no_memory_is_left_a_short_reply_still_has_room,
 }
 
-spinning! {
-    m16_a_reply_begins_at_the_start_of_the_buffer,
-    m17_a_reply_to_somebody_who_waits_no_more_is_esrch,
-    m20_the_rest_of_a_message_is_read_at_any_offset,
-    m20_a_long_message_is_whole_wherever_it_is_read,
-    m22_what_is_written_lies_at_its_offset_and_gaps_stay,
-}
-
 fn m16_a_reply_begins_at_the_start_of_the_buffer(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
     let call = pair.send("x room=2000");

@@ -16,12 +16,6 @@ rules! {
     p1_a_pulse_may_replace_the_value_of_a_pending_one,
 }
 
-spinning! {
-    p1_a_pulse_carries_a_code_and_a_value_and_its_sender_goes_on,
-    p5_a_sender_with_too_many_pulses_gets_eagain,
-    p6_a_pulse_says_which_client_sent_it,
-}
-
 /// Pulses of one client that may wait on a channel.
 const MOST: usize = 128;
 
@@ -129,7 +123,7 @@ fn p7_a_process_may_send_a_pulse_to_itself(place: Place, wait: &'static str) {
         pair.server.ask("receive ch"),
         "pulse 1 5 from=self priority=10"
     );
-    let receiver = pair.server.begin("receive ch").receives();
+    let receiver = pair.receiving(pair.server.begin("receive ch"));
     pair.server.ask("self-pulse ch 3 5");
     assert_eq!(receiver.end(), "pulse 3 5 from=self priority=10");
 }

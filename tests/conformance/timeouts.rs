@@ -22,17 +22,6 @@ rules! {
     t6_a_timeout_of_now_makes_a_receive_a_poll,
 }
 
-spinning! {
-    t3_a_deadline_that_has_passed_makes_a_poll,
-    t5_a_deadline_covers_both_phases_of_a_send,
-    t5_with_the_flag_a_deadline_asks_the_server,
-    t6_a_receive_waits_until_its_deadline,
-    t2_with_an_event_the_call_goes_on,
-    t5_a_timeout_for_send_ends_no_wait_for_the_reply,
-    t5_a_timeout_for_reply_waits_until_somebody_has_the_message,
-    t6_a_timeout_of_now_makes_a_receive_a_poll,
-}
-
 /// Milliseconds: short for the test, long for the machine.
 const SHORT: u32 = 20;
 

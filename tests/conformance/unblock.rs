@@ -19,15 +19,8 @@ rules! {
     u3_a_request_comes_at_the_priority_of_its_call,
     u4_there_is_one_pulse_for_a_call,
     u4_the_name_of_a_finished_call_is_not_used_again_at_once,
-    u5_the_server_may_answer_with_an_error,
+    u5_the_server_may_answer_with_an_error;
     m9_a_signal_ends_a_receive,
-}
-
-spinning! {
-    u1_a_cancellation_takes_back_a_message_that_nobody_has,
-    u3_a_cancellation_is_asked_for_like_a_signal,
-    u3_a_request_comes_at_the_priority_of_its_call,
-    u4_the_name_of_a_finished_call_is_not_used_again_at_once,
 }
 
 /// A send in a thread that sleeps, and whose signals are counted.

@@ -1,11 +1,11 @@
 //! Long messages that are built, or read, where they lie.
 
-use super::commands::{deadline, outcome, told_of};
+use super::commands::{deadline, outcome, told_of, waiting};
 use super::things::Things;
 use super::{Words, show};
 use resmgr::ipc::SendOptions;
 
-/// `send-borrowed NAME DATA room= deadline=`: what `send` answers.
+/// `send-borrowed NAME DATA room= deadline= wait=`: what `send` answers.
 pub(crate) fn send(things: &Things, words: &Words<'_>) -> String {
     let connection = things.connections.get(words.get(1));
     let data = words.data(2);
@@ -16,6 +16,7 @@ pub(crate) fn send(things: &Things, words: &Words<'_>) -> String {
     request.bytes().write(0, &data).unwrap();
     let options = SendOptions {
         deadline: deadline(words),
+        waiting: waiting(words),
         ..SendOptions::default()
     };
     let room = words.named_number("room").unwrap_or(0);
