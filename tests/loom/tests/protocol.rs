@@ -1,6 +1,5 @@
 //! One test for each race of the link protocol, named for it.
 
-use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
@@ -297,58 +296,6 @@ fn an_answer_and_death_come_together() {
         link.wait(NUMBER, || dead.load(Ordering::Acquire));
         assert!(link.caller().is_answered(NUMBER));
         kernel.join().unwrap();
-    });
-}
-
-/// What goes with a request and with an answer is whole when the word says so, also to who never sleeps; and the
-/// server writes to the memory of a reply again only when the client is through with it.
-#[test]
-fn what_a_word_announces_is_whole() {
-    model(|| {
-        let link = Arc::new(Link::new(1));
-        // Looked at without an order of its own: the model checker tells when two sides could meet in it.
-        let reply = Arc::new(UnsafeCell::new(0));
-        link.caller().submit(NUMBER);
-        let server = thread::spawn({
-            let (link, reply) = (Arc::clone(&link), Arc::clone(&reply));
-            move || {
-                reply.with_mut(|_| ());
-                link.answer(NUMBER);
-                if link.answerer().is_finished(NUMBER) {
-                    reply.with_mut(|_| ());
-                }
-            }
-        });
-        if link.caller().is_answered(NUMBER) {
-            reply.with(|_| ());
-            link.caller().finish(NUMBER);
-        }
-        server.join().unwrap();
-    });
-}
-
-/// The same to a caller that finds the answer on its way to sleep.
-#[test]
-fn an_answer_that_is_found_before_the_sleep_is_whole() {
-    model(|| {
-        let link = Arc::new(Link::new(1));
-        let reply = Arc::new(UnsafeCell::new(0));
-        link.caller().submit(NUMBER);
-        let server = thread::spawn({
-            let (link, reply) = (Arc::clone(&link), Arc::clone(&reply));
-            move || {
-                reply.with_mut(|_| ());
-                link.answer(NUMBER);
-            }
-        });
-        if link
-            .caller()
-            .prepare_sleep(NUMBER, Sleeper::OnWord)
-            .is_none()
-        {
-            reply.with(|_| ());
-        }
-        server.join().unwrap();
     });
 }
 
