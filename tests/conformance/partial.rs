@@ -9,6 +9,7 @@ rules! {
     m20_the_rest_of_a_message_is_read_at_any_offset,
     m20_a_long_message_is_whole_wherever_it_is_read,
     m22_what_is_written_lies_at_its_offset_and_gaps_stay,
+    m3_the_parts_of_reads_and_writes_are_one_buffer,
     m22_a_write_ends_where_the_room_ends,
     m22_a_reply_lies_over_what_was_written,
     m22_where_no_memory_is_left_a_short_reply_still_has_room,
@@ -81,6 +82,25 @@ fn m22_what_is_written_lies_at_its_offset_and_gaps_stay(place: Place, wait: &'st
     assert!(call.is_blocked());
     pair.server.ask("reply m 1 -");
     assert_eq!(call.end(), "answer 1 13 ....abc...xyz...");
+}
+
+fn m3_the_parts_of_reads_and_writes_are_one_buffer(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let call = pair.send("01|234|56789 room=4|0|6");
+    assert_eq!(pair.server.ask("receive ch room=1|1"), "message 01");
+    for (read, expected) in [
+        ("3 1|0|2|9", "7 3456789"),
+        ("1 3|1", "4 1234"),
+        ("9 5|5", "1 9"),
+        ("10 1|1", "0 -"),
+    ] {
+        assert_eq!(pair.server.ask(&format!("read m {read}")), expected);
+    }
+    assert_eq!(pair.server.ask("write m 1 ab|c|def"), "6");
+    // More than there is room for: the parts end in the middle of one.
+    assert_eq!(pair.server.ask("write m 8 x|yz|w"), "2");
+    pair.server.ask("reply m 0 -");
+    assert_eq!(call.end(), "answer 0 10 .abcdef.xy");
 }
 
 fn m22_a_write_ends_where_the_room_ends(place: Place, wait: &'static str) {

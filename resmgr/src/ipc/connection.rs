@@ -228,6 +228,8 @@ impl Connection {
     /// A deadline or a cancellation ends the wait at once, unless the channel has the UNBLOCK flag and a
     /// receiver has the message: then the server is asked to let go, and the send ends when it answers.
     #[doc(alias = "MsgSendv")]
+    #[doc(alias = "MsgSendvs")]
+    #[doc(alias = "MsgSendsv")]
     pub fn send_with(
         &self,
         message: &[IoSlice<'_>],
@@ -304,6 +306,7 @@ impl Connection {
     /// - `ESRCH`: the server has gone.
     /// - `EBADF`: it has been detached, or it is a side channel of the parent of this process.
     #[doc(alias = "MsgSendPulse")]
+    #[doc(alias = "MsgSendPulsePtr")]
     pub fn send_pulse(&self, priority: Option<u8>, code: i8, value: i64) -> Result<()> {
         self.send_pulse_with(priority, code, value, PulseFlags::empty())
     }

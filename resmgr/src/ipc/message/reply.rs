@@ -44,17 +44,24 @@ impl Message {
     /// - `ENOBUFS`: the reply is in more than 56 separate pieces.
     #[doc(alias = "MsgWrite")]
     pub fn write(&mut self, data: &[u8], offset: usize) -> Result<usize> {
+        self.write_vectored(&[IoSlice::new(data)], offset)
+    }
+
+    /// The same from several parts, one behind the other.
+    #[doc(alias = "MsgWritev")]
+    pub fn write_vectored(&mut self, parts: &[IoSlice<'_>], offset: usize) -> Result<usize> {
         timeout::clear();
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
-        let len = data.len().min(self.reply_len().saturating_sub(offset));
+        let all = parts.iter().map(|part| part.len()).sum::<usize>();
+        let len = all.min(self.reply_len().saturating_sub(offset));
         if len == 0 {
             return Ok(0);
         }
         let at = self.extend(offset, len)?;
-        let server = &self.link.memory.server;
-        server.write(self.link.memory.layout.bulk_at + at + offset, &data[..len])?;
+        let place = self.link.memory.layout.bulk_at + at + offset;
+        self.copy_out(place, parts, len)?;
         Ok(len)
     }
 
