@@ -73,6 +73,7 @@ mod limits;
 mod local;
 mod messages;
 mod names;
+mod numbers;
 mod partial;
 mod pending;
 mod poll;
