@@ -137,11 +137,10 @@ impl ServerLink {
             None if fields.at == layout::DIRECT && self.direct.is_some() => layout::slot_data(slot),
             None => return Err(Breach("a message outside the link")),
         };
-        if !self.phases.of(slot).hold() {
+        fields.priority = self.permitted_priority(fields.priority);
+        if !self.phases.hold(slot, fields.priority) {
             return Err(Breach("a second call in a slot"));
         }
-        fields.priority = self.permitted_priority(fields.priority);
-        self.phases.note_priority(slot, fields.priority);
         let due = self.unblocks_due.load(Ordering::Relaxed);
         self.unblocks_due
             .store(due.saturating_add(1), Ordering::Relaxed);

@@ -94,12 +94,15 @@ impl Phases {
         }
     }
 
-    /// What the call in this slot was queued with.
+    /// [`Phase::hold`] for a call of this priority.
     #[inline]
-    pub(super) fn note_priority(&self, slot: u16, priority: u8) {
-        self.at(slot).priority.store(priority, Ordering::Relaxed);
+    pub(super) fn hold(&self, slot: u16, priority: u8) -> bool {
+        let known = self.at(slot);
+        known.priority.store(priority, Ordering::Relaxed);
+        Phase { word: &known.phase }.hold()
     }
 
+    /// What the call in this slot was queued with.
     pub(super) fn priority(&self, slot: u16) -> u8 {
         self.at(slot).priority.load(Ordering::Relaxed)
     }
