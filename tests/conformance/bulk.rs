@@ -13,9 +13,9 @@ rules! {
 
 fn m2_a_borrowed_message_and_its_reply_are_whole(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
-    let call = pair
-        .client
-        .begin("send-borrowed c fill:100000 room=200000 again=1");
+    let call = pair.client.begin(&format!(
+        "send-borrowed c fill:100000 room=200000 again=1 {wait}"
+    ));
     assert_eq!(pair.server.ask("receive ch room=100"), "message fill:100");
     assert_eq!(pair.server.ask("read-shared m"), "100000 fill:100000");
     pair.server.ask("reply m 1 short");
@@ -23,7 +23,9 @@ fn m2_a_borrowed_message_and_its_reply_are_whole(place: Place, wait: &'static st
     assert_eq!(pair.server.ask("read m 0 100000"), "100000 fill:100000");
     pair.server.ask("reply m 7 fill:150000");
     assert_eq!(call.end(), "answer 7 150000 fill:150000");
-    let refused = pair.client.begin("send-borrowed c x room=1");
+    let refused = pair
+        .client
+        .begin(&format!("send-borrowed c x room=1 {wait}"));
     pair.server.ask("receive ch");
     pair.server.ask("error m 22");
     assert_eq!(refused.end(), "refused EINVAL");
@@ -45,7 +47,9 @@ fn m17_a_borrowed_call_that_is_given_up_takes_its_room_with_it(place: Place, wai
     let pair = Pair::new(place, wait, NONE);
     let late = pair.client.ask("send-borrowed c fill:5000 deadline=0");
     assert_eq!(late, "timed out");
-    let next = pair.client.begin("send-borrowed c fill:6000 room=9");
+    let next = pair
+        .client
+        .begin(&format!("send-borrowed c fill:6000 room=9 {wait}"));
     assert_eq!(pair.server.ask("receive ch room=6000"), "message fill:6000");
     pair.server.ask("reply m 0 done");
     assert_eq!(next.end(), "answer 0 4 done");

@@ -21,11 +21,6 @@ rules! {
     c12_a_dead_number_stays_until_it_is_detached,
 }
 
-spinning! {
-    x7_a_detached_number_ends_its_own_sends_with_ebadf,
-    x7_an_unblock_channel_learns_of_a_detached_send,
-}
-
 const SIDE_CHANNEL: i32 = 0x4000_0000;
 /// Above every descriptor that a peer has by itself.
 const LOWEST: i32 = 200;

@@ -6,11 +6,11 @@ use resmgr_tests::{BLOCKING, Pair, Place};
 rules! {
     c1_channels_are_numbered_from_1,
     c1_a_channel_belongs_to_the_process,
-    c2_the_last_receiver_to_wait_is_the_first_to_be_served,
     c3_messages_and_pulses_come_by_priority_and_then_in_turn,
     c3_clients_take_their_turns,
     c4_answers_may_come_in_any_order,
-    c5_an_unknown_flag_is_enotsup,
+    c5_an_unknown_flag_is_enotsup;
+    c2_the_last_receiver_to_wait_is_the_first_to_be_served,
 }
 
 apart! {

@@ -20,10 +20,6 @@ rules! {
     u1_a_cancelled_call_that_is_to_be_sent_again_is_not,
 }
 
-spinning! {
-    m23_descriptors_come_and_go_with_a_borrowed_message,
-}
-
 fn pair(place: Place, wait: &'static str, count: u32) -> Pair {
     let mut pair = Pair::apart(place, wait);
     pair.open_with(NONE, &format!("descriptors={count}"));

@@ -23,11 +23,6 @@ rules! {
     m15_a_call_names_its_client_after_the_reply,
 }
 
-spinning! {
-    e1_a_server_delivers_a_pulse_while_its_client_is_blocked,
-    m15_a_call_names_its_client_after_the_reply,
-}
-
 const USR1: i32 = signal::USR1;
 
 /// A client with a channel of its own, `own`, and a connection to it, `o`.

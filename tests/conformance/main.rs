@@ -1,17 +1,24 @@
 //! The rules of `RULES.md`: a test for each, its number first. Those that say nothing of processes run for a
 //! server and a client in one process, in two, and of two users (skipped unless root runs the tests), and for
-//! threads that sleep at once and that look first.
+//! threads that sleep at once, that look first, and that never sleep.
 #![allow(clippy::unwrap_used)]
 
-/// Runs each rule for every kind of pair.
+/// Runs each rule for every kind of pair, and for threads that sleep at once, look first, and never sleep.
+///
+/// Threads that never sleep have no part in those behind the semicolon: who of several sleepers is woken, what a signal
+/// does to a receiver's sleep, and which priority it sleeps with. (The sends of the U-rules that need a signal sleep
+/// in any case, since while a sender looks its handlers run at once; there it is the receivers that never sleep.)
 macro_rules! rules {
-    ($($rule:ident),* $(,)?) => {
-        rules!(@kind same_process Same "" $($rule)*);
-        rules!(@kind same_process_blocking Same "wait=block" $($rule)*);
-        rules!(@kind other_process Other "" $($rule)*);
-        rules!(@kind other_process_blocking Other "wait=block" $($rule)*);
-        rules!(@kind other_user OtherUser "" $($rule)*);
-        rules!(@kind other_user_blocking OtherUser "wait=block" $($rule)*);
+    ($($rule:ident),* $(,)? $(; $($sleeping:ident),* $(,)?)?) => {
+        rules!(@kind same_process Same "" $($rule)* $($($sleeping)*)?);
+        rules!(@kind same_process_blocking Same "wait=block" $($rule)* $($($sleeping)*)?);
+        rules!(@kind same_process_spinning Same "wait=spin" $($rule)*);
+        rules!(@kind other_process Other "" $($rule)* $($($sleeping)*)?);
+        rules!(@kind other_process_blocking Other "wait=block" $($rule)* $($($sleeping)*)?);
+        rules!(@kind other_process_spinning Other "wait=spin" $($rule)*);
+        rules!(@kind other_user OtherUser "" $($rule)* $($($sleeping)*)?);
+        rules!(@kind other_user_blocking OtherUser "wait=block" $($rule)* $($($sleeping)*)?);
+        rules!(@kind other_user_spinning OtherUser "wait=spin" $($rule)*);
     };
     (@kind $kind:ident $place:ident $wait:literal $($rule:ident)*) => {
         mod $kind {
@@ -20,19 +27,12 @@ macro_rules! rules {
                 fn $rule() {
                     let place = resmgr_tests::Place::$place;
                     if !place.is_missing() {
+                        let _turn = crate::turn($wait);
                         super::$rule(place, $wait);
                     }
                 }
             )*
         }
-    };
-}
-
-/// Runs rules once more for threads that never sleep.
-macro_rules! spinning {
-    ($($rule:ident),* $(,)?) => {
-        rules!(@kind other_process_spinning Other "wait=spin" $($rule)*);
-        rules!(@kind other_user_spinning OtherUser "wait=spin" $($rule)*);
     };
 }
 
@@ -57,6 +57,8 @@ macro_rules! apart {
     };
 }
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 mod bulk;
 mod by_id;
 mod channels;
@@ -71,6 +73,7 @@ mod limits;
 mod local;
 mod messages;
 mod names;
+mod numbers;
 mod partial;
 mod pending;
 mod poll;
@@ -84,3 +87,10 @@ mod timeouts;
 mod timers;
 mod unblock;
 mod users;
+
+/// Threads that never sleep take a processor each: their tests run one after the other.
+fn turn(wait: &str) -> Option<MutexGuard<'static, ()>> {
+    static TURN: Mutex<()> = Mutex::new(());
+    // One that failed has left nothing behind that the next one needs.
+    (wait == resmgr_tests::SPINNING).then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner))
+}

@@ -1,8 +1,9 @@
 //! Sending, receiving, answering (M-*).
 
 use crate::flags::{DISCONNECT, NONE, UNBLOCK};
-use resmgr_tests::observe::{link_descriptors, settles};
+use resmgr_tests::observe::{link_descriptors, settles, until};
 use resmgr_tests::{Pair, Place, field};
+use std::collections::HashSet;
 
 /// Calls of one client process that may be under way on a channel.
 const MOST: usize = 1024;
@@ -22,23 +23,13 @@ rules! {
     m14_any_thread_of_the_server_may_answer,
     m14_the_name_of_a_call_may_be_kept_and_answered,
     m15_the_name_of_a_call_tells_its_client_after_the_answer,
+    m14_who_gets_a_clients_id_does_not_get_the_names_of_its_calls,
     m14_a_thread_that_ends_leaves_its_message_to_others,
     m18_an_error_is_no_reply,
     m19_an_error_number_as_status_is_a_status,
     m23_nobody_keeps_a_descriptor_of_link_memory,
     m23_in_another_process_the_name_of_a_call_means_nothing,
     m24_a_message_to_oneself_waits_like_any_other,
-}
-
-spinning! {
-    m1_a_sender_is_blocked_until_the_reply,
-    m2_the_shorter_side_decides_how_much_is_copied,
-    m3_the_parts_of_both_sides_are_one_buffer,
-    m5_the_status_comes_back_as_it_was_given,
-    m7_a_receive_tells_messages_from_pulses,
-    m11_info_says_who_sent_how_much,
-    m14_any_thread_of_the_server_may_answer,
-    m18_an_error_is_no_reply,
 }
 
 fn m1_a_sender_is_blocked_until_the_reply(place: Place, wait: &'static str) {
@@ -53,7 +44,7 @@ fn m1_a_sender_is_blocked_until_the_reply(place: Place, wait: &'static str) {
 
 fn m1_a_receiver_that_waits_gets_the_message_at_once(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
-    let receiver = pair.server.begin("receive ch").receives();
+    let receiver = pair.receiving(pair.server.begin("receive ch"));
     let call = pair.send("hello");
     assert_eq!(receiver.end(), "message hello");
     assert!(call.is_blocked());
@@ -241,6 +232,28 @@ fn m15_the_name_of_a_call_tells_its_client_after_the_answer(place: Place, wait: 
     assert_eq!(whose, format!("channel {} client {scoid}", pair.chid));
     let info = pair.server.ask(&format!("client-info ch {scoid}"));
     assert_eq!(field(&info, "pid"), pair.client.peer.pid().to_string());
+}
+
+fn m14_who_gets_a_clients_id_does_not_get_the_names_of_its_calls(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, NONE);
+    let mut names = Vec::new();
+    for _ in 0..3 {
+        let scoid = pair.client.field("server-info c", "scoid");
+        let call = pair.send("x");
+        pair.server.ask("receive ch");
+        names.push((scoid.clone(), pair.server.ask("rcvid m")));
+        pair.server.ask("reply m 0 -");
+        call.end();
+        pair.client.ask("detach c");
+        until("the id is free", || {
+            pair.server.ask(&format!("client-info ch {scoid}")) == "error EINVAL"
+        });
+        pair.attach("c");
+    }
+    // One id after the other, each with its first call.
+    assert!(names.iter().all(|(scoid, _)| *scoid == names[0].0));
+    let names: HashSet<_> = names.into_iter().map(|(_, rcvid)| rcvid).collect();
+    assert_eq!(names.len(), 3);
 }
 
 fn m14_any_thread_of_the_server_may_answer(place: Place, wait: &'static str) {

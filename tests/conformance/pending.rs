@@ -24,10 +24,6 @@ rules! {
     d2_the_end_of_the_channel_ends_awaited_sends,
 }
 
-spinning! {
-    m1_an_awaited_send_is_woken_by_its_answer,
-}
-
 fn m1_a_call_that_was_begun_is_answered_later(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
     for message in ["hello", "fill:3000"] {

@@ -14,11 +14,6 @@ rules! {
     c18_the_systems_own_pulses_are_never_dropped,
 }
 
-spinning! {
-    c16_a_pulse_that_finds_the_pool_empty_makes_the_event_happen,
-    c18_the_systems_own_pulses_are_never_dropped,
-}
-
 /// A server with a pool, and a client.
 fn pooled(place: Place, wait: &'static str, terms: &str) -> Pair {
     let mut pair = Pair::apart(place, wait);

@@ -11,19 +11,14 @@ rules! {
     c7_with_fixed_priority_a_receiver_keeps_its_own,
     p8_a_receiver_takes_a_pulses_priority,
     pr1_a_receiver_takes_the_senders_priority,
-    pr1_the_policy_is_the_receivers,
-    pr1_a_receiver_that_sleeps_has_its_own_priority,
     pr2_receivers_that_are_all_busy_are_raised,
     pr3_at_the_next_receive_they_are_let_down,
     pr4_a_thread_belongs_to_the_channel_it_received_from_last,
     pr6_a_receiver_keeps_the_priority_until_its_next_receive,
     m13_a_thread_that_left_is_raised_by_nobody,
-    m26_a_thread_goes_on_with_an_earlier_message,
-}
-
-spinning! {
-    pr1_a_receiver_takes_the_senders_priority,
-    pr2_receivers_that_are_all_busy_are_raised,
+    m26_a_thread_goes_on_with_an_earlier_message;
+    pr1_the_policy_is_the_receivers,
+    pr1_a_receiver_that_sleeps_has_its_own_priority,
 }
 
 const ORDINARY: &str = "Other 0";

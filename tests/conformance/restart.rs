@@ -13,10 +13,6 @@ rules! {
     m18_who_has_not_asked_cannot_be_let_go_so,
 }
 
-spinning! {
-    m18_erestart_sends_the_message_again_at_once,
-}
-
 fn m18_erestart_sends_the_message_again_at_once(place: Place, wait: &'static str) {
     for (message, room) in [("hello", "8"), ("fill:5000", "5000")] {
         let pair = Pair::new(place, wait, NONE);

@@ -17,16 +17,12 @@ rules! {
     m25_nothing_can_be_paused,
 }
 
-spinning! {
-    c14_a_receiver_takes_over_the_senders_processors,
-}
-
 /// The pulse of a thread's end.
 fn death(tid: &str) -> String {
     format!("pulse -34 {tid} from=self priority=10")
 }
 
-/// Older kernels tell no ends of threads: what is left there, the library's unit tests and the other tests hold.
+/// Older kernels tell no ends of threads: what is left there, other tests hold.
 fn no_ends() -> bool {
     let missing = PidFd::open_thread(sched::thread_id()).is_err();
     if missing {
@@ -66,6 +62,35 @@ fn c8_each_thread_that_ends_is_a_pulse() {
             assert_eq!(receiver.end(), death(&tid), "{name}");
             known -= 1;
         }
+        world.kill(&server);
+    }
+}
+
+/// A thread that has called the library tells its end by itself, while somebody waits; any other is missed at the
+/// next look, which is before a receiver sleeps.
+#[test]
+fn c8_without_the_kernels_help_ends_are_told_all_the_same() {
+    for wait in ["", "wait=block", "wait=spin"] {
+        let world = World::new();
+        let server = world.peer();
+        assert_eq!(server.ask("without-thread-ends"), "ok");
+        let before = server.ask("thread before");
+        server.ask(&format!("channel ch flags={THREAD_DEATH} {wait}"));
+        assert_eq!(
+            thread_descriptors(server.pid()),
+            0,
+            "the kernel helps after all"
+        );
+        let calls = server.ask("thread calls calling=1");
+        server.begin_in("second", "ready").end();
+        let receiver = server.begin_in("first", "receive ch");
+        assert!(receiver.is_blocked());
+        server.begin_in("second", "end-thread calls").end();
+        assert_eq!(receiver.end(), death(&calls));
+        server.begin_in("second", "end-thread before").end();
+        assert_eq!(server.ask("receive ch"), death(&before));
+        // Each once. The threads that ran the commands live on.
+        assert_eq!(server.ask("receive ch deadline=0"), "error ETIMEDOUT");
         world.kill(&server);
     }
 }

@@ -19,21 +19,10 @@ rules! {
     t5_a_timeout_for_send_and_reply_covers_both,
     t5_a_timeout_for_send_ends_no_wait_for_the_reply,
     t5_a_timeout_for_reply_waits_until_somebody_has_the_message,
+    t5_a_server_that_lets_go_as_asked_makes_it_etimedout,
+    t6_a_timeout_of_now_makes_a_receive_a_poll;
     t5_a_send_that_waits_to_be_taken_sleeps,
     t5_a_send_that_waits_to_be_taken_ends_like_any_other,
-    t5_a_server_that_lets_go_as_asked_makes_it_etimedout,
-    t6_a_timeout_of_now_makes_a_receive_a_poll,
-}
-
-spinning! {
-    t3_a_deadline_that_has_passed_makes_a_poll,
-    t5_a_deadline_covers_both_phases_of_a_send,
-    t5_with_the_flag_a_deadline_asks_the_server,
-    t6_a_receive_waits_until_its_deadline,
-    t2_with_an_event_the_call_goes_on,
-    t5_a_timeout_for_send_ends_no_wait_for_the_reply,
-    t5_a_timeout_for_reply_waits_until_somebody_has_the_message,
-    t6_a_timeout_of_now_makes_a_receive_a_poll,
 }
 
 /// Milliseconds: short for the test, long for the machine.
@@ -147,12 +136,20 @@ fn t1_a_timeout_is_for_the_next_call_only(place: Place, wait: &'static str) {
     let pair = Pair::new(place, wait, NONE);
     pair.client
         .ask(&format!("channel own flags={PRIVATE} {wait}"));
+    pair.attach("spare");
     // Whatever comes first takes it: a call that it is not for, or one that does not block.
     for first in [
         "receive own deadline=0",
         "self-pulse own 7 7",
         "pulse c 7 7",
         "send c x deadline=0",
+        "try-receive own",
+        "server-info c",
+        "info-from 0",
+        "live-from 0",
+        "flags c 0 0",
+        "leave",
+        "detach spare",
     ] {
         let states = if first.starts_with("receive") {
             SEND

@@ -13,10 +13,6 @@ rules! {
     e9_a_timer_may_raise_a_signal_or_run_a_function,
 }
 
-spinning! {
-    e9_a_timer_sends_a_pulse_once_or_again_and_again,
-}
-
 fn event(role: &Role, command: &str) -> String {
     let said = role.ask(command);
     let event = said.strip_prefix("event ");

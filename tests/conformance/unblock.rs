@@ -3,7 +3,7 @@
 use crate::flags::{DISCONNECT, NONE, UNBLOCK};
 use resmgr_sys::signal;
 use resmgr_tests::observe::until;
-use resmgr_tests::{Pair, Pending, Place};
+use resmgr_tests::{Pair, Pending, Place, field};
 
 rules! {
     u1_a_signal_takes_back_a_message_that_nobody_has,
@@ -17,16 +17,11 @@ rules! {
     u3_a_signal_that_is_ignored_asks_for_nothing,
     u3_many_threads_wait_and_each_is_asked_for_alone,
     u3_beyond_the_bound_the_server_is_asked_and_the_handler_runs,
+    u3_a_request_comes_at_the_priority_of_its_call,
     u4_there_is_one_pulse_for_a_call,
     u4_the_name_of_a_finished_call_is_not_used_again_at_once,
-    u5_the_server_may_answer_with_an_error,
+    u5_the_server_may_answer_with_an_error;
     m9_a_signal_ends_a_receive,
-}
-
-spinning! {
-    u1_a_cancellation_takes_back_a_message_that_nobody_has,
-    u3_a_cancellation_is_asked_for_like_a_signal,
-    u4_the_name_of_a_finished_call_is_not_used_again_at_once,
 }
 
 /// A send in a thread that sleeps, and whose signals are counted.
@@ -93,6 +88,45 @@ fn u3_a_cancellation_is_asked_for_like_a_signal(place: Place, wait: &'static str
     assert!(call.is_blocked());
     pair.server.ask("reply m 1 -");
     assert_eq!(call.end(), "answer 1 0 -");
+}
+
+/// Work that the client is above does not keep its wish waiting, and what is above the client goes first.
+fn u3_a_request_comes_at_the_priority_of_its_call(place: Place, wait: &'static str) {
+    let pair = Pair::new(place, wait, UNBLOCK);
+    let ask = |text: &str, priority: u8| {
+        let options = format!("priority={priority} cancel={text}");
+        let call = pair
+            .client
+            .begin(&format!("send c {text} {options} {}", pair.wait()));
+        let said = pair.server.ask(&format!("receive ch as={text}"));
+        assert_eq!(said, format!("message {text}"));
+        call
+    };
+    let calls = [ask("low", 3), ask("high", 40)];
+    pair.client.ask("pulse c 1 1 priority=20");
+    pair.client.ask("cancel low");
+    pair.client.ask("cancel high");
+    until("the server knows of both", || {
+        // It takes in what has come, and leaves it in the queue.
+        pair.server.ask("self-pulse ch 9 9 priority=50");
+        assert!(pair.server.ask("receive ch").starts_with("pulse 9 9 "));
+        ["low", "high"].map(|held| pair.server.ask(&format!("asked {held}"))) == ["true", "true"]
+    });
+    let next = || {
+        let said = pair.server.ask("receive ch");
+        (
+            said.split(' ').nth(1).unwrap().to_owned(),
+            field(&said, "priority"),
+        )
+    };
+    let expected = [("-32", "40"), ("1", "20"), ("-32", "3")];
+    for (code, priority) in expected {
+        assert_eq!(next(), (code.into(), priority.into()));
+    }
+    for (call, held) in calls.into_iter().zip(["low", "high"]) {
+        pair.server.ask(&format!("reply {held} 0 -"));
+        assert_eq!(call.end(), "answer 0 0 -");
+    }
 }
 
 fn u4_there_is_one_pulse_for_a_call(place: Place, wait: &'static str) {

@@ -27,7 +27,7 @@ mod user;
 mod world;
 
 pub use daemon::namespaced;
-pub use pair::{BLOCKING, Pair, Place, Role, field};
+pub use pair::{BLOCKING, Pair, Place, Role, SPINNING, field};
 pub use peer::Peer;
 pub use pending::Pending;
 pub use user::User;

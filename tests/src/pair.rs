@@ -32,6 +32,8 @@ impl Place {
 
 /// How their threads wait, as a command's argument says it.
 pub const BLOCKING: &str = "wait=block";
+/// Never sleeping.
+pub const SPINNING: &str = "wait=spin";
 
 /// One side of a pair: a process, and the thread of it that runs the side's commands.
 #[derive(Clone, Debug)]
@@ -181,6 +183,15 @@ impl Pair {
         self.client
             .begin(&format!("send c {message} {BLOCKING}"))
             .sends()
+    }
+
+    /// A receive that was begun, as soon as it is under way: its thread sleeps, if it ever does.
+    pub fn receiving(&self, receive: Pending) -> Pending {
+        if self.wait == SPINNING {
+            receive.tid();
+            return receive;
+        }
+        receive.receives()
     }
 
     /// How both wait, as a command's argument.

@@ -3,7 +3,7 @@
 use super::attachment::Attachment;
 use super::attachments::NewId;
 use super::inherited::{self, Text};
-use super::{Coid, Connection, ServerInfo, process};
+use super::{Coid, Connection, ServerInfo, process, timeout};
 use resmgr_sys::standin::StandIn;
 use resmgr_sys::{Errno, Result};
 use std::ops::Deref;
@@ -60,6 +60,7 @@ impl Connection {
     /// - `EINVAL`: there is none.
     #[doc(alias = "ConnectServerInfo")]
     pub fn info_from(coid: Coid) -> Result<ServerInfo> {
+        timeout::clear();
         if lookup(coid).is_none()
             && let Ok(found) = find(coid)
         {
@@ -77,6 +78,7 @@ impl Connection {
     /// - `EINVAL`: there is none.
     #[doc(alias = "ConnectServerInfo")]
     pub fn live_from(coid: Coid) -> Result<Coid> {
+        timeout::clear();
         let found = scan(coid, |attachment| !attachment.link.is_dead());
         found.map(|found| found.coid).ok_or(Errno::INVAL)
     }
@@ -89,6 +91,7 @@ impl Connection {
     /// - `EINVAL`: no connection has this number.
     #[doc(alias = "ConnectDetach")]
     pub fn detach_id(coid: Coid) -> Result<()> {
+        timeout::clear();
         if let Some(found) = lookup(coid) {
             process::current().detach(&found);
             return Ok(());

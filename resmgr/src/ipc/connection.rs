@@ -185,6 +185,7 @@ impl Connection {
     /// The server behind it.
     #[doc(alias = "ConnectServerInfo")]
     pub fn server_info(&self) -> ServerInfo {
+        timeout::clear();
         if self.attachment.is_inherited()
             && let Ok(own) = Self::by_id(self.id())
         {
@@ -211,6 +212,7 @@ impl Connection {
     /// - `EBADF`: it has been detached.
     #[doc(alias = "ConnectFlags")]
     pub fn set_flags(&self, mask: ConnectFlags, bits: ConnectFlags) -> Result<ConnectFlags> {
+        timeout::clear();
         if self.attachment.is_inherited() {
             return Self::by_id(self.id())
                 .map_err(|_| Errno::BADF)?
@@ -234,6 +236,8 @@ impl Connection {
     /// A deadline or a cancellation ends the wait at once, unless the channel has the UNBLOCK flag and a
     /// receiver has the message: then the server is asked to let go, and the send ends when it answers.
     #[doc(alias = "MsgSendv")]
+    #[doc(alias = "MsgSendvs")]
+    #[doc(alias = "MsgSendsv")]
     pub fn send_with(
         &self,
         message: &[IoSlice<'_>],
@@ -341,6 +345,7 @@ impl Connection {
     /// - `ESRCH`: the server has gone.
     /// - `EBADF`: it has been detached, or it is a side channel of the parent of this process.
     #[doc(alias = "MsgSendPulse")]
+    #[doc(alias = "MsgSendPulsePtr")]
     pub fn send_pulse(&self, priority: Option<u8>, code: i8, value: i64) -> Result<()> {
         self.send_pulse_with(priority, code, value, PulseFlags::empty())
     }
@@ -379,6 +384,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.owns {
+            timeout::clear();
             self.attachment.let_go();
         }
     }

@@ -45,7 +45,8 @@ id! {
 }
 id! {
     /// A client thread's current call, as the server names it in unblock pulses. It says which client's it is for
-    /// as long as one likes. The same client gets the same one again after some 4 million calls.
+    /// as long as one likes. The same client gets the same one again after some 4 million calls, and a client that
+    /// gets the scoid of another, which has gone, begins elsewhere.
     #[doc(alias = "rcvid")]
     Rcvid(i64)
 }

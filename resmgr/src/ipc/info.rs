@@ -1,6 +1,6 @@
 //! What each side may know of the other.
 
-use super::{ChannelId, ClientFlags, Coid, ConnectFlags, MessageFlags, Scoid};
+use super::{ChannelId, ClientFlags, Coid, ConnectFlags, MessageFlags, Scoid, timeout};
 use resmgr_sys::process;
 use resmgr_sys::who::{self, Who};
 
@@ -102,6 +102,7 @@ impl ClientInfo {
     /// This process itself: what QNX answers for the scoid -1.
     #[doc(alias = "ConnectClientInfo")]
     pub fn of_self() -> Self {
+        timeout::clear();
         let now = who::who(std::process::id()).ok();
         let groups = now.as_ref().map_or_else(Vec::new, |now| now.groups.clone());
         Self::new(Credentials::of_self(), groups, now)

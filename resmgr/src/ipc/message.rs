@@ -66,13 +66,7 @@ impl Message {
     /// Copies as much of the message as there is room for: the receive itself.
     #[inline]
     pub(super) fn receive(&mut self, parts: &mut [IoSliceMut<'_>]) -> Result<()> {
-        for part in parts {
-            let len = self.copy(part, self.received)?;
-            self.received += len;
-            if len < part.len() {
-                break;
-            }
-        }
+        self.received = self.scatter(parts, 0)?;
         Ok(())
     }
 
@@ -85,6 +79,7 @@ impl Message {
     /// Who sent what, and whether the client has asked to be let go by now.
     #[doc(alias = "MsgInfo")]
     pub fn info(&self) -> MessageInfo {
+        timeout::clear();
         let (fields, link) = (&self.fields, &self.link);
         let mut flags = MessageFlags::MACHINE;
         flags.set(MessageFlags::UNBLOCK_REQ, self.unblock_requested());
@@ -139,6 +134,7 @@ impl Message {
     /// - `ESRCH`: the client waits no more, or the channel was destroyed.
     #[doc(alias = "MsgCurrent")]
     pub fn make_current(&self) -> Result<()> {
+        timeout::clear();
         let channel = process::current().channel(self.info().chid);
         let channel = channel.filter(|_| self.is_waiting()).ok_or(Errno::SRCH)?;
         channel.run_at(self.link.run_priority(self.fields.priority));
@@ -162,11 +158,17 @@ impl Message {
     /// - `EFAULT`: the message lies in the client's own memory, and is not there any more.
     #[doc(alias = "MsgRead")]
     pub fn read(&self, buffer: &mut [u8], offset: usize) -> Result<usize> {
+        self.read_vectored(&mut [IoSliceMut::new(buffer)], offset)
+    }
+
+    /// The same into several parts, which are filled one behind the other.
+    #[doc(alias = "MsgReadv")]
+    pub fn read_vectored(&self, parts: &mut [IoSliceMut<'_>], offset: usize) -> Result<usize> {
         timeout::clear();
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
-        self.copy(buffer, offset)
+        self.scatter(parts, offset)
     }
 
     /// The client's message where it lies, to be read without a copy.
@@ -183,6 +185,19 @@ impl Message {
         }
         let client = &self.link.memory.client;
         Ok(SharedBytes::new(client, self.source, self.source_len()))
+    }
+
+    #[inline]
+    fn scatter(&self, parts: &mut [IoSliceMut<'_>], offset: usize) -> Result<usize> {
+        let mut copied = 0;
+        for part in parts {
+            let len = self.copy(part, offset.saturating_add(copied))?;
+            copied += len;
+            if len < part.len() {
+                break;
+            }
+        }
+        Ok(copied)
     }
 
     #[inline]

@@ -29,7 +29,9 @@ pub struct PulsePool {
     pub rearm_threshold: u32,
     /// Pulses of one client process that may be pending; its next gets `EAGAIN`. 1 to the smaller of
     /// `num_pulses` and 128. `None`: half of `num_pulses`, in these bounds. Not in QNX, where a client can use
-    /// up the pool, and have the server killed.
+    /// up the pool, and have the server killed. Connections that share nothing
+    /// ([`NOSHARE`](super::ConnectFlags::NOSHARE)) have one share for all of them: what a process sends on
+    /// several, beyond it, is dropped.
     pub share: Option<u32>,
     /// What happens when a pulse finds the pool empty. The pulse is dropped.
     pub event: PoolEvent,
@@ -165,11 +167,11 @@ impl Pool {
     }
 }
 
-/// Which process a pulse counts for; `None` for the system's own, which are no client's and have codes below 0.
+/// Which process a pulse counts for; `None` for the system's own.
 fn counted(pending: &PendingPulse) -> Option<u32> {
     match &pending.link {
         Some(link) => Some(link.peer.pid),
-        None => (pending.pulse.code >= 0).then(std::process::id),
+        None => pending.own.then(std::process::id),
     }
 }
 
@@ -187,10 +189,10 @@ mod tests {
             scoid: None,
             priority: 10,
         };
-        PendingPulse {
-            pulse,
-            link: None,
-            inherits: false,
+        if code < 0 {
+            PendingPulse::of_system(pulse)
+        } else {
+            PendingPulse::of_program(pulse)
         }
     }
 

@@ -21,7 +21,8 @@ pub struct Pulse {
 pub struct PulseCode;
 
 impl PulseCode {
-    /// A blocked client wants to give up; the value is the [`Rcvid`](super::Rcvid).
+    /// A blocked client wants to give up; the value is the [`Rcvid`](super::Rcvid), the priority that of the call.
+    /// (The other ones have 10.)
     #[doc(alias = "_PULSE_CODE_UNBLOCK")]
     pub const UNBLOCK: i8 = -32;
     /// A client process has no connection any more; the scoid names it.

@@ -1,6 +1,6 @@
 //! A channel's queue: messages and pulses by priority, first come first served within one.
 
-use super::link::{RequestFields, ServerLink};
+use super::link::{CELLS, PulseFields, RequestFields, ServerLink};
 use super::pool::Pool;
 use super::priority::{HIGHEST, ORDINARY};
 use super::unique::{Listed, Place, Verdict};
@@ -29,8 +29,10 @@ pub(super) struct PendingPulse {
     pub(super) pulse: Pulse,
     /// The link whose pulse cell is free once this is received.
     pub(super) link: Option<Arc<ServerLink>>,
-    /// Its receiver stays as it is: `SIGEV_PULSE_PRIO_INHERIT`.
-    pub(super) inherits: bool,
+    /// The program of this process has sent it.
+    pub(super) own: bool,
+    /// What its receiver runs at; `None`: it stays as it is (`SIGEV_PULSE_PRIO_INHERIT`).
+    pub(super) runs_at: Option<u8>,
 }
 
 impl Call {
@@ -42,15 +44,39 @@ impl Call {
 }
 
 impl PendingPulse {
-    /// What its receiver runs at; `None` for pulses of events that leave it as it is.
-    #[inline]
-    pub(super) fn run_priority(&self) -> Option<u8> {
-        if self.inherits {
-            return None;
+    /// One of a client: its receiver runs at what the kernel allows its sender, at the most.
+    pub(super) fn of_client(link: &Arc<ServerLink>, fields: &PulseFields) -> Self {
+        let pulse = Pulse {
+            code: fields.code,
+            value: fields.value,
+            scoid: Some(link.scoid),
+            priority: fields.priority,
+        };
+        let runs_at = link.run_priority(fields.priority);
+        Self {
+            pulse,
+            link: Some(Arc::clone(link)),
+            own: false,
+            runs_at: (!fields.inherits).then_some(runs_at),
         }
-        let claimed = self.pulse.priority;
-        let link = self.link.as_ref();
-        Some(link.map_or(claimed.min(HIGHEST), |link| link.run_priority(claimed)))
+    }
+
+    /// One that this process's program sends.
+    pub(super) fn of_program(pulse: Pulse) -> Self {
+        Self {
+            own: true,
+            ..Self::of_system(pulse)
+        }
+    }
+
+    /// One that the system sends: nothing has to be free for it.
+    pub(super) fn of_system(pulse: Pulse) -> Self {
+        Self {
+            pulse,
+            link: None,
+            own: false,
+            runs_at: Some(pulse.priority.min(HIGHEST)),
+        }
     }
 }
 
@@ -164,17 +190,20 @@ pub(super) enum Offered {
     Queued,
     /// One that was there already stands for it.
     Merged,
-    /// The channel's pool has no room.
+    /// The channel's pool has no room, or its sender has none.
     Dropped,
 }
 
 /// Messages and pulses. Its length is bounded by what feeds it: each link has so many slots and pulse
-/// cells, and the system's own pulses are one per call, client or connection.
+/// cells, this process's program is one client more, and the system's own pulses are one per call, client or
+/// connection.
 #[derive(Debug)]
 pub(super) struct Queue {
     calls: Lanes<Call>,
     pulses: Lanes<PendingPulse>,
     order: u64,
+    /// Pending pulses of this process's program.
+    own: u32,
     /// Only of a channel that has one.
     pool: Option<Pool>,
     listed: Listed,
@@ -186,6 +215,7 @@ impl Queue {
             calls: Lanes::new(),
             pulses: Lanes::new(),
             order: 0,
+            own: 0,
             pool: None,
             listed: Listed::default(),
         }
@@ -216,9 +246,12 @@ impl Queue {
                 }
             }
         }
-        if let Some(pool) = &mut self.pool
-            && pool.take(&pulse).is_err()
-        {
+        let has_room = match &mut self.pool {
+            Some(pool) => pool.take(&pulse).is_ok(),
+            // A link has so many cells; this process has none.
+            None => !pulse.own || self.own < CELLS,
+        };
+        if !has_room {
             return Offered::Dropped;
         }
         self.push_pulse(pulse);
@@ -262,6 +295,7 @@ impl Queue {
     /// Puts a pulse of the system into the queue: there is always room for it.
     pub(super) fn push_pulse(&mut self, pulse: PendingPulse) {
         self.order += 1;
+        self.own += u32::from(pulse.own);
         if !self.listed.is_empty() {
             self.listed
                 .queued((pulse.pulse.priority, self.order), &pulse);
@@ -273,9 +307,7 @@ impl Queue {
     /// the head of the queue only, unless that was claimed without right.
     pub(super) fn most_urgent(&self) -> u8 {
         let calls = self.calls.most(Call::run_priority);
-        let pulses = self
-            .pulses
-            .most(|pulse| pulse.run_priority().unwrap_or(ORDINARY));
+        let pulses = self.pulses.most(|pulse| pulse.runs_at.unwrap_or(ORDINARY));
         calls.max(pulses)
     }
 
@@ -309,6 +341,7 @@ impl Queue {
         if !self.listed.is_empty() {
             self.listed.received((pulse.pulse.priority, order), &pulse);
         }
+        self.own -= u32::from(pulse.own);
         if let Some(pool) = &mut self.pool {
             pool.give_back(&pulse);
         }
@@ -319,19 +352,19 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::{Item, Offered, PendingPulse, Queue};
-    use crate::ipc::{Pulse, PulseFlags};
+    use crate::ipc::link::{LinkMemory, PulseFields, ServerLink};
+    use crate::ipc::priority::Standing;
+    use crate::ipc::{ChannelId, ChannelLimits, Credentials, Pulse, PulseFlags, Scoid};
+    use resmgr_sys::epoll::EventFd;
+    use std::sync::Arc;
 
     fn pulse(priority: u8, value: i64) -> PendingPulse {
-        PendingPulse {
-            pulse: Pulse {
-                code: 0,
-                value,
-                scoid: None,
-                priority,
-            },
-            link: None,
-            inherits: false,
-        }
+        PendingPulse::of_program(Pulse {
+            code: 0,
+            value,
+            scoid: None,
+            priority,
+        })
     }
 
     #[test]
@@ -348,14 +381,34 @@ mod tests {
         assert!(queue.is_empty());
     }
 
+    /// A client that may stand at 63 in the queue, and run at 20.
+    fn client() -> Arc<ServerLink> {
+        let layout = ChannelLimits::default().layout().unwrap();
+        let memory = LinkMemory::local(layout).unwrap();
+        let standing = Standing {
+            place: 63,
+            running: 20,
+        };
+        let ids = (ChannelId(1), Scoid(Scoid::CONNECTION | 1));
+        let (who, bell) = (Credentials::of_self(), EventFd::new().unwrap());
+        Arc::new(ServerLink::new(ids, who, memory, bell, None).standing_as(standing))
+    }
+
     #[test]
     fn p8_a_pulse_that_inherits_leaves_its_receiver_alone() {
-        assert_eq!(pulse(20, 0).run_priority(), Some(20));
-        let inherits = PendingPulse {
-            inherits: true,
-            ..pulse(20, 0)
+        let sent = |priority, inherits| {
+            let fields = PulseFields {
+                value: 0,
+                code: 0,
+                priority,
+                flags: PulseFlags::empty(),
+                inherits,
+            };
+            PendingPulse::of_client(&client(), &fields).runs_at
         };
-        assert_eq!(inherits.run_priority(), None);
+        assert_eq!(sent(15, false), Some(15));
+        assert_eq!(sent(40, false), Some(20));
+        assert_eq!(sent(40, true), None);
     }
 
     #[test]

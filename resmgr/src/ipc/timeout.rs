@@ -82,8 +82,8 @@ thread_local! {
 }
 
 /// Sets a time limit for this thread's next blocking call, in these states: it ends with `ETIMEDOUT`. Every call
-/// of this module takes it back, whether it blocks or not, so it has to be set for each call anew. No states:
-/// takes it back now.
+/// of this module that is one of the kernel's in QNX takes it back, whether it blocks or not (dropping a connection or a
+/// timer is one, too), so it has to be set for each call anew. No states: takes it back now.
 ///
 /// - A send with both SEND and REPLY has the limit for all of its time; with one of them, only while it is in
 ///   that state. On an UNBLOCK channel the limit of the REPLY state is a request to the server, and the send ends

@@ -1,7 +1,7 @@
 //! Timers: an event at a time, or again and again.
 
 use super::event::perform_own;
-use super::{Event, EventFlags, EventKind, caller, process};
+use super::{Event, EventFlags, EventKind, caller, process, timeout};
 use resmgr_sys::timer::{Clock, Schedule, TimerFd};
 use resmgr_sys::{Errno, Result, signal};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -104,6 +104,7 @@ impl Timer {
     #[doc(alias = "TimerCreate")]
     #[doc(alias = "timer_create")]
     pub fn new(clock: Clock, event: &Event) -> Result<Self> {
+        timeout::clear();
         if event.kind() == EventKind::Unblock
             || event.flags().contains(EventFlags::HANDLE)
             || event.verify() == Err(Errno::INVAL)
@@ -167,6 +168,7 @@ impl Timer {
     }
 
     fn set(&self, schedule: Schedule) -> Result<()> {
+        timeout::clear();
         let mut books = self.ticking.lock();
         books.overruns = 0;
         self.ticking.timer.set(schedule)
@@ -177,6 +179,7 @@ impl Timer {
     #[doc(alias = "timer_gettime")]
     #[doc(alias = "timer_getoverrun")]
     pub fn info(&self) -> Result<TimerInfo> {
+        timeout::clear();
         let books = self.ticking.lock();
         let (left, interval) = self.ticking.timer.left()?;
         Ok(TimerInfo {
@@ -189,6 +192,7 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
+        timeout::clear();
         // A child of fork has no share in its parent's timer, nor in the lock.
         if !self.ticking.timer.is_ours() {
             return;

@@ -258,6 +258,53 @@ pub fn duplicate_for_test(from: i32, to: i32) -> Result<()> {
     check(unsafe { libc::dup2(from, to) }).map(drop)
 }
 
+/// Has the kernel refuse descriptors of threads to this process from now on, in every thread, as one before 6.9
+/// does (`EINVAL`). For test helpers; it cannot be undone.
+///
+/// # Errors
+/// - `EINVAL`, `ENOSYS`: this kernel has no filters of system calls.
+pub fn refuse_thread_descriptors_for_test() -> Result<()> {
+    // From where the kernel puts what a filter looks at: the call's number, and the low half of its second argument.
+    const NUMBER: u32 = 0;
+    const FLAGS: u32 = if cfg!(target_endian = "big") { 28 } else { 24 };
+    const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    const IS: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    const HAS: u32 = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
+    const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+    let open = u32::try_from(libc::SYS_pidfd_open).map_err(|_| Errno::NOSYS)?;
+    let refused = libc::SECCOMP_RET_ERRNO | libc::EINVAL.unsigned_abs();
+    let step = |code: u32, k: u32, otherwise: u8| libc::sock_filter {
+        code: u16::try_from(code).unwrap_or(0),
+        jt: 0,
+        jf: otherwise,
+        k,
+    };
+    let mut steps = [
+        step(LOAD, NUMBER, 0),
+        step(IS, open, 3),
+        step(LOAD, FLAGS, 0),
+        step(HAS, libc::O_EXCL.unsigned_abs(), 1),
+        step(RETURN, refused, 0),
+        step(RETURN, libc::SECCOMP_RET_ALLOW, 0),
+    ];
+    let filter = libc::sock_fprog {
+        len: 6,
+        filter: steps.as_mut_ptr(),
+    };
+    // SAFETY: no pointers.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
+    // SAFETY: the filter and its steps live on this stack; the kernel copies them.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_TSYNC,
+            &raw const filter,
+        )
+    };
+    check_long(done).map(drop)
+}
+
 /// Ends the process at once, without exit handlers.
 pub fn exit_now(status: i32) -> ! {
     // SAFETY: no pointers; it does not return.

@@ -8,7 +8,7 @@
 
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
-use resmgr::ipc::protocol::{Answerer, Caller, Gate, Ring, Sleeper, Taken, Threshold, Word};
+use resmgr::ipc::protocol::{Answerer, Caller, Gate, Phase, Ring, Sleeper, Taken, Threshold, Word};
 
 /// A word that two sides share.
 #[derive(Debug)]
@@ -109,6 +109,8 @@ pub struct Link {
     watched: Cell,
     closed: Cell,
     boost_from: Cell,
+    /// Server's, private: how far the call is.
+    phase: Cell,
     /// Who sleeps on `answer`.
     pub sleepers: Sleepers,
     /// Who sleeps on `taken`.
@@ -133,6 +135,7 @@ impl Link {
             closed: Cell::new(0),
             // Never: so far no receiver runs lower than anybody.
             boost_from: Cell::new(u32::MAX),
+            phase: Cell::new(0),
             sleepers: Sleepers::default(),
             until_taken: Sleepers::default(),
             bell: Bell::default(),
@@ -178,6 +181,11 @@ impl Link {
             taken,
             answer,
         }
+    }
+
+    /// What the server knows itself of the call.
+    pub fn phase(&self) -> Phase<'_, Cell> {
+        Phase { word: &self.phase }
     }
 
     /// The server's word about boosts.

@@ -170,6 +170,50 @@ fn a_call_is_withdrawn_or_received_but_not_both() {
     });
 }
 
+/// A receiver has looked already: the call is as it was before somebody tried to take it back.
+#[test]
+fn a_call_that_cannot_be_withdrawn_goes_on() {
+    model(|| {
+        let link = Link::new(1);
+        link.caller().submit(NUMBER);
+        assert_eq!(link.answerer().take(NUMBER), Taken::Live);
+        assert_eq!(link.caller().withdraw(NUMBER), Withdrawal::Taken);
+        assert_eq!(link.answerer().take(NUMBER), Taken::Live);
+    });
+}
+
+/// A client whose call is being taken asks to be let go, and another thread of the server reads that before the
+/// one that takes the call goes on: the request is found to be for a call that a receiver has.
+#[test]
+fn a_request_to_be_let_go_finds_the_call_taken() {
+    const UNBLOCK: Entry = Entry {
+        kind: EntryKind::Unblock,
+        index: 0,
+    };
+    model(|| {
+        let link = Arc::new(Link::new(2));
+        link.caller().submit(NUMBER);
+        push(&link, CALL);
+        assert!(link.phase().hold());
+        let receiver = thread::spawn({
+            let link = Arc::clone(&link);
+            move || link.phase().take(&link.answerer(), NUMBER)
+        });
+        let reader = thread::spawn({
+            let link = Arc::clone(&link);
+            move || peek(&link, 1).map(|_| link.phase().request_unblock())
+        });
+        if link.caller().withdraw(NUMBER) == Withdrawal::Taken {
+            push(&link, UNBLOCK);
+        }
+        let (taken, read) = (receiver.join().unwrap(), reader.join().unwrap());
+        assert_ne!(taken, Taken::Breach);
+        if let (Taken::Live, Some(found)) = (taken, read) {
+            assert_eq!(found, Some(NUMBER));
+        }
+    });
+}
+
 /// A call is given up while its server answers: the answer still frees the slot.
 #[test]
 fn an_abandoned_call_is_acknowledged() {

@@ -258,6 +258,17 @@ pub(crate) fn keep(things: &Things, name: &str, connection: Connection) -> Strin
     format!("connection {id}")
 }
 
+/// Buffers of these lengths, divided by `|`.
+fn rooms(lens: &str, filled_with: u8) -> Vec<Vec<u8>> {
+    let lens = lens.split('|').map(|len| len.parse().unwrap());
+    lens.map(|len| vec![filled_with; len]).collect()
+}
+
+fn parts_of(buffers: &mut [Vec<u8>]) -> Vec<IoSliceMut<'_>> {
+    let parts = buffers.iter_mut();
+    parts.map(|part| IoSliceMut::new(part)).collect()
+}
+
 fn send(things: &Things, words: &Words<'_>) -> String {
     let connection = match things.connection(words.get(1)) {
         Ok(connection) => connection,
@@ -265,14 +276,8 @@ fn send(things: &Things, words: &Words<'_>) -> String {
     };
     let message = words.parts(2);
     let message: Vec<_> = message.iter().map(|part| IoSlice::new(part)).collect();
-    let rooms = words.named("room").unwrap_or("0").split('|');
-    let mut buffers: Vec<Vec<u8>> = rooms
-        .map(|len| vec![UNTOUCHED; len.parse().unwrap()])
-        .collect();
-    let mut reply: Vec<_> = buffers
-        .iter_mut()
-        .map(|part| IoSliceMut::new(part))
-        .collect();
+    let mut buffers = rooms(words.named("room").unwrap_or("0"), UNTOUCHED);
+    let mut reply = parts_of(&mut buffers);
     let token = words.named("cancel").map(|name| things.token(name));
     let parcel = parcels::Parcel::of(words);
     let lent = parcel.lent.borrowed();
@@ -334,12 +339,8 @@ fn how(words: &Words<'_>) -> PulseFlags {
 
 pub(super) fn receive(things: &Things, words: &Words<'_>) -> String {
     let channel = things.channels.get(words.get(1));
-    let rooms = words.named("room").unwrap_or("64").split('|');
-    let mut buffers: Vec<Vec<u8>> = rooms.map(|len| vec![0; len.parse().unwrap()]).collect();
-    let mut parts: Vec<_> = buffers
-        .iter_mut()
-        .map(|part| IoSliceMut::new(part))
-        .collect();
+    let mut buffers = rooms(words.named("room").unwrap_or("64"), 0);
+    let mut parts = parts_of(&mut buffers);
     let received = if words.get(0) == "try-receive" {
         channel.try_receive_vectored(&mut parts)
     } else {
@@ -419,12 +420,14 @@ fn look(things: &Things, words: &Words<'_>) -> String {
     let message = messages.get_mut(words.get(1)).unwrap();
     let done = match words.get(0) {
         "read" => {
-            let mut bytes = vec![0; words.number(3)];
-            let read = message.read(&mut bytes, words.number(2));
-            read.map(|len| format!("{len} {}", show(&bytes[..len])))
+            let mut buffers = rooms(words.get(3), 0);
+            let read = message.read_vectored(&mut parts_of(&mut buffers), words.number(2));
+            read.map(|len| format!("{len} {}", show(&buffers.concat()[..len])))
         }
         "write" => {
-            let written = message.write(&words.data(3), words.number(2));
+            let parts = words.parts(3);
+            let parts: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+            let written = message.write_vectored(&parts, words.number(2));
             written.map(|len| len.to_string())
         }
         "info" => {

@@ -9,6 +9,7 @@
 //! | `statistics` | `not-taken=N boosts=N masks=N` |
 //! | `current MESSAGE`, `pause MESSAGE`, `leave` | `ok` |
 //! | `processors`, `set-processors N` | the numbers, `ok` |
+//! | `without-thread-ends` | `ok`: from now on the kernel tells this process no ends of threads |
 //! | `thread NAME calling=1`, `end-thread NAME` | the thread's number; with `calling` it calls the library |
 
 use super::{Words, commands::outcome, things::Things};
@@ -64,6 +65,9 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
         }),
         "set-processors" => {
             sched::set_affinity(&CpuSet::EMPTY.with(words.number(1))).map(|()| "ok".into())
+        }
+        "without-thread-ends" => {
+            process::refuse_thread_descriptors_for_test().map(|()| "ok".into())
         }
         "thread" => Ok(start(things, words)),
         "end-thread" => {

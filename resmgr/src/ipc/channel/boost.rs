@@ -95,7 +95,7 @@ impl Shared {
     /// The same for a pulse.
     #[inline]
     pub(super) fn run_for_pulse(&self, pending: &PendingPulse) {
-        if let Some(priority) = pending.run_priority() {
+        if let Some(priority) = pending.runs_at {
             self.run_at(priority);
         }
         if self.habits.takes_processors

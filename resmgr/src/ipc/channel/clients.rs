@@ -131,6 +131,7 @@ impl Channel {
     /// - `EINVAL`: no client has this id.
     #[doc(alias = "ConnectClientInfo")]
     pub fn client_info(&self, scoid: Scoid) -> Result<ClientInfo> {
+        timeout::clear();
         let key = State::key(scoid).ok_or(Errno::INVAL)?;
         let link = match self.shared().lock().clients.get(key).ok_or(Errno::INVAL)? {
             Client::Live(link) => Arc::clone(link),

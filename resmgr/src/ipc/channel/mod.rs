@@ -195,6 +195,7 @@ impl Channel {
     ///
     /// QNX writes this as a receive from channel -1.
     pub fn leave() {
+        timeout::clear();
         super::priority::receiver::leave();
     }
 
@@ -202,7 +203,8 @@ impl Channel {
     ///
     /// # Errors
     /// - `ESRCH`: the channel was destroyed.
-    /// - `EAGAIN`: its pool of pulses is empty (and the pool's event has happened).
+    /// - `EAGAIN`: 128 of them are not yet received; or, if the channel has a pool of pulses, that is empty (and its
+    ///   event has happened).
     pub fn pulse(&self, priority: u8, code: i8, value: i64) -> Result<()> {
         self.pulse_with(priority, code, value, PulseFlags::empty())
     }
@@ -222,6 +224,7 @@ impl Channel {
     /// Destroys the channel now, whoever else has a clone: everybody who is blocked on it gets `ESRCH`.
     #[doc(alias = "ChannelDestroy")]
     pub fn destroy(&self) {
+        timeout::clear();
         self.shared().destroy();
     }
 }

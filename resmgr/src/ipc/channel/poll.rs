@@ -7,6 +7,7 @@
 
 use super::{BELL, Channel, OWN_BELL, Received, Shared};
 use crate::ipc::queue::Item;
+use crate::ipc::timeout;
 use resmgr_sys::epoll::Epoll;
 use resmgr_sys::{Errno, Result};
 use std::io::IoSliceMut;
@@ -103,6 +104,7 @@ impl Channel {
 
     /// The same into several parts.
     pub fn try_receive_vectored(&self, parts: &mut [IoSliceMut<'_>]) -> Result<Received> {
+        timeout::clear();
         self.shared().try_receive(parts)
     }
 }

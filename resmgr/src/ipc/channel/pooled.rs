@@ -91,12 +91,7 @@ impl Shared {
         if state.destroyed {
             return Err(Errno::SRCH);
         }
-        let pending = PendingPulse {
-            pulse,
-            link: None,
-            inherits: false,
-        };
-        let offered = state.queue.offer(pending, flags);
+        let offered = state.queue.offer(PendingPulse::of_program(pulse), flags);
         self.call_receiver(&state);
         match offered {
             Offered::Dropped => Err(Errno::AGAIN),

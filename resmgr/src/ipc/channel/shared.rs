@@ -118,17 +118,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Puts a pulse of this process into the queue.
+    /// Puts a pulse of the system into the queue.
     pub(crate) fn push_pulse(&self, pulse: Pulse) -> Result<()> {
         let mut state = self.lock();
         if state.destroyed {
             return Err(Errno::SRCH);
         }
-        state.queue.push_pulse(crate::ipc::queue::PendingPulse {
-            pulse,
-            link: None,
-            inherits: false,
-        });
+        let pending = crate::ipc::queue::PendingPulse::of_system(pulse);
+        state.queue.push_pulse(pending);
         self.call_receiver(&state);
         self.boost(&mut state);
         Ok(())

@@ -3,7 +3,7 @@
 use super::boost::{Crew, Habits};
 use crate::ipc::link::{Arrival, Breach, ServerLink};
 use crate::ipc::queue::{Call, Item, Offered, PendingPulse, Queue};
-use crate::ipc::{Credentials, Pulse, PulseCode, Scoid};
+use crate::ipc::{Credentials, Pulse, PulseCode, Rcvid, Scoid};
 use resmgr_sys::{Errno, Result};
 use slab::Slab;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::Instant;
 
 /// Links whose rings are looked at without a bell. More would make each look slow.
 const MOST_WATCHED: usize = 8;
-/// Where the system's own pulses stand in the queue.
+/// Where the system's own pulses stand in the queue, but for those that are about a call.
 pub(super) const SYSTEM_PRIORITY: u8 = 10;
 
 /// A client process.
@@ -258,40 +258,39 @@ impl State {
                 });
             }
             Arrival::Pulse(fields) => {
-                let pulse = Pulse {
-                    code: fields.code,
-                    value: fields.value,
-                    scoid: Some(link.scoid),
-                    priority: fields.priority,
-                };
-                let pending = PendingPulse {
-                    pulse,
-                    link: Some(Arc::clone(link)),
-                    inherits: fields.inherits,
-                };
+                let pending = PendingPulse::of_client(link, &fields);
                 if self.queue.offer(pending, fields.flags) != Offered::Queued {
                     link.pulse_taken();
                 }
             }
-            Arrival::Unblock(rcvid) => {
-                self.push_system_pulse(PulseCode::UNBLOCK, rcvid.0, Some(link.scoid));
-            }
+            Arrival::Unblock { call, priority } => self.push_unblock(link, call, priority),
             Arrival::Nothing => {}
         }
     }
 
-    pub(super) fn push_system_pulse(&mut self, code: i8, value: i64, scoid: Option<Scoid>) {
+    /// At the priority of the call: work that the client is above must not keep its wish waiting. And it comes
+    /// before any later call of that priority, so that a client which asks and calls without end has few
+    /// pulses here.
+    fn push_unblock(&mut self, link: &ServerLink, call: Rcvid, priority: u8) {
         let pulse = Pulse {
-            code,
-            value,
-            scoid,
-            priority: SYSTEM_PRIORITY,
+            code: PulseCode::UNBLOCK,
+            value: call.0,
+            scoid: Some(link.scoid),
+            priority,
         };
         self.queue.push_pulse(PendingPulse {
-            pulse,
-            link: None,
-            inherits: false,
+            runs_at: Some(link.run_priority(priority)),
+            ..PendingPulse::of_system(pulse)
         });
+    }
+
+    fn push_disconnect(&mut self, scoid: Scoid) {
+        self.queue.push_pulse(PendingPulse::of_system(Pulse {
+            code: PulseCode::DISCONNECT,
+            value: 0,
+            scoid: Some(scoid),
+            priority: SYSTEM_PRIORITY,
+        }));
     }
 
     /// A client process has gone: what it sent as pulses stays, its calls die with it.
@@ -308,7 +307,7 @@ impl State {
         }
         if keep_id && !self.destroyed {
             self.clients[key] = Client::Gone(link.peer);
-            self.push_system_pulse(PulseCode::DISCONNECT, 0, Some(link.scoid));
+            self.push_disconnect(link.scoid);
         } else {
             self.clients.remove(key);
         }

@@ -3,7 +3,7 @@
 use super::table::{self, Asker};
 use super::{Event, EventFlags, EventKind};
 use crate::ipc::link::{Breach, ClientLink, ServerLink};
-use crate::ipc::{Channel, Message, Rcvid, Scoid, caller};
+use crate::ipc::{Channel, Message, Rcvid, Scoid, caller, timeout};
 use resmgr_sys::{Errno, Result};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -93,6 +93,7 @@ impl Channel {
     /// - `EINVAL`: an event that cannot be delivered.
     #[doc(alias = "MsgDeliverEvent")]
     pub fn deliver(&self, to: impl Into<EventTarget>, event: &Event) -> Result<()> {
+        timeout::clear();
         let link = self.check_event(to.into(), event)?;
         if link.socket().is_none() {
             let asker = Asker::Server {
@@ -125,6 +126,7 @@ impl Channel {
     /// - `EINVAL`: an event that cannot be delivered.
     #[doc(alias = "MsgVerifyEvent")]
     pub fn verify_event(&self, to: impl Into<EventTarget>, event: &Event) -> Result<()> {
+        timeout::clear();
         let link = self.check_event(to.into(), event)?;
         if link.socket().is_none() && !event.flags.contains(EventFlags::HANDLE) {
             return event.verify();

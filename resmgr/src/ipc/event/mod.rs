@@ -19,7 +19,7 @@ pub use perform::EventFunction;
 pub(super) use perform::perform_own;
 pub use wire::{Event, EventFlags, EventKind};
 
-use super::{Coid, Connection, Semaphore};
+use super::{Coid, Connection, Semaphore, timeout};
 use resmgr_sys::{Errno, Result, signal};
 use table::Scope;
 
@@ -149,6 +149,7 @@ impl Event {
     /// - `EAGAIN`: 4096 events are registered.
     #[doc(alias = "MsgRegisterEvent")]
     pub fn register_for_any(&self) -> Result<Self> {
+        timeout::clear();
         table::current().register(self, Scope::Anybody)
     }
 
@@ -157,6 +158,7 @@ impl Event {
     /// # Errors
     /// As [`register_for_any`](Self::register_for_any).
     pub fn register_for_self(&self) -> Result<Self> {
+        timeout::clear();
         table::current().register(self, Scope::Own)
     }
 
@@ -166,6 +168,7 @@ impl Event {
     /// - `EINVAL`: no handle of this process.
     #[doc(alias = "MsgUnregisterEvent")]
     pub fn unregister(self) -> Result<()> {
+        timeout::clear();
         table::current().unregister(&self)
     }
 }

@@ -4,7 +4,7 @@ use super::table::{self, Asker, Events};
 use super::wire::INHERIT;
 use super::{Event, EventKind};
 use crate::ipc::link::{LinkState, PulseFields};
-use crate::ipc::{Coid, PulseFlags, caller, process};
+use crate::ipc::{Coid, PulseFlags, caller, process, timeout};
 use resmgr_sys::signal::{self, Info};
 use resmgr_sys::{Errno, Result};
 use std::sync::Arc;
@@ -58,6 +58,7 @@ impl Event {
     /// - `EAGAIN`: as many pulses, signals or threads as there may be are under way.
     #[doc(alias = "MsgDeliverEvent")]
     pub fn deliver(&self) -> Result<()> {
+        timeout::clear();
         let events = table::current();
         let meant = events.resolve(self, Asker::Own)?;
         events.perform(&meant, caller::priority())

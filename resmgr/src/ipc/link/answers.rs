@@ -9,15 +9,12 @@ use resmgr_sys::{Errno, futex};
 impl ServerLink {
     /// Makes a queued call the receiver's; false when the client has taken it back.
     ///
-    /// The record comes first and the word that the client sees second: a client that sees its message taken may
-    /// ask at once to be let go, and another receiver may come to that request before this thread has made its
-    /// next step. The request would be dropped as meaningless, and there is no second one. In between the call
-    /// may be answered by somebody else (the channel goes): whoever claims it does that, and nobody else.
+    /// Between the two steps of it ([`Phase::take`](crate::ipc::protocol::Phase::take)) the call may be answered by
+    /// somebody else (the channel goes): whoever claims it does that, and nobody else.
     #[inline]
     pub(crate) fn take(&self, slot: u16, number: u32) -> Result<bool, Breach> {
-        self.phases.take(slot, number);
         let answerer = self.memory.answerer(slot);
-        match answerer.take(number) {
+        match self.phases.of(slot).take(&answerer, number) {
             Taken::Live => {
                 // The client read it last; it comes back while the message is handled.
                 self.memory
@@ -35,7 +32,7 @@ impl ServerLink {
 
     #[cold]
     fn not_taken(&self, slot: u16, number: u32, taken: Taken) -> Result<bool, Breach> {
-        if !self.phases.claim(slot, number) {
+        if !self.phases.of(slot).claim(number) {
             return Ok(false);
         }
         if taken == Taken::Breach {
@@ -51,7 +48,7 @@ impl ServerLink {
     /// - `ESRCH`: it was answered already, or the client waits no more. The slot is free again then.
     #[inline]
     pub(crate) fn claim_answer(&self, slot: u16, number: u32) -> Result<(), Errno> {
-        if !self.phases.claim(slot, number) || self.is_gone() {
+        if !self.phases.of(slot).claim(number) || self.is_gone() {
             return Err(Errno::SRCH);
         }
         if self.memory.answerer(slot).is_abandoned(number) {
@@ -68,18 +65,18 @@ impl ServerLink {
 
     /// Whether no call of the slot is with this server.
     pub(super) fn is_free(&self, slot: u16) -> bool {
-        self.phases.is_idle(slot)
+        self.phases.of(slot).is_idle()
     }
 
     pub(crate) fn is_unblocked(&self, slot: u16, number: u32) -> bool {
-        self.phases.is_unblocked(slot, number)
+        self.phases.of(slot).is_unblocked(number)
     }
 
     /// Publishes an answer whose right was claimed, and wakes the client if it sleeps.
     #[inline]
     pub(crate) fn publish(&self, slot: u16, number: u32, fields: &AnswerFields) {
         self.memory.answer(slot).set(fields.encode());
-        self.phases.release(slot);
+        self.phases.of(slot).release();
         let answerer = self.memory.answerer(slot);
         match answerer.publish(number) {
             Sleeper::None => {}
@@ -109,7 +106,7 @@ impl ServerLink {
     /// Answers every call that a receiver has: the channel goes.
     pub(crate) fn dismiss_taken(&self) {
         for (slot, number) in self.phases.taken() {
-            if self.phases.claim(slot, number) {
+            if self.phases.of(slot).claim(number) {
                 self.dismiss_held(slot, number);
             }
         }

@@ -27,8 +27,8 @@ pub(crate) enum Arrival {
     },
     /// A pulse.
     Pulse(PulseFields),
-    /// The client of this call wants to be let go.
-    Unblock(Rcvid),
+    /// The client of this call, which has this priority, wants to be let go.
+    Unblock { call: Rcvid, priority: u8 },
     /// Something that has become meaningless.
     Nothing,
 }
@@ -137,10 +137,10 @@ impl ServerLink {
             None if fields.at == layout::DIRECT && self.direct.is_some() => layout::slot_data(slot),
             None => return Err(Breach("a message outside the link")),
         };
-        if !self.phases.hold(slot) {
+        fields.priority = self.permitted_priority(fields.priority);
+        if !self.phases.hold(slot, fields.priority) {
             return Err(Breach("a second call in a slot"));
         }
-        fields.priority = self.permitted_priority(fields.priority);
         let due = self.unblocks_due.load(Ordering::Relaxed);
         self.unblocks_due
             .store(due.saturating_add(1), Ordering::Relaxed);
@@ -184,8 +184,11 @@ impl ServerLink {
             return Err(Breach("an unblock request for no call"));
         };
         self.unblocks_due.store(due, Ordering::Relaxed);
-        Ok(match self.phases.request_unblock(slot) {
-            Some(number) => Arrival::Unblock(self.rcvid(slot, number)),
+        Ok(match self.phases.of(slot).request_unblock() {
+            Some(number) => Arrival::Unblock {
+                call: self.rcvid(slot, number),
+                priority: self.phases.priority(slot),
+            },
             None => Arrival::Nothing,
         })
     }

@@ -55,6 +55,8 @@ pub(crate) struct ServerLink {
     /// How many unblock requests may still come: a well-behaved client makes at most one for each call.
     pub(super) unblocks_due: AtomicU32,
     pub(super) phases: Phases,
+    /// What the numbers of its calls begin at in their names.
+    first_name: u32,
     gone: AtomicBool,
 }
 
@@ -88,6 +90,7 @@ impl ServerLink {
             owed: AtomicU32::new(0),
             unblocks_due: AtomicU32::new(0),
             phases,
+            first_name: next_first_name(),
             gone: AtomicBool::new(false),
         }
     }
@@ -129,6 +132,12 @@ impl ServerLink {
     /// never make one, and the answer costs a quarter of what attaching does.
     fn standing(&self) -> Standing {
         *self.standing.get_or_init(|| self.ask_standing())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn standing_as(self, standing: Standing) -> Self {
+        let _ = self.standing.set(standing);
+        self
     }
 
     #[cold]
@@ -182,6 +191,7 @@ impl ServerLink {
     }
 
     pub(crate) fn rcvid(&self, slot: u16, number: u32) -> Rcvid {
+        let number = number.wrapping_add(self.first_name);
         Rcvid::new(self.chid, self.scoid, slot, number)
     }
 
@@ -205,6 +215,15 @@ impl ServerLink {
             self.peer
         }
     }
+}
+
+/// Every link counts its calls from 1, and a client may get the id of one that has gone. So that it does not get
+/// the names of its calls, too, which somebody may still hold, the names begin elsewhere: the step is the golden
+/// section of all numbers that a name has room for, which keeps any thousand links some thousand calls apart.
+fn next_first_name() -> u32 {
+    static LINKS: AtomicU32 = AtomicU32::new(0);
+    const STEP: u32 = 2_592_223;
+    LINKS.fetch_add(1, Ordering::Relaxed).wrapping_mul(STEP)
 }
 
 impl Drop for ServerLink {

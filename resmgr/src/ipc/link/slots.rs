@@ -1,7 +1,8 @@
 //! Which slots are in use: the client's free list, and the server's own record of each call.
 
+use crate::ipc::protocol::Phase;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// Client: the free slots. Lock-free, because a signal handler may send while its thread is in here.
 #[derive(Debug)]
@@ -59,42 +60,44 @@ impl FreeSlots {
     }
 }
 
-const IDLE: u32 = 0;
-const HELD: u32 = 1;
-const TAKEN: u32 = 2;
-const UNBLOCKED: u32 = 3;
-
-/// Server: what it knows itself of the call in each slot, so that a client cannot announce a call twice
-/// or have one answered twice.
+/// Server: what it knows itself of the call in each slot.
 #[derive(Debug)]
 pub(super) struct Phases {
     /// Of the first slots, which are all that most links ever use.
-    first: [Phase; CHUNK],
+    first: [Known; CHUNK],
     /// Of the others, made when they are used.
-    rest: Box<[OnceLock<Box<[Phase]>>]>,
+    rest: Box<[OnceLock<Box<[Known]>>]>,
 }
 
 const CHUNK: usize = 64;
 
 #[derive(Debug, Default)]
-struct Phase {
-    /// State, and the number of the call while a receiver has it.
-    word: AtomicU32,
+struct Known {
+    phase: AtomicU32,
     /// Calls that were seen before their ring entries, which are still to come. Under the channel's lock.
     early: AtomicU32,
+    /// That of the call. Under the channel's lock.
+    priority: AtomicU8,
+}
+
+impl Known {
+    #[inline]
+    fn phase(&self) -> Phase<'_, AtomicU32> {
+        Phase { word: &self.phase }
+    }
 }
 
 impl Phases {
     pub(super) fn new(count: u16) -> Self {
         let more = usize::from(count).saturating_sub(CHUNK).div_ceil(CHUNK);
         Self {
-            first: std::array::from_fn(|_| Phase::default()),
+            first: std::array::from_fn(|_| Known::default()),
             rest: std::iter::repeat_with(OnceLock::new).take(more).collect(),
         }
     }
 
     #[inline]
-    fn at(&self, slot: u16) -> &Phase {
+    fn at(&self, slot: u16) -> &Known {
         let slot = usize::from(slot);
         if slot < CHUNK {
             return &self.first[slot];
@@ -103,14 +106,28 @@ impl Phases {
     }
 
     #[cold]
-    fn at_later(&self, slot: usize) -> &Phase {
-        let make = || std::iter::repeat_with(Phase::default).take(CHUNK);
+    fn at_later(&self, slot: usize) -> &Known {
+        let make = || std::iter::repeat_with(Known::default).take(CHUNK);
         &self.rest[slot / CHUNK].get_or_init(|| make().collect())[slot % CHUNK]
     }
 
+    /// How far the call in this slot is.
     #[inline]
-    fn of(&self, slot: u16) -> &AtomicU32 {
-        &self.at(slot).word
+    pub(super) fn of(&self, slot: u16) -> Phase<'_, AtomicU32> {
+        self.at(slot).phase()
+    }
+
+    /// [`Phase::hold`] for a call of this priority.
+    #[inline]
+    pub(super) fn hold(&self, slot: u16, priority: u8) -> bool {
+        let known = self.at(slot);
+        known.priority.store(priority, Ordering::Relaxed);
+        known.phase().hold()
+    }
+
+    /// What the call in this slot was queued with.
+    pub(super) fn priority(&self, slot: u16) -> u8 {
+        self.at(slot).priority.load(Ordering::Relaxed)
     }
 
     /// Ring entries still to come of calls that were seen before them.
@@ -137,56 +154,6 @@ impl Phases {
         count > 0
     }
 
-    /// Idle to held by the server itself (queued); false when it is not idle. Only whoever has the channel's
-    /// lock does this, and nobody else leaves idle, so looking first is as good as a compare-and-exchange.
-    #[inline]
-    pub(super) fn hold(&self, slot: u16) -> bool {
-        let phase = self.of(slot);
-        let idle = phase.load(Ordering::Acquire) == IDLE;
-        if idle {
-            phase.store(HELD, Ordering::Relaxed);
-        }
-        idle
-    }
-
-    /// Held to taken by a receiver.
-    pub(super) fn take(&self, slot: u16, number: u32) {
-        self.of(slot).store(number << 2 | TAKEN, Ordering::Release);
-    }
-
-    /// Taken back to held: the one who gets true answers. False: somebody else has, or the link was closed.
-    pub(super) fn claim(&self, slot: u16, number: u32) -> bool {
-        let phase = self.of(slot);
-        let swap = |from| phase.compare_exchange(from, HELD, Ordering::AcqRel, Ordering::Acquire);
-        swap(number << 2 | TAKEN).is_ok() || swap(number << 2 | UNBLOCKED).is_ok()
-    }
-
-    /// Held back to idle, before the answer becomes visible.
-    pub(super) fn release(&self, slot: u16) {
-        self.of(slot).store(IDLE, Ordering::Release);
-    }
-
-    /// Marks a taken call: its client wants to be let go. The number of the call, at the first time.
-    pub(super) fn request_unblock(&self, slot: u16) -> Option<u32> {
-        let phase = self.of(slot);
-        let now = phase.load(Ordering::Acquire);
-        if now & 3 != TAKEN {
-            return None;
-        }
-        let marked =
-            phase.compare_exchange(now, now | UNBLOCKED, Ordering::AcqRel, Ordering::Acquire);
-        marked.is_ok().then_some(now >> 2)
-    }
-
-    pub(super) fn is_idle(&self, slot: u16) -> bool {
-        self.of(slot).load(Ordering::Acquire) == IDLE
-    }
-
-    /// Whether the client of a taken call wants to be let go.
-    pub(super) fn is_unblocked(&self, slot: u16, number: u32) -> bool {
-        self.of(slot).load(Ordering::Acquire) == number << 2 | UNBLOCKED
-    }
-
     /// The calls that receivers have.
     pub(super) fn taken(&self) -> impl Iterator<Item = (u16, u32)> + '_ {
         let later = self.rest.iter().enumerate().filter_map(|(at, chunk)| {
@@ -195,10 +162,9 @@ impl Phases {
         });
         let chunks = std::iter::once((0, &self.first[..])).chain(later);
         chunks.flat_map(|(from, chunk)| {
-            chunk.iter().enumerate().filter_map(move |(at, phase)| {
-                let word = phase.word.load(Ordering::Acquire);
+            chunk.iter().enumerate().filter_map(move |(at, known)| {
                 let slot = u16::try_from(from + at).ok()?;
-                matches!(word & 3, TAKEN | UNBLOCKED).then_some((slot, word >> 2))
+                known.phase().taken().map(|number| (slot, number))
             })
         })
     }
@@ -207,6 +173,7 @@ impl Phases {
 #[cfg(test)]
 mod tests {
     use super::{FreeSlots, Phases};
+    use crate::ipc::protocol::Answerer;
 
     const SLOTS: u16 = 100;
 
@@ -223,19 +190,21 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_answered_once() {
+    fn the_calls_that_receivers_have_are_listed() {
         let phases = Phases::new(SLOTS);
-        assert!(phases.hold(3));
-        assert!(!phases.hold(3));
-        phases.take(3, 9);
-        assert_eq!(phases.request_unblock(3), Some(9));
-        assert_eq!(phases.request_unblock(3), None);
-        assert_eq!(phases.taken().collect::<Vec<_>>(), [(3, 9)]);
-        assert!(!phases.claim(3, 8));
-        assert!(phases.claim(3, 9));
-        assert!(!phases.claim(3, 9));
-        phases.release(3);
-        assert!(phases.hold(3));
+        let (request, waiting, taken, answer) = Default::default();
+        let answerer = Answerer {
+            request: &request,
+            waiting: &waiting,
+            taken: &taken,
+            answer: &answer,
+        };
+        for (slot, number) in [(3, 9), (70, 1)] {
+            assert!(phases.of(slot).hold());
+            phases.of(slot).take(&answerer, number);
+        }
+        assert!(phases.of(8).hold());
+        assert_eq!(phases.taken().collect::<Vec<_>>(), [(3, 9), (70, 1)]);
     }
 
     #[test]

@@ -28,6 +28,9 @@ impl Message {
             return Err(Errno::SRCH);
         }
         let len = len.min(self.reply_len().saturating_sub(offset));
+        if len == 0 {
+            return Ok(SharedBytesMut::new(&self.link.memory.server, 0, 0));
+        }
         let at = self.link.memory.layout.bulk_at + self.extend(offset, len)? + offset;
         Ok(SharedBytesMut::new(&self.link.memory.server, at, len))
     }
@@ -41,17 +44,24 @@ impl Message {
     /// - `ENOBUFS`: the reply is in more than 56 separate pieces.
     #[doc(alias = "MsgWrite")]
     pub fn write(&mut self, data: &[u8], offset: usize) -> Result<usize> {
+        self.write_vectored(&[IoSlice::new(data)], offset)
+    }
+
+    /// The same from several parts, one behind the other.
+    #[doc(alias = "MsgWritev")]
+    pub fn write_vectored(&mut self, parts: &[IoSlice<'_>], offset: usize) -> Result<usize> {
         timeout::clear();
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
-        let len = data.len().min(self.reply_len().saturating_sub(offset));
+        let all = parts.iter().map(|part| part.len()).sum::<usize>();
+        let len = all.min(self.reply_len().saturating_sub(offset));
         if len == 0 {
             return Ok(0);
         }
         let at = self.extend(offset, len)?;
-        let server = &self.link.memory.server;
-        server.write(self.link.memory.layout.bulk_at + at + offset, &data[..len])?;
+        let place = self.link.memory.layout.bulk_at + at + offset;
+        self.copy_out(place, parts, len)?;
         Ok(len)
     }
 
@@ -67,18 +77,23 @@ impl Message {
     /// Bulk memory for a reply up to `end`; grows by doubling, and keeps what is there.
     fn make_room(&mut self, end: usize) -> Result<()> {
         let limit = self.reply_len();
-        let reply = self.reply.get_or_insert_default();
-        if end <= reply.room {
+        let (room, keep) = match &self.reply {
+            Some(reply) => (reply.room, reply.ranges.end()),
+            None => (0, 0),
+        };
+        if end <= room {
             return Ok(());
         }
-        let keep = reply.ranges.end();
         let wanted = end
             .checked_next_power_of_two()
             .unwrap_or(end)
             .min(limit)
             .max(end);
         let call = (self.slot, self.number);
-        (reply.at, reply.room) = self.link.replies.piece(&self.link, call, wanted, keep)?;
+        // Where there is no memory, nothing was written: a short reply still has its place in the slot.
+        let piece = self.link.replies.piece(&self.link, call, wanted, keep)?;
+        let reply = self.reply.get_or_insert_default();
+        (reply.at, reply.room) = piece;
         Ok(())
     }
 

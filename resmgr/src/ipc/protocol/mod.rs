@@ -41,16 +41,22 @@
 //! client that sets it for nothing has its server make a system call for each message of its own, as one that
 //! sleeps does.
 //!
+//! *Asking to be let go.* A client announces that only after it has seen its call taken, and it is one thread of
+//! the server that takes the call and perhaps another that reads the announcement. So the server notes for
+//! itself that a receiver has the call ([`Phase`]) before it tells the client.
+//!
 //! Everything is generic over [`Word`], owns no memory and makes no system call: the type that ships runs
 //! over mapped memory, and the same type runs in a model checker (`tests/loom`).
 
 mod call;
 mod gate;
+mod phase;
 mod ring;
 mod threshold;
 
 pub use call::{Answerer, Caller, Sleeper, Taken, Withdrawal};
 pub use gate::Gate;
+pub use phase::Phase;
 pub use ring::{Entry, EntryKind, Ring};
 pub use threshold::Threshold;
 

@@ -121,8 +121,9 @@ impl<'a, W: Word + 'a, F: Fn(u32) -> &'a W> Ring<F> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, EntryKind, Ring};
-    use std::sync::atomic::AtomicU32;
+    use super::{Entry, EntryKind, Ring, Word};
+    use std::cell::RefCell;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     #[test]
     fn entries_come_out_in_order_through_many_laps() {
@@ -140,6 +141,51 @@ mod tests {
             ring.push(&tail, entry);
             assert_eq!(ring.peek(position), Ok(Some(entry)));
         }
+    }
+
+    /// A word that notes when it is replaced.
+    struct Noted<'a> {
+        word: AtomicU32,
+        name: &'static str,
+        notes: &'a RefCell<Vec<&'static str>>,
+    }
+
+    impl Word for Noted<'_> {
+        fn load(&self, order: Ordering) -> u32 {
+            self.word.load(order)
+        }
+
+        fn store(&self, value: u32, order: Ordering) {
+            self.word.store(value, order);
+        }
+
+        fn replace(&self, current: u32, new: u32) -> bool {
+            self.notes.borrow_mut().push(self.name);
+            Word::replace(&self.word, current, new)
+        }
+
+        fn fence() {}
+
+        fn fence_after_replace() {}
+    }
+
+    /// A thread that stops between the two steps, in a signal handler say, must not leave a gap behind which
+    /// the entries of others are not seen.
+    #[test]
+    fn an_entry_is_published_before_the_hint_moves() {
+        let notes = RefCell::default();
+        let word = |name| Noted {
+            word: AtomicU32::new(0),
+            name,
+            notes: &notes,
+        };
+        let (entry, tail) = (word("entry"), word("hint"));
+        let pulse = Entry {
+            kind: EntryKind::Pulse,
+            index: 0,
+        };
+        Ring::new(1, |_| &entry).push(&tail, pulse);
+        assert_eq!(*notes.borrow(), ["entry", "hint"]);
     }
 
     #[test]
