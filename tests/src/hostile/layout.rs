@@ -19,9 +19,9 @@ const HEAD_ENTRIES: usize = 240;
 /// Client's part: the first pulse cell.
 pub const CELLS_AT: usize = RING_AT + (RING as usize - HEAD_ENTRIES) * 4;
 /// Both parts: the bulk memory.
-pub const BULK_AT: usize = (CELLS_AT + CELLS as usize * 16).next_multiple_of(4096) + 2048;
+pub const BULK_AT: usize = (CELLS_AT + CELLS as usize * 16).next_multiple_of(4096);
 /// Bytes of either part.
-pub const LEN: usize = (BULK_AT + BULK_LEN).next_multiple_of(4096);
+pub const LEN: usize = BULK_AT + BULK_LEN;
 /// In a slot: the header's fields.
 pub const FIELDS: usize = 8;
 /// In a slot: small data.

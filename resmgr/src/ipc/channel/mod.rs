@@ -2,6 +2,7 @@
 
 mod boost;
 mod clients;
+mod courtesy;
 mod poll;
 mod pooled;
 mod receive;

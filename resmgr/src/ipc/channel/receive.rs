@@ -121,6 +121,10 @@ impl Shared {
 
     #[inline]
     fn next_item(&self, deadline: Deadline) -> Result<Item> {
+        if self.courtesy.is_due() {
+            let clients = self.lock().watched().len();
+            self.courtesy.let_others_run(clients);
+        }
         let search = match self.begin()? {
             Begun::Found(item) => return Ok(item),
             Begun::Nothing(search) => search,
@@ -140,19 +144,22 @@ impl Shared {
             self.look_at_bells(&mut state);
         }
         let mut spare = None;
-        let found = state.next_of_one(&mut spare);
+        let mut found = state.next_of_one(&mut spare);
+        // Who is about to look can put off the look at the rings, which are with other processors.
+        let patient = state.is_patient();
+        if found.is_none() && !patient {
+            found = state.next();
+        }
+        // Not before it is certain that there is something to wait for: a plan that is not followed teaches nothing.
         let plan = if found.is_some() || state.spinning {
             Plan::Sleep
         } else {
-            self.spin
-                .plan(self.waiting, self.copied.load(Ordering::Relaxed))
+            let copied = self.copied.load(Ordering::Relaxed);
+            self.spin.plan(self.waiting, copied)
         };
-        // Who is about to look can put off the look at the rings, which are with other processors.
-        let found = match plan {
-            Plan::Sleep => found.or_else(|| state.next()),
-            _ if !state.is_patient() => state.next(),
-            _ => None,
-        };
+        if found.is_none() && patient && plan == Plan::Sleep {
+            found = state.next();
+        }
         if let Some(item) = found {
             self.leave(&mut state);
             return Ok(Begun::Found(item));
@@ -208,6 +215,7 @@ impl Shared {
 
     /// A thread goes back to its program with an item and looks no more.
     pub(super) fn leave(&self, state: &mut State) {
+        self.courtesy.served(state.watched().len());
         if state.crew.floated {
             self.taken(state);
         }

@@ -1,5 +1,6 @@
 //! What all clones of a channel, and the background thread, share.
 
+use super::courtesy::Courtesy;
 use super::state::{Client, State};
 use super::{BELL, ChannelOptions, OWN_BELL, Waiting, boost};
 use crate::ipc::link::Layout;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) layout: Layout,
     pub(super) waiting: Waiting,
     pub(super) spin: Spin,
+    pub(super) courtesy: Courtesy,
     /// Bytes that the client of the last call has had to copy: so many it may copy before its next one.
     pub(super) copied: AtomicU64,
     /// The clients' bells and the channel's own. Receivers wait here; the last to come is woken first.
@@ -69,6 +71,7 @@ impl Shared {
             layout: options.limits.layout()?,
             waiting: options.waiting,
             spin: Spin::new(),
+            courtesy: Courtesy::new(),
             copied: AtomicU64::new(0),
             bells,
             pulse_bells: OnceLock::new(),

@@ -24,11 +24,6 @@ const SLOT: usize = 1024;
 const HEADER: usize = 64;
 pub(super) const CELL: usize = 16;
 const PAGE: usize = 4096;
-/// Where in a page the bulk memory begins. Programs' buffers mostly begin near the start of a page, and a processor
-/// that compares only the low twelve bits of addresses takes the next loads of a copy for the last stores if the
-/// target begins a little behind the source there: 94 GB/s at 64 KiB instead of 124 (EPYC, 2026-11-25). Half a
-/// page away from them neither side's copy suffers.
-const BULK_OFFSET: usize = PAGE / 2;
 /// Room for the gate, and in the client's part for the first entries of the ring.
 const SLOTS_AT: usize = 1024;
 const HEAD_ENTRIES_AT: usize = 64;
@@ -73,7 +68,7 @@ impl Layout {
         let ring = entries.next_power_of_two();
         let ring_at = SLOTS_AT + usize::from(calls) * SLOT;
         let cells_at = ring_at + (ring - HEAD_ENTRIES) as usize * 4;
-        let bulk_at = (cells_at + CELLS as usize * CELL).next_multiple_of(PAGE) + BULK_OFFSET;
+        let bulk_at = (cells_at + CELLS as usize * CELL).next_multiple_of(PAGE);
         Ok(Self {
             calls,
             ring,
@@ -86,7 +81,7 @@ impl Layout {
 
     /// Length of either part.
     pub(crate) fn len(&self) -> usize {
-        (self.bulk_at + self.bulk).next_multiple_of(PAGE)
+        self.bulk_at + self.bulk
     }
 
     /// Client's part: a word of the ring. The first ones lie in the head, where they share a page with the first

@@ -152,13 +152,23 @@ impl Message {
         parts: &[IoSlice<'_>],
         len: usize,
     ) -> Result<AnswerFields> {
-        let at = self.extend(0, len)?;
+        let (at, end) = if self.reply.is_some() {
+            let at = self.extend(0, len)?;
+            (
+                at,
+                self.reply.as_ref().map_or(0, |reply| reply.ranges.end()),
+            )
+        } else {
+            // All of it, and at once: there is nothing to keep a record of.
+            let call = (self.slot, self.number);
+            (self.link.replies.piece(&self.link, call, len, 0)?.0, len)
+        };
         self.copy_out(self.link.memory.layout.bulk_at + at, parts, len)?;
         Ok(AnswerFields {
             errno: 0,
             ranges: self.list_ranges()?,
             status,
-            len: self.reply.as_ref().map_or(0, |reply| reply.ranges.end()) as u64,
+            len: end as u64,
             at: at as u64,
         })
     }
