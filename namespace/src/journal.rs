@@ -1,7 +1,8 @@
 //! The journal: what a successor must know to keep every name for its owner.
 //!
 //! A text file, a line a fact: `+ ID PID START CHID HANDLE TYPE FLAGS PATH` for a name (START is the
-//! process's start time, so that a reused pid is no heir), `- ID` for its end. The first line names the
+//! process's start time, so that a reused pid is no heir), with ` TARGET` behind it for a symbolic link, and
+//! `- ID` for its end. The first line names the
 //! format and the boot; after a reboot nothing in it means anything. Bytes of a path that would end a
 //! line or a field are written as `%XX`.
 //!
@@ -34,6 +35,8 @@ pub(crate) struct Record {
     pub(crate) path: Pathname,
     pub(crate) start: u64,
     pub(crate) registration: Registration,
+    /// Where it leads, for a symbolic link.
+    pub(crate) target: Option<Box<[u8]>>,
 }
 
 /// The open file.
@@ -164,7 +167,17 @@ fn line(record: &Record) -> String {
     } = record.registration;
     let (id, start, kind, flags) = (id.0, record.start, file_type.0, flags.bits());
     let mut text = format!("+ {id} {pid} {start} {chid} {handle} {kind} {flags} ");
-    for byte in record.path.as_bytes() {
+    escape(record.path.as_bytes(), &mut text);
+    if let Some(target) = &record.target {
+        text.push(' ');
+        escape(target, &mut text);
+    }
+    text.push('\n');
+    text
+}
+
+fn escape(bytes: &[u8], text: &mut String) {
+    for byte in bytes {
         if byte.is_ascii_graphic() && *byte != b'%' {
             text.push(char::from(*byte));
         } else {
@@ -172,8 +185,6 @@ fn line(record: &Record) -> String {
             let _ = write!(text, "%{byte:02X}");
         }
     }
-    text.push('\n');
-    text
 }
 
 /// The names that were alive at the end of `text`, oldest first.
@@ -207,6 +218,10 @@ fn parse_name(line: &str) -> Option<Record> {
     let file_type = FileType(fields.next()?.parse().ok()?);
     let flags = AttachFlags::from_bits(fields.next()?.parse().ok()?)?;
     let path = Pathname::new(unescape(fields.next()?)?).ok()?;
+    let target = match fields.next() {
+        Some(target) => Some(unescape(target)?.into()),
+        None => None,
+    };
     let registration = Registration {
         id,
         pid,
@@ -219,6 +234,7 @@ fn parse_name(line: &str) -> Option<Record> {
         path,
         start,
         registration,
+        target,
     })
 }
 
@@ -251,6 +267,7 @@ mod tests {
             path: Pathname::new(path).unwrap(),
             start: 99,
             registration,
+            target: (id == 2).then(|| (*b"../a link").into()),
         }
     }
 

@@ -32,6 +32,6 @@ pub mod tree;
 pub use client::Session;
 pub use directory::RuntimeDir;
 pub use error::StartError;
-pub use path::Pathname;
-pub use registration::{Attach, AttachFlags, AttachId, Entry, FileType, Name, NameKind};
+pub use path::{Pathname, Rooted};
+pub use registration::{Attach, AttachFlags, AttachId, Entry, FileType, Link, Name, NameKind};
 pub use resmgr_sys::{Errno, Result};

@@ -83,7 +83,9 @@ impl Link {
     ) -> Result<Result<Vec<u8>>> {
         let serial = self.send(request, deadline)?;
         let answer = self.receive(serial, deadline);
-        if answer == Err(Errno::TIMEDOUT) && matches!(request, Request::Attach { .. }) {
+        if answer == Err(Errno::TIMEDOUT)
+            && matches!(request, Request::Attach { .. } | Request::Link { .. })
+        {
             self.given_up.push(serial);
         }
         answer

@@ -16,9 +16,9 @@ mod link;
 use crate::StartError;
 use crate::directory::RuntimeDir;
 use crate::launch::{self, Started};
-use crate::path::Pathname;
-use crate::protocol::{self, Request};
-use crate::registration::{Attach, AttachId, Entry, FileType};
+use crate::path::{Pathname, Rooted};
+use crate::protocol::{self, Request, Resolved};
+use crate::registration::{Attach, AttachId, Entry, FileType, Link as Symlink};
 use crate::tree::Listing;
 use link::{Link, is_gone};
 use resmgr_sys::fork::{self, PrivateFd};
@@ -47,10 +47,29 @@ enum Absent {
     Fail,
 }
 
+/// A name of this process, to be had again from the next server.
+#[derive(Clone, Debug)]
+enum Held {
+    Name(Attach),
+    Link(Symlink),
+}
+
+impl Held {
+    fn request(self, id: AttachId) -> Request {
+        match self {
+            Self::Name(attach) => Request::Attach {
+                id,
+                attach: Ok(attach),
+            },
+            Self::Link(link) => Request::Link { id, link: Ok(link) },
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     link: Option<Link>,
-    names: BTreeMap<AttachId, Attach>,
+    names: BTreeMap<AttachId, Held>,
     listens: bool,
 }
 
@@ -149,15 +168,39 @@ impl Session {
     #[doc(alias = "resmgr_attach")]
     #[doc(alias = "name_attach")]
     pub fn attach(&self, attach: &Attach) -> Result<AttachId> {
-        let request = Request::Attach {
-            id: AttachId(0),
-            attach: Ok(attach.clone()),
-        };
+        self.enter(Held::Name(attach.clone()))
+    }
+
+    /// Makes a symbolic link in the tree. It lives as long as a name does, and is
+    /// [taken back](Self::detach) like one.
+    ///
+    /// # Errors
+    /// - `EEXIST`: the path is registered, a parent of something that is, a link, or below one.
+    /// - `ENOENT`, `EINVAL`, `ENAMETOOLONG`: the target is empty, has a NUL, or is too long.
+    /// - `EACCES`: the namespace is somebody else's.
+    /// - `EAGAIN`, `ENFILE`: too many names of this process; of all.
+    #[doc(alias = "pathmgr_symlink")]
+    pub fn link(&self, link: &Symlink) -> Result<AttachId> {
+        self.enter(Held::Link(link.clone()))
+    }
+
+    /// Where the link at exactly this path leads, as it was made.
+    ///
+    /// # Errors
+    /// - `EINVAL`: it is no link.
+    /// - `ENOENT`: there is nothing.
+    #[doc(alias = "readlink")]
+    pub fn read_link(&self, path: &Pathname) -> Result<Vec<u8>> {
+        self.call(&Request::ReadLink(Ok(path.clone())))
+    }
+
+    fn enter(&self, held: Held) -> Result<AttachId> {
+        let request = held.clone().request(AttachId(0));
         let deadline = self.deadline();
         let mut turn = self.turn(deadline)?;
         let content = self.ask(&mut turn.state, &request, deadline)?;
         let id = protocol::decode_attached(&content).map_err(|_| Errno::PROTO)?;
-        turn.state.names.insert(id, attach.clone());
+        turn.state.names.insert(id, held);
         Ok(id)
     }
 
@@ -174,20 +217,36 @@ impl Session {
         Ok(())
     }
 
-    /// All registrations that a path leads to, the first to be asked first.
+    /// All registrations that a path leads to, the first to be asked first. Links are followed, and prefix
+    /// lengths are those of the path that came out: [`follow`](Self::follow) tells it.
     ///
     /// # Errors
-    /// - `ENOENT`: there is none.
-    /// - `ENOTDIR`: what is registered at the beginning of the path is no directory.
+    /// As [`follow`](Self::follow).
     pub fn resolve(&self, path: &Pathname, file_type: FileType) -> Result<Vec<Entry>> {
+        let resolved = self.follow(&path.clone().into(), file_type)?;
+        if resolved.entries.is_empty() {
+            Err(Errno::NOENT)
+        } else {
+            Ok(resolved.entries)
+        }
+    }
+
+    /// Where a path leads: the path itself, when links were followed, and the registrations that it leads to.
+    ///
+    /// # Errors
+    /// - `ENOENT`: there is none, and no link.
+    /// - `ENOTDIR`: what is registered at the beginning of the path is no directory.
+    /// - `ELOOP`: too many links. `ENAMETOOLONG`: what they lead to is too long.
+    pub fn follow(&self, path: &Rooted, file_type: FileType) -> Result<Resolved> {
         let content = self.call(&Request::Resolve {
             file_type,
             path: Ok(path.clone()),
         })?;
-        protocol::decode_entries(&content).map_err(|_| Errno::PROTO)
+        protocol::decode_resolved(&content).map_err(|_| Errno::PROTO)
     }
 
-    /// A page of the names below a path: those behind `after`, or the first ones when it is empty.
+    /// A page of the names below a path: those behind `after`, or the first ones when it is empty. Links are
+    /// followed.
     ///
     /// # Errors
     /// - `ENOENT`: the path is neither registered nor the parent of something that is.
@@ -325,14 +384,11 @@ fn restore(
 }
 
 fn hand_over(link: &mut Link, state: &State, kept: u32, deadline: Instant) -> Result<()> {
-    for (id, attach) in &state.names {
-        let request = Request::Attach {
-            id: *id,
-            attach: Ok(attach.clone()),
-        };
+    for (id, held) in &state.names {
+        let request = held.clone().request(*id);
         if let Err(errno) = link.round_trip(&request, deadline)? {
             // Only possible where the journal was lost: somebody else was faster.
-            tracing::warn!(path = %attach.path, %errno, "a name did not survive its server");
+            tracing::warn!(?held, %errno, "a name did not survive its server");
         }
     }
     if state.listens {

@@ -4,7 +4,9 @@
 //! the act. A breach of the first two ends the conversation and is counted; everything else is an errno.
 
 use super::{Server, TURN};
-use crate::protocol::{Answer, MOST, PAGE, Request, VERSION, encode_answer};
+use crate::path::Rooted;
+use crate::protocol::{Answer, MOST, PAGE, Request, Resolved, VERSION, encode_answer};
+use crate::registration::FileType;
 use resmgr_sys::{Errno, Result, socket};
 use std::os::fd::AsFd;
 
@@ -89,18 +91,16 @@ impl Server {
                 .registry
                 .detach(&mut session.names, id)
                 .map(|()| Answer::Done),
-            Request::Resolve { file_type, path } => {
-                let asking = self.registry.processes[process].pid;
-                self.registry
-                    .tree
-                    .resolve(&path?, file_type, asking)
-                    .map(Answer::Entries)
+            Request::Resolve { file_type, path } => self
+                .resolve(process, path?, file_type)
+                .map(Answer::Resolved),
+            Request::List { after, path } => {
+                let path = Rooted::from(path?);
+                let tree = &self.registry.tree;
+                let path = tree.follow(&path)?.unwrap_or(path);
+                let listing = tree.list(path.path(), &after, PAGE)?;
+                Ok(Answer::Listing(listing))
             }
-            Request::List { after, path } => self
-                .registry
-                .tree
-                .list(&path?, &after, PAGE)
-                .map(Answer::Listing),
             Request::Serve => {
                 self.registry.processes[process].listens = true;
                 Ok(Answer::Done)
@@ -109,6 +109,36 @@ impl Server {
                 self.registry.settle(process);
                 Ok(Answer::Done)
             }
+            Request::Link { id, link } => {
+                let link = link?;
+                if session.uid != self.dir.owner_uid() && session.uid != 0 {
+                    return Err(Errno::ACCES);
+                }
+                let names = &mut session.names;
+                self.registry
+                    .link(process, names, id, &link)
+                    .map(Answer::Attached)
+            }
+            Request::ReadLink(path) => {
+                let target = self.registry.tree.read_link(&path?)?;
+                Ok(Answer::Target(target.into()))
+            }
+        }
+    }
+
+    fn resolve(&self, process: usize, path: Rooted, file_type: FileType) -> Result<Resolved> {
+        let asking = self.registry.processes[process].pid;
+        let tree = &self.registry.tree;
+        let followed = tree.follow(&path)?;
+        let path = followed.as_ref().unwrap_or(&path);
+        match tree.resolve(path.path(), file_type, asking) {
+            Ok(entries) => Ok(Resolved { entries, followed }),
+            // What the links led to may be another namespace's.
+            Err(Errno::NOENT | Errno::NOTDIR) if followed.is_some() => Ok(Resolved {
+                entries: Vec::new(),
+                followed,
+            }),
+            Err(errno) => Err(errno),
         }
     }
 }

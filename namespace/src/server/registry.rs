@@ -8,7 +8,7 @@ use super::Config;
 use crate::directory::RuntimeDir;
 use crate::journal::{Journal, Record};
 use crate::path::Pathname;
-use crate::registration::{Attach, AttachId, Registration};
+use crate::registration::{Attach, AttachFlags, AttachId, FileType, LINK, Link, Registration};
 use crate::tree::Tree;
 use resmgr_sys::pidfd::{self, PidFd};
 use resmgr_sys::{Errno, Result};
@@ -78,11 +78,7 @@ impl Registry {
         let Some(key) = self.find_living(pid, Some(record.start)) else {
             return;
         };
-        if self
-            .tree
-            .attach(&record.path, record.registration, false)
-            .is_ok()
-        {
+        if self.insert_record(record, false).is_ok() {
             self.processes[key].kept.insert(id);
             self.kept += 1;
         }
@@ -173,8 +169,59 @@ impl Registry {
         if attach.chid < 0 {
             return Err(Errno::INVAL);
         }
+        let registration = Registration {
+            id,
+            pid: self.processes[process].pid,
+            chid: attach.chid,
+            handle: attach.handle,
+            file_type: attach.file_type,
+            flags: attach.flags,
+        };
+        let record = Record {
+            path: attach.path.clone(),
+            start: self.processes[process].start,
+            registration,
+            target: None,
+        };
+        self.enter(process, names, record, attach.exclusive)
+    }
+
+    /// Makes a link for a process, which is a name of its session like any other.
+    pub(super) fn link(
+        &mut self,
+        process: usize,
+        names: &mut BTreeSet<AttachId>,
+        id: AttachId,
+        link: &Link,
+    ) -> Result<AttachId> {
+        let registration = Registration {
+            id,
+            pid: self.processes[process].pid,
+            chid: LINK,
+            handle: 0,
+            file_type: FileType::SYMLINK,
+            flags: AttachFlags::empty(),
+        };
+        let record = Record {
+            path: link.path.clone(),
+            start: self.processes[process].start,
+            registration,
+            target: Some(link.target.clone()),
+        };
+        self.enter(process, names, record, true)
+    }
+
+    /// A name of a process, with the id that it asks for.
+    fn enter(
+        &mut self,
+        process: usize,
+        names: &mut BTreeSet<AttachId>,
+        mut record: Record,
+        exclusive: bool,
+    ) -> Result<AttachId> {
+        let id = record.registration.id;
         if self.processes[process].kept.contains(&id) {
-            return self.claim(process, names, id, attach);
+            return self.claim(process, names, &record);
         }
         if id.0 >= self.next {
             return Err(Errno::INVAL);
@@ -186,22 +233,8 @@ impl Registry {
             return Err(Errno::NFILE);
         }
         let id = if id.0 == 0 { AttachId(self.next) } else { id };
-        let owner = &self.processes[process];
-        let registration = Registration {
-            id,
-            pid: owner.pid,
-            chid: attach.chid,
-            handle: attach.handle,
-            file_type: attach.file_type,
-            flags: attach.flags,
-        };
-        let record = Record {
-            path: attach.path.clone(),
-            start: owner.start,
-            registration,
-        };
-        self.tree
-            .attach(&attach.path, registration, attach.exclusive)?;
+        record.registration.id = id;
+        self.insert_record(&record, exclusive)?;
         self.next = self.next.max(id.0.saturating_add(1));
         names.insert(id);
         if !self.journal.attached(&record) {
@@ -210,16 +243,28 @@ impl Registry {
         Ok(id)
     }
 
+    fn insert_record(&mut self, record: &Record, exclusive: bool) -> Result<()> {
+        let Registration { id, pid, .. } = record.registration;
+        match &record.target {
+            Some(target) => self.tree.link(&record.path, target, id, pid),
+            None => self
+                .tree
+                .attach(&record.path, record.registration, exclusive),
+        }
+    }
+
     /// A process has its own name again.
     fn claim(
         &mut self,
         process: usize,
         names: &mut BTreeSet<AttachId>,
-        id: AttachId,
-        attach: &Attach,
+        record: &Record,
     ) -> Result<AttachId> {
+        let id = record.registration.id;
         let (path, one) = self.tree.get(id).ok_or(Errno::INVAL)?;
-        if path != attach.path.as_bytes() || one.chid != attach.chid {
+        let same = one.chid == record.registration.chid
+            && self.tree.target(id) == record.target.as_deref();
+        if path != record.path.as_bytes() || !same {
             return Err(Errno::INVAL);
         }
         self.processes[process].kept.remove(&id);
@@ -288,6 +333,7 @@ impl Registry {
                 path: Pathname::new(path).ok()?,
                 start,
                 registration: *one,
+                target: self.tree.target(one.id).map(Into::into),
             })
         });
         self.journal.rewrite(records);
