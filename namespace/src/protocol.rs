@@ -11,14 +11,16 @@
 //! kept as the errno that the request will be answered with.
 
 use crate::path::{NAME_MAX, Pathname};
-use crate::registration::{Attach, AttachFlags, AttachId, Entry, FileType, Name, NameKind};
+use crate::registration::{
+    Attach, AttachFlags, AttachId, Entry, FileType, Name, NameKind, Standing,
+};
 use crate::tree::Listing;
 use resmgr_sys::{Errno, Result};
 
 /// The largest packet.
 pub const MOST: usize = 8192;
 /// The protocol's version; others are refused with `EPROTONOSUPPORT`.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The most entries that one resolution answers.
 pub const MOST_ENTRIES: usize = (MOST - ANSWER_HEAD - 2) / ENTRY;
 
@@ -34,7 +36,8 @@ pub struct Malformed;
 /// What a client asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// The first of a conversation. Answered with the number of names kept for this process.
+    /// The first of a conversation. Answered with the number of names kept for this process, and, as a
+    /// descriptor, with the page of the generation.
     Hello {
         /// The client's [`VERSION`].
         version: u32,
@@ -66,6 +69,13 @@ pub enum Request {
     Serve,
     /// Everything that this process wants kept has been attached again: what else was kept may go.
     Settled,
+    /// How a path stands. Answered at once, and again under the same serial whenever that has changed.
+    Watch {
+        /// The type of file that is wanted.
+        file_type: FileType,
+        /// The path, unless it is no good.
+        path: Result<Pathname>,
+    },
 }
 
 const HELLO: u8 = 1;
@@ -75,6 +85,7 @@ const RESOLVE: u8 = 4;
 const LIST: u8 = 5;
 const SERVE: u8 = 6;
 const SETTLED: u8 = 7;
+const WATCH: u8 = 10;
 
 impl Request {
     /// The packet for this request.
@@ -106,6 +117,10 @@ impl Request {
             }
             Self::Serve => out.head(SERVE, serial),
             Self::Settled => out.head(SETTLED, serial),
+            Self::Watch { file_type, path } => {
+                let path = path.as_ref().map_err(|errno| *errno)?;
+                out.head(WATCH, serial).i32(file_type.0).path(path)
+            }
         };
         Ok(out.0)
     }
@@ -138,6 +153,10 @@ impl Request {
             }
             SERVE => Self::Serve,
             SETTLED => Self::Settled,
+            WATCH => Self::Watch {
+                file_type: FileType(from.i32()?),
+                path: from.path(),
+            },
             _ => return Err(Malformed),
         };
         from.end()?;
@@ -158,6 +177,8 @@ pub enum Answer {
     Entries(Vec<Entry>),
     /// To `List`.
     Listing(Listing),
+    /// To `Watch`.
+    Standing(Standing),
 }
 
 /// The packet for an answer. A listing that does not fit is cut, and says that there is more.
@@ -184,6 +205,9 @@ pub fn encode_answer(serial: u32, answer: &Result<Answer>) -> Vec<u8> {
             }
         }
         Ok(Answer::Listing(listing)) => out.listing(listing),
+        Ok(Answer::Standing(standing)) => {
+            out.u8(standing.present.into()).u64(standing.mark);
+        }
     }
     out.0
 }
@@ -238,6 +262,13 @@ pub fn decode_listing(content: &[u8]) -> Result<Listing, Malformed> {
         });
     }
     Ok(Listing { here, names, more })
+}
+
+/// The content of an answer to `Watch`.
+pub fn decode_standing(content: &[u8]) -> Result<Standing, Malformed> {
+    let mut from = Reader(content);
+    let (present, mark) = (from.flag()?, from.u64()?);
+    from.end().map(|()| Standing { present, mark })
 }
 
 /// Bytes to be sent.

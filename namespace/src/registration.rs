@@ -179,3 +179,12 @@ pub struct Name {
     /// What the tree knows of it.
     pub kind: NameKind,
 }
+
+/// How a path stands in the eyes of one process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// A server would be asked for it, or it is the parent of names.
+    pub present: bool,
+    /// Differs when the path leads elsewhere than before; has no other meaning.
+    pub mark: u64,
+}

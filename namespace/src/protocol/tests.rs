@@ -34,10 +34,14 @@ fn requests() -> Vec<Request> {
         },
         Request::List {
             after: b"last".to_vec(),
-            path,
+            path: path.clone(),
         },
         Request::Serve,
         Request::Settled,
+        Request::Watch {
+            file_type: FileType::ANY,
+            path,
+        },
     ]
 }
 
@@ -56,7 +60,10 @@ fn half_a_message_or_one_too_long_is_a_breach() {
         assert_eq!(Request::decode(&packet[..7]), Err(Malformed));
         let rest = matches!(
             request,
-            Request::Attach { .. } | Request::Resolve { .. } | Request::List { .. }
+            Request::Attach { .. }
+                | Request::Resolve { .. }
+                | Request::List { .. }
+                | Request::Watch { .. }
         );
         let longer = [&packet[..], b"!"].concat();
         assert_eq!(Request::decode(&longer).is_err(), !rest, "{request:?}");

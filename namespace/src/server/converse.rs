@@ -45,10 +45,13 @@ impl Server {
             return false;
         }
         session.greeted = true;
-        let answer = self.answer(slot, request);
+        let answer = self.answer(slot, serial, request);
+        self.registry.answered();
         let refused = greeting && answer.is_err();
         let packet = encode_answer(serial, &answer);
-        let sent = socket::send(self.sessions[slot].socket.as_fd(), &packet, &[]);
+        let page = self.registry.page().filter(|_| greeting && !refused);
+        let page = page.map(AsFd::as_fd);
+        let sent = socket::send(self.sessions[slot].socket.as_fd(), &packet, page.as_slice());
         if refused || sent.is_err() {
             self.close(slot);
             return false;
@@ -69,7 +72,7 @@ impl Server {
         self.close(slot);
     }
 
-    fn answer(&mut self, slot: usize, request: Request) -> Result<Answer> {
+    fn answer(&mut self, slot: usize, serial: u32, request: Request) -> Result<Answer> {
         let session = &mut self.sessions[slot];
         let process = session.process;
         match request {
@@ -109,6 +112,7 @@ impl Server {
                 self.registry.settle(process);
                 Ok(Answer::Done)
             }
+            Request::Watch { file_type, path } => self.watch((slot, serial), file_type, path?),
         }
     }
 }

@@ -36,6 +36,7 @@ fn answers(packet: &[u8]) {
         protocol::decode_attached(content).map(Answer::Attached),
         protocol::decode_entries(content).map(Answer::Entries),
         protocol::decode_listing(content).map(Answer::Listing),
+        protocol::decode_standing(content).map(Answer::Standing),
     ];
     for answer in answers.into_iter().flatten() {
         let packet = protocol::encode_answer(serial, &Ok(answer.clone()));
