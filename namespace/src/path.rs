@@ -101,7 +101,7 @@ impl Pathname {
 
 /// A path, and how much of it is the root of whoever asks: what neither `..` nor the absolute target of a
 /// link can leave.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rooted {
     path: Pathname,
     /// The root's length; 0 for `/`.

@@ -11,14 +11,16 @@
 //! kept as the errno that the request will be answered with.
 
 use crate::path::{NAME_MAX, PATH_MAX, Pathname, Rooted};
-use crate::registration::{Attach, AttachFlags, AttachId, Entry, FileType, Link, Name, NameKind};
+use crate::registration::{
+    Attach, AttachFlags, AttachId, Entry, FileType, Link, Name, NameKind, Standing,
+};
 use crate::tree::Listing;
 use resmgr_sys::{Errno, Result};
 
 /// The largest packet.
 pub const MOST: usize = 8192;
 /// The protocol's version; others are refused with `EPROTONOSUPPORT`.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The most entries that one resolution answers.
 pub const MOST_ENTRIES: usize = (MOST - ANSWER_HEAD - 4 - PATH_MAX) / ENTRY;
 
@@ -34,7 +36,8 @@ pub struct Malformed;
 /// What a client asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// The first of a conversation. Answered with the number of names kept for this process.
+    /// The first of a conversation. Answered with the number of names kept for this process, and, as a
+    /// descriptor, with the page of the generation.
     Hello {
         /// The client's [`VERSION`].
         version: u32,
@@ -75,6 +78,13 @@ pub enum Request {
     },
     /// Where the link at a path leads.
     ReadLink(Result<Pathname>),
+    /// How a path stands. Answered at once, and again under the same serial whenever that has changed.
+    Watch {
+        /// The type of file that is wanted.
+        file_type: FileType,
+        /// The path, unless it is no good.
+        path: Result<Pathname>,
+    },
 }
 
 const HELLO: u8 = 1;
@@ -86,6 +96,7 @@ const SERVE: u8 = 6;
 const SETTLED: u8 = 7;
 const LINK: u8 = 8;
 const READ_LINK: u8 = 9;
+const WATCH: u8 = 10;
 
 impl Request {
     /// The packet for this request.
@@ -127,6 +138,10 @@ impl Request {
                 let path = path.as_ref().map_err(|errno| *errno)?;
                 out.head(READ_LINK, serial).path(path)
             }
+            Self::Watch { file_type, path } => {
+                let path = path.as_ref().map_err(|errno| *errno)?;
+                out.head(WATCH, serial).i32(file_type.0).path(path)
+            }
         };
         Ok(out.0)
     }
@@ -166,6 +181,10 @@ impl Request {
                 Self::Link { id, link }
             }
             READ_LINK => Self::ReadLink(from.path()),
+            WATCH => Self::Watch {
+                file_type: FileType(from.i32()?),
+                path: from.path(),
+            },
             _ => return Err(Malformed),
         };
         from.end()?;
@@ -188,6 +207,8 @@ pub enum Answer {
     Listing(Listing),
     /// To `ReadLink`.
     Target(Box<[u8]>),
+    /// To `Watch`.
+    Standing(Standing),
 }
 
 /// What a path leads to.
@@ -229,6 +250,9 @@ pub fn encode_answer(serial: u32, answer: &Result<Answer>) -> Vec<u8> {
         Ok(Answer::Listing(listing)) => out.listing(listing),
         Ok(Answer::Target(target)) => {
             out.bytes(target);
+        }
+        Ok(Answer::Standing(standing)) => {
+            out.u8(standing.present.into()).u64(standing.mark);
         }
     }
     out.0
@@ -293,6 +317,13 @@ pub fn decode_listing(content: &[u8]) -> Result<Listing, Malformed> {
         names.push(Name { name, kind, target });
     }
     Ok(Listing { here, names, more })
+}
+
+/// The content of an answer to `Watch`.
+pub fn decode_standing(content: &[u8]) -> Result<Standing, Malformed> {
+    let mut from = Reader(content);
+    let (present, mark) = (from.flag()?, from.u64()?);
+    from.end().map(|()| Standing { present, mark })
 }
 
 /// Bytes to be sent.

@@ -202,3 +202,12 @@ pub struct Name {
     /// Where it leads, if it is a link; else empty.
     pub target: Vec<u8>,
 }
+
+/// How a path stands in the eyes of one process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// A server would be asked for it, or it is the parent of names.
+    pub present: bool,
+    /// Differs when the path leads elsewhere than before; has no other meaning.
+    pub mark: u64,
+}

@@ -45,7 +45,11 @@ fn requests() -> Vec<Request> {
                 target: (*b"../x").into(),
             }),
         },
-        Request::ReadLink(path),
+        Request::ReadLink(path.clone()),
+        Request::Watch {
+            file_type: FileType::ANY,
+            path,
+        },
     ]
 }
 
@@ -69,6 +73,7 @@ fn half_a_message_or_one_too_long_is_a_breach() {
                 | Request::List { .. }
                 | Request::Link { .. }
                 | Request::ReadLink(_)
+                | Request::Watch { .. }
         );
         let longer = [&packet[..], b"/!"].concat();
         assert_eq!(Request::decode(&longer).is_err(), !rest, "{request:?}");

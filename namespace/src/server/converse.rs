@@ -47,10 +47,13 @@ impl Server {
             return false;
         }
         session.greeted = true;
-        let answer = self.answer(slot, request);
+        let answer = self.answer(slot, serial, request);
+        self.registry.answered();
         let refused = greeting && answer.is_err();
         let packet = encode_answer(serial, &answer);
-        let sent = socket::send(self.sessions[slot].socket.as_fd(), &packet, &[]);
+        let page = self.registry.page().filter(|_| greeting && !refused);
+        let page = page.map(AsFd::as_fd);
+        let sent = socket::send(self.sessions[slot].socket.as_fd(), &packet, page.as_slice());
         if refused || sent.is_err() {
             self.close(slot);
             return false;
@@ -71,7 +74,7 @@ impl Server {
         self.close(slot);
     }
 
-    fn answer(&mut self, slot: usize, request: Request) -> Result<Answer> {
+    fn answer(&mut self, slot: usize, serial: u32, request: Request) -> Result<Answer> {
         let session = &mut self.sessions[slot];
         let process = session.process;
         match request {
@@ -92,7 +95,7 @@ impl Server {
                 .detach(&mut session.names, id)
                 .map(|()| Answer::Done),
             Request::Resolve { file_type, path } => self
-                .resolve(process, path?, file_type)
+                .resolve(process, &path?, file_type)
                 .map(Answer::Resolved),
             Request::List { after, path } => {
                 let path = Rooted::from(path?);
@@ -123,14 +126,20 @@ impl Server {
                 let target = self.registry.tree.read_link(&path?)?;
                 Ok(Answer::Target(target.into()))
             }
+            Request::Watch { file_type, path } => self.watch((slot, serial), file_type, path?),
         }
     }
 
-    fn resolve(&self, process: usize, path: Rooted, file_type: FileType) -> Result<Resolved> {
+    pub(super) fn resolve(
+        &self,
+        process: usize,
+        path: &Rooted,
+        file_type: FileType,
+    ) -> Result<Resolved> {
         let asking = self.registry.processes[process].pid;
         let tree = &self.registry.tree;
-        let followed = tree.follow(&path)?;
-        let path = followed.as_ref().unwrap_or(&path);
+        let followed = tree.follow(path)?;
+        let path = followed.as_ref().unwrap_or(path);
         match tree.resolve(path.path(), file_type, asking) {
             Ok(entries) => Ok(Resolved { entries, followed }),
             // What the links led to may be another namespace's.

@@ -18,6 +18,7 @@
 mod converse;
 mod holding;
 mod registry;
+mod watches;
 
 use crate::StartError;
 use crate::directory::RuntimeDir;
@@ -34,6 +35,7 @@ use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
+use watches::Watches;
 
 /// The socket's name in the directory.
 pub(crate) const SOCKET: &str = "ns";
@@ -101,6 +103,7 @@ pub struct Server {
     sessions: Slab<Session>,
     per_uid: HashMap<u32, usize>,
     registry: Registry,
+    watches: Watches,
     breaches: u64,
     /// Set while the listener rests.
     resume: Option<Instant>,
@@ -129,6 +132,7 @@ impl Server {
         }
         let listener = listen(dir).map_err(failed)?;
         epoll.add(&listener, LISTENER, Ready::IN).map_err(failed)?;
+        registry.announce();
         Ok(Self {
             dir: dir.clone(),
             config,
@@ -137,6 +141,7 @@ impl Server {
             sessions: Slab::new(),
             per_uid: HashMap::new(),
             registry,
+            watches: Watches::default(),
             breaches: 0,
             resume: None,
             idle_since: Instant::now(),
@@ -160,6 +165,7 @@ impl Server {
                 return Ok(Ended::Stopped);
             }
             self.round(&events);
+            self.tell();
             if self.is_over() {
                 return Ok(Ended::Idle);
             }
@@ -305,6 +311,7 @@ impl Server {
     /// Ends a conversation, and with it its names; with the last one a process is forgotten, unless
     /// something of it must go when it dies.
     fn close(&mut self, slot: usize) {
+        self.watches.close(slot, self.is_other(slot));
         let session = self.sessions.remove(slot);
         let _ = self.epoll.remove(&session.socket);
         self.registry.forget(session.names);

@@ -2,14 +2,16 @@
 //!
 //! A name is in exactly one of two places: in the set of the session that attached it, or in its
 //! process's `kept` set (read from the journal, not attached again yet). Either way it goes with the
-//! process. Every change reaches the journal before it is acknowledged.
+//! process. Every change reaches the journal, and is counted on the page, before it is acknowledged.
 
 use super::Config;
 use crate::directory::RuntimeDir;
 use crate::journal::{Journal, Record};
+use crate::page::Page;
 use crate::path::Pathname;
 use crate::registration::{Attach, AttachFlags, AttachId, FileType, LINK, Link, Registration};
 use crate::tree::Tree;
+use crate::turn::Turn;
 use resmgr_sys::pidfd::{self, PidFd};
 use resmgr_sys::{Errno, Result};
 use slab::Slab;
@@ -37,6 +39,10 @@ pub(super) struct Registry {
     config: Config,
     pub(super) tree: Tree,
     journal: Journal,
+    /// `None` where it cannot be made: then clients keep nothing.
+    page: Option<Page>,
+    /// How often something changed since this server began.
+    changes: u64,
     next: u64,
     pub(super) processes: Slab<Process>,
     by_pid: HashMap<u32, usize>,
@@ -57,6 +63,8 @@ impl Registry {
             config,
             tree: Tree::new(),
             journal,
+            page: page(dir),
+            changes: 0,
             next: u64::try_from(now).unwrap_or(1),
             processes: Slab::new(),
             by_pid: HashMap::new(),
@@ -70,7 +78,37 @@ impl Registry {
         }
         registry.rewrite();
         registry.sweep();
+        // What was true in the predecessor's time, and of those who died meanwhile, is to be asked again.
+        registry.changed();
         registry
+    }
+
+    /// What names lead to has changed: to be called before that is acknowledged.
+    pub(super) fn changed(&mut self) {
+        self.changes += 1;
+        if let Some(page) = &self.page {
+            page.count();
+        }
+    }
+
+    /// How often it has.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The page, for clients.
+    pub(super) fn page(&self) -> Option<&Page> {
+        self.page.as_ref()
+    }
+
+    /// Clients can connect from now on.
+    pub(super) fn announce(&self) {
+        self.page.as_ref().map(Page::announce);
+    }
+
+    /// A request was answered.
+    pub(super) fn answered(&self) {
+        self.page.as_ref().map(Page::answered);
     }
 
     fn keep(&mut self, record: &Record) {
@@ -237,6 +275,7 @@ impl Registry {
         self.insert_record(&record, exclusive)?;
         self.next = self.next.max(id.0.saturating_add(1));
         names.insert(id);
+        self.changed();
         if !self.journal.attached(&record) {
             self.rewrite();
         }
@@ -284,11 +323,15 @@ impl Registry {
 
     /// Takes names back whose owner has already lost them.
     pub(super) fn forget(&mut self, names: impl IntoIterator<Item = AttachId>) {
-        let mut rewrite = false;
+        let (mut rewrite, mut changed) = (false, false);
         for id in names {
             if self.tree.detach(id).is_ok() {
                 rewrite |= !self.journal.detached(id);
+                changed = true;
             }
+        }
+        if changed {
+            self.changed();
         }
         if rewrite {
             self.rewrite();
@@ -318,10 +361,14 @@ impl Registry {
         process.sessions.is_empty() && process.kept.is_empty() && !process.listens
     }
 
-    /// Leaves the journal to a successor, or removes it when there is nothing in it.
+    /// Leaves journal and page to a successor, or removes them when there is nothing in them.
     pub(super) fn close(&mut self) {
         if self.tree.is_empty() {
             self.journal.remove();
+            if let Some(page) = &self.page {
+                page.remove(&self.dir);
+            }
+            Turn::forget(&self.dir);
         }
     }
 
@@ -338,4 +385,12 @@ impl Registry {
         });
         self.journal.rewrite(records);
     }
+}
+
+fn page(dir: &RuntimeDir) -> Option<Page> {
+    Page::take(dir)
+        .inspect_err(
+            |errno| tracing::warn!(%errno, "no page: clients ask for every name each time"),
+        )
+        .ok()
 }

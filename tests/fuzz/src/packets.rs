@@ -5,7 +5,7 @@ use resmgr::fuzzing;
 use resmgr_namespace::protocol::{self, Answer, MOST, Request, Resolved};
 use resmgr_namespace::registration::Registration;
 use resmgr_namespace::tree::Tree;
-use resmgr_namespace::{Attach, AttachId};
+use resmgr_namespace::{Attach, AttachId, Standing};
 
 /// The first byte says what the packets are.
 pub fn packets(data: &[u8]) {
@@ -36,6 +36,7 @@ fn answers(packet: &[u8]) {
         protocol::decode_attached(content).map(Answer::Attached),
         protocol::decode_resolved(content).map(Answer::Resolved),
         protocol::decode_listing(content).map(Answer::Listing),
+        protocol::decode_standing(content).map(Answer::Standing),
     ];
     for answer in answers.into_iter().flatten() {
         let packet = protocol::encode_answer(serial, &Ok(answer.clone()));
@@ -55,6 +56,9 @@ fn answers(packet: &[u8]) {
             Answer::Listing(listing) => {
                 let again = protocol::decode_listing(content).unwrap();
                 assert_eq!(again.names, listing.names[..again.names.len()]);
+            }
+            Answer::Standing(standing) => {
+                assert_eq!(protocol::decode_standing(content), Ok(standing));
             }
             Answer::Done | Answer::Target(_) => {}
         }
@@ -110,6 +114,13 @@ fn serve(tree: &mut Tree, ids: &mut u64, request: Request) -> resmgr_sys::Result
         }
         Request::ReadLink(path) => Ok(Answer::Target(tree.read_link(&path?)?.into())),
         Request::List { after, path } => tree.list(&path?, &after, 100).map(Answer::Listing),
+        Request::Watch { file_type, path } => {
+            let path = path?;
+            Ok(Answer::Standing(Standing {
+                present: tree.resolve(&path, file_type, 1).is_ok(),
+                mark: *ids,
+            }))
+        }
         Request::Hello { .. } | Request::Serve | Request::Settled => Ok(Answer::Done),
     }
 }
