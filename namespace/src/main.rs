@@ -1,12 +1,16 @@
 //! `namespaced`: serves a directory of names. See namespaced(8).
 #![forbid(unsafe_code)]
 
+mod service;
+
 use clap::Parser;
-use resmgr_namespace::server::{Config, Server};
+use resmgr_namespace::rules::Rules;
+use resmgr_namespace::server::{Config, Ended, Server};
 use resmgr_namespace::{RuntimeDir, StartError};
+use resmgr_sys::signal::SignalFd;
 use resmgr_sys::{process, signal};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -28,6 +32,9 @@ struct Arguments {
     /// Leave after so many seconds without a client, or "never"
     #[arg(long, value_name = "SECONDS|never", default_value = "10", value_parser = idle)]
     idle: Idle,
+    /// Who may attach, resolve and list what: see resmgr-rules(5). Read again at SIGHUP
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
     /// Go to the background
     #[arg(long)]
     detach: bool,
@@ -86,6 +93,8 @@ fn log(verbose: u8) {
 }
 
 fn serve(arguments: &Arguments) -> Result<(), StartError> {
+    // First: if its number were free, something else would get it.
+    let socket = process::activation_socket();
     let dir = match &arguments.dir {
         Some(path) => RuntimeDir::at(path)?,
         None => RuntimeDir::own()?,
@@ -94,6 +103,9 @@ fn serve(arguments: &Arguments) -> Result<(), StartError> {
         let path = dir.path().to_path_buf();
         move |errno| StartError::System { doing, path, errno }
     };
+    let rules = arguments.rules.as_deref().map(absolute).transpose()?;
+    let first = rules.as_deref().map(Rules::read).transpose()?;
+    let socket = socket.map_err(failed("take the service manager's socket for"))?;
     if arguments.detach {
         // The caller's directory must not be held busy. The record lock is taken afterwards: a child has
         // none of its parent's.
@@ -104,22 +116,66 @@ fn serve(arguments: &Arguments) -> Result<(), StartError> {
     if let Err(errno) = process::raise_descriptor_limit() {
         tracing::warn!(%errno, "the limit of descriptors stays as it is");
     }
-    let stop = signal::SignalFd::new(&[signal::INT, signal::TERM]);
-    let stop = stop.map_err(failed("wait for signals for"))?;
-    let mut server = Server::new(
-        &dir,
-        Config {
-            idle: arguments.idle.0,
-            ..Config::default()
-        },
-    )?;
+    // Without a file there is nothing to read again, and the end of a terminal is the end.
+    let taken = [signal::INT, signal::TERM, signal::HUP];
+    let taken = &taken[..if rules.is_some() { 3 } else { 2 }];
+    let signals = SignalFd::new(taken).map_err(failed("wait for signals for"))?;
+    let config = Config {
+        idle: arguments.idle.0,
+        ..Config::default()
+    };
+    let mut server = match socket {
+        Some(socket) => Server::activated(&dir, config, socket)?,
+        None => Server::new(&dir, config)?,
+    };
+    server.set_rules(first.unwrap_or_default());
     if let Some(fd) = arguments.ready_fd {
         process::announce(fd, b"\n").map_err(failed("announce that it is ready for"))?;
     }
+    service::notify("READY=1");
     tracing::info!(dir = %dir.path().display(), "serving");
-    let ended = server
-        .run(Some(stop.as_fd()))
+    let ended = serve_until_told(&mut server, &signals, rules.as_deref())
         .map_err(failed("wait for clients of"))?;
     tracing::info!(?ended, "leaving");
+    service::notify("STOPPING=1");
     Ok(())
+}
+
+/// A relative file is found again after the way to the background.
+fn absolute(path: &Path) -> Result<PathBuf, StartError> {
+    std::path::absolute(path).map_err(|error| StartError::System {
+        doing: "find",
+        path: path.into(),
+        errno: error.into(),
+    })
+}
+
+/// Serves until a signal means the end, or nobody needs it. SIGHUP means new rules, where there is a file.
+fn serve_until_told(
+    server: &mut Server,
+    signals: &SignalFd,
+    rules: Option<&Path>,
+) -> resmgr_namespace::Result<Ended> {
+    loop {
+        let ended = server.run(Some(signals.as_fd()))?;
+        if ended == Ended::Idle {
+            return Ok(ended);
+        }
+        match signals.take() {
+            Some(signal::HUP) => rules.into_iter().for_each(|file| reload(server, file)),
+            Some(_) => return Ok(ended),
+            None => {}
+        }
+    }
+}
+
+/// A bad file changes nothing.
+fn reload(server: &mut Server, file: &Path) {
+    match Rules::read(file) {
+        Ok(rules) => {
+            tracing::info!(file = %file.display(), rules = rules.len(), "new rules");
+            server.set_rules(rules);
+        }
+        Err(error) => tracing::error!("{error}; the old rules stay"),
+    }
 }

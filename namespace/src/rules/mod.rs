@@ -6,7 +6,7 @@
 //! prefixes can be moved about. ("The last match" would make the meaning of each line hang on all that
 //! follow.)
 //!
-//! What is read ([`file`]) is checked as a whole before any of it holds. Everything else here is pure.
+//! A file ([`Rules::read`]) is checked as a whole before any of it holds. Everything else here is pure.
 //!
 //! Failures: [`BadRule`] with the line; [`RulesError`] with the file as well.
 

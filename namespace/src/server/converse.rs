@@ -4,7 +4,7 @@
 //! the act. A breach of the first two ends the conversation and is counted; everything else is an errno.
 
 use super::{Server, TURN};
-use crate::protocol::{Answer, MOST, PAGE, Request, VERSION, encode_answer};
+use crate::protocol::{Answer, MOST, Request, VERSION, encode_answer};
 use resmgr_sys::{Errno, Result, socket};
 use std::os::fd::AsFd;
 
@@ -77,10 +77,11 @@ impl Server {
             Request::Hello { .. } => Err(Errno::PROTONOSUPPORT),
             Request::Attach { id, attach } => {
                 let attach = attach?;
-                if session.uid != self.dir.owner_uid() && session.uid != 0 {
-                    return Err(Errno::ACCES);
+                // A name that is kept for this process was allowed when it was new.
+                if !self.registry.keeps(process, id) {
+                    self.may_attach(slot, &attach.path)?;
                 }
-                let names = &mut session.names;
+                let names = &mut self.sessions[slot].names;
                 self.registry
                     .attach(process, names, id, &attach)
                     .map(Answer::Attached)
@@ -90,17 +91,14 @@ impl Server {
                 .detach(&mut session.names, id)
                 .map(|()| Answer::Done),
             Request::Resolve { file_type, path } => {
+                let path = path?;
+                self.may_resolve(slot, &path)?;
                 let asking = self.registry.processes[process].pid;
                 self.registry
-                    .tree
-                    .resolve(&path?, file_type, asking)
+                    .resolve(&path, file_type, asking)
                     .map(Answer::Entries)
             }
-            Request::List { after, path } => self
-                .registry
-                .tree
-                .list(&path?, &after, PAGE)
-                .map(Answer::Listing),
+            Request::List { after, path } => self.list(slot, &path?, &after).map(Answer::Listing),
             Request::Serve => {
                 self.registry.processes[process].listens = true;
                 Ok(Answer::Done)

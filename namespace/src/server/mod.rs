@@ -18,21 +18,24 @@
 mod converse;
 mod holding;
 mod registry;
+mod rights;
 
 use crate::StartError;
 use crate::directory::RuntimeDir;
 use crate::protocol::encode_answer;
 use crate::registration::AttachId;
+use crate::rules::Rules;
 use holding::Holding;
 use registry::Registry;
 use resmgr_sys::epoll::{Epoll, Event, Ready};
 use resmgr_sys::fork::PrivateFd;
-use resmgr_sys::{Errno, Result, socket};
+use resmgr_sys::{Errno, Result, socket, who};
 use slab::Slab;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
 /// The socket's name in the directory.
@@ -87,6 +90,9 @@ struct Session {
     socket: PrivateFd,
     process: usize,
     uid: u32,
+    gid: u32,
+    /// Its supplementary groups, where rules are for it.
+    groups: Box<[u32]>,
     greeted: bool,
     names: BTreeSet<AttachId>,
 }
@@ -97,10 +103,13 @@ pub struct Server {
     dir: RuntimeDir,
     config: Config,
     listener: PrivateFd,
+    /// The listener's name is a service manager's to remove.
+    activated: bool,
     epoll: Epoll,
     sessions: Slab<Session>,
     per_uid: HashMap<u32, usize>,
     registry: Registry,
+    rules: Rules,
     breaches: u64,
     /// Set while the listener rests.
     resume: Option<Instant>,
@@ -115,6 +124,30 @@ impl Server {
     /// # Errors
     /// [`StartError::Served`]: another process (or thread of this one) serves it.
     pub fn new(dir: &RuntimeDir, config: Config) -> Result<Self, StartError> {
+        Self::begin(dir, config, None)
+    }
+
+    /// The same on a socket that a service manager has bound to the directory's `ns` and goes on to hold: it stays
+    /// when this ends, and who connects then waits in it for the next server.
+    ///
+    /// Clients see who called listen(2) last as the server; so it is called again here. Those who connected
+    /// before see the service manager's pid, with the same user.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and [`StartError::Directory`]: the socket is another one.
+    pub fn activated(
+        dir: &RuntimeDir,
+        config: Config,
+        socket: OwnedFd,
+    ) -> Result<Self, StartError> {
+        Self::begin(dir, config, Some(socket))
+    }
+
+    fn begin(
+        dir: &RuntimeDir,
+        config: Config,
+        socket: Option<OwnedFd>,
+    ) -> Result<Self, StartError> {
         let failed = |errno| StartError::system("serve", dir.path(), errno);
         if !dir.is_own() {
             return Err(failed(Errno::PERM));
@@ -127,16 +160,22 @@ impl Server {
                 .add(&process.pidfd, PROCESS | key as u64, Ready::IN)
                 .map_err(failed)?;
         }
-        let listener = listen(dir).map_err(failed)?;
+        let activated = socket.is_some();
+        let listener = match socket {
+            Some(socket) => take_over(dir, socket)?,
+            None => listen(dir).map_err(failed)?,
+        };
         epoll.add(&listener, LISTENER, Ready::IN).map_err(failed)?;
         Ok(Self {
             dir: dir.clone(),
             config,
             listener,
+            activated,
             epoll,
             sessions: Slab::new(),
             per_uid: HashMap::new(),
             registry,
+            rules: Rules::default(),
             breaches: 0,
             resume: None,
             idle_since: Instant::now(),
@@ -144,11 +183,25 @@ impl Server {
         })
     }
 
-    /// Serves until `stop` becomes readable, or until nobody needs it.
+    /// Has these rules hold from now on; what is registered stays. Without any the defaults of
+    /// [`rules`](crate::rules) hold.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
+    /// Serves until `stop` becomes readable, or until nobody needs it. May be called again.
     pub fn run(&mut self, stop: Option<BorrowedFd<'_>>) -> Result<Ended> {
         if let Some(stop) = stop {
             self.epoll.add(&stop, STOP, Ready::IN)?;
         }
+        let ended = self.serve_until_stopped();
+        if let Some(stop) = stop {
+            self.epoll.remove(&stop)?;
+        }
+        ended
+    }
+
+    fn serve_until_stopped(&mut self) -> Result<Ended> {
         self.idle_since = Instant::now();
         let mut events = Vec::new();
         loop {
@@ -242,6 +295,10 @@ impl Server {
         if !pidfd.is_alive() {
             return;
         }
+        if !self.admits(peer.uid) {
+            let _ = socket::send(client.as_fd(), &encode_answer(0, &Err(Errno::ACCES)), &[]);
+            return;
+        }
         if !self.has_room(peer.uid) {
             tracing::warn!(peer.pid, peer.uid, "too many sessions");
             let _ = socket::send(client.as_fd(), &encode_answer(0, &Err(Errno::NFILE)), &[]);
@@ -252,11 +309,18 @@ impl Server {
         if let Some(dead) = former.filter(|key| !self.registry.processes[*key].pidfd.is_alive()) {
             self.bury(dead);
         }
-        let (process, is_new) = self.registry.process_of(peer.pid, pidfd);
+        let groups = if self.is_master(peer.uid) {
+            Vec::new()
+        } else {
+            who::peer_groups(client.as_fd()).unwrap_or_default()
+        };
+        let (process, is_new) = self.registry.process_of(&peer, pidfd);
         let slot = self.sessions.insert(Session {
             socket: PrivateFd::new(client),
             process,
             uid: peer.uid,
+            gid: peer.gid,
+            groups: groups.into(),
             greeted: false,
             names: BTreeSet::new(),
         });
@@ -279,7 +343,7 @@ impl Server {
 
     fn has_room(&self, uid: u32) -> bool {
         let same = self.per_uid.get(&uid).copied().unwrap_or(0);
-        let own = uid == self.dir.owner_uid() || uid == 0;
+        let own = self.is_master(uid);
         self.sessions.len() < self.config.sessions && (own || same < self.config.sessions / 4)
     }
 
@@ -330,10 +394,31 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if self.listener.is_ours() {
-            let _ = fs::remove_file(self.dir.entry(SOCKET));
+            if !self.activated {
+                let _ = fs::remove_file(self.dir.entry(SOCKET));
+            }
             self.registry.close();
         }
     }
+}
+
+/// A socket that somebody else has bound and listens on. The lock is held.
+fn take_over(dir: &RuntimeDir, socket: OwnedFd) -> Result<PrivateFd, StartError> {
+    let failed = |errno| StartError::system("listen in", dir.path(), errno);
+    let path = dir.path().join(SOCKET);
+    let bound = UnixListener::from(socket);
+    let address = bound.local_addr().map_err(|error| failed(error.into()))?;
+    if address.as_pathname() != Some(&path) {
+        return Err(StartError::Directory {
+            path,
+            reason: "is not what the socket that was handed over is bound to".into(),
+            errno: Errno::INVAL,
+        });
+    }
+    let listener = PrivateFd::new(bound.into());
+    socket::set_nonblocking(listener.as_fd()).map_err(failed)?;
+    socket::listen_again(listener.as_fd()).map_err(failed)?;
+    Ok(listener)
 }
 
 /// Takes the place of whatever socket a dead predecessor left. The lock is held.
