@@ -202,9 +202,7 @@ impl Tree {
             let here = self.nodes[at].here.iter();
             here.map(move |one| (prefix, one))
         });
-        all.filter(move |(prefix, one)| {
-            *prefix == whole || one.flags.contains(AttachFlags::DIR)
-        })
+        all.filter(move |(prefix, one)| *prefix == whole || one.flags.contains(AttachFlags::DIR))
     }
 
     /// One page of the children of `path`: those behind `after` (all, when it is empty), at most `most`.

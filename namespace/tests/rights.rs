@@ -20,13 +20,18 @@ fn assistant() {
 /// Attaches; true if that was allowed, false if it was refused for want of a right.
 fn attaches(who: &mut Assistant, path: &str, flags: AttachFlags) -> bool {
     let answer = who.ask(&format!("attach {path} 1 {} 0", flags.bits()));
-    assert!(answer == "EACCES" || answer.parse::<u64>().is_ok(), "{answer}");
+    assert!(
+        answer == "EACCES" || answer.parse::<u64>().is_ok(),
+        "{answer}"
+    );
     answer != "EACCES"
 }
 
 #[test]
 fn without_rules_root_attaches_and_others_look() {
-    let Some(place) = Place::of_all_users() else { return };
+    let Some(place) = Place::of_all_users() else {
+        return;
+    };
     let _daemon = Daemon::start(&place, &["--idle", "never"]);
     let mut root = Assistant::ready(&place);
     root.attach("/dev/x", 1, AttachFlags::empty());
@@ -38,7 +43,9 @@ fn without_rules_root_attaches_and_others_look() {
 
 #[test]
 fn rules_know_users_and_groups_as_the_kernel_tells_them() {
-    let Some(place) = Place::of_all_users() else { return };
+    let Some(place) = Place::of_all_users() else {
+        return;
+    };
     let rules = place.rules(&format!(
         "allow attach /user user:{ANN}\nallow attach /group group:{GROUP}\nallow attach /own group:{ANN}\n\
          deny attach /user/kept any\nallow attach /root user:root\n"
@@ -66,7 +73,9 @@ fn rules_know_users_and_groups_as_the_kernel_tells_them() {
 
 #[test]
 fn nobody_shadows_another_users_name_without_that_right() {
-    let Some(place) = Place::of_all_users() else { return };
+    let Some(place) = Place::of_all_users() else {
+        return;
+    };
     let rules = place.rules(&format!(
         "allow attach /srv any\nallow attach,shadow /srv/open user:{BOB}\nallow attach /mine owner\n"
     ));
@@ -79,7 +88,11 @@ fn nobody_shadows_another_users_name_without_that_right() {
     assert!(attaches(&mut ann, "/srv/ann", AttachFlags::DIR));
     assert!(attaches(&mut ann, "/srv/file", AttachFlags::empty()));
     assert!(attaches(&mut ann, "/srv/open", AttachFlags::FTYPEONLY));
-    let flags = [AttachFlags::empty(), AttachFlags::BEFORE, AttachFlags::AFTER];
+    let flags = [
+        AttachFlags::empty(),
+        AttachFlags::BEFORE,
+        AttachFlags::AFTER,
+    ];
     for path in ["/srv/ann", "/srv/ann/a/b", "/srv/file"] {
         for flags in flags {
             assert!(!attaches(&mut bob, path, flags), "{path} {flags}");
@@ -96,7 +109,9 @@ fn nobody_shadows_another_users_name_without_that_right() {
 
 #[test]
 fn a_name_is_kept_for_its_owner_while_the_server_changes() {
-    let Some(place) = Place::of_all_users() else { return };
+    let Some(place) = Place::of_all_users() else {
+        return;
+    };
     let rules = place.rules("allow attach /srv any\n");
     let daemon = Daemon::ruled(&place, &rules);
     let mut ann = Assistant::of_user(&place, ANN, &[]);
@@ -123,7 +138,9 @@ fn a_name_is_kept_for_its_owner_while_the_server_changes() {
 
 #[test]
 fn a_process_that_has_a_dead_ones_number_is_no_heir() {
-    let Some(place) = Place::of_all_users() else { return };
+    let Some(place) = Place::of_all_users() else {
+        return;
+    };
     let rules = place.rules("allow attach /srv any\n");
     let daemon = Daemon::ruled(&place, &rules);
     let mut ann = Assistant::of_user(&place, ANN, &[]);
@@ -145,7 +162,9 @@ fn a_process_that_has_a_dead_ones_number_is_no_heir() {
 
 #[test]
 fn what_may_not_be_resolved_is_not_there_and_not_listed() {
-    let Some(place) = Place::of_all_users() else { return };
+    let Some(place) = Place::of_all_users() else {
+        return;
+    };
     let rules = place.rules(&format!(
         "allow resolve,list /dev/can user:{ANN}\ndeny resolve,list /dev/can any\n\
          deny list /dev/closed any\nallow list / any\n"
@@ -175,7 +194,9 @@ fn what_may_not_be_resolved_is_not_there_and_not_listed() {
 
 #[test]
 fn rules_are_read_again_and_a_bad_file_changes_nothing() {
-    let Some(place) = Place::of_all_users() else { return };
+    let Some(place) = Place::of_all_users() else {
+        return;
+    };
     let rules = place.rules("allow attach /srv any\n");
     let daemon = Daemon::ruled(&place, &rules);
     let mut ann = Assistant::of_user(&place, ANN, &[]);
@@ -185,7 +206,10 @@ fn rules_are_read_again_and_a_bad_file_changes_nothing() {
         process::kill(daemon.child.id(), signal::HUP).unwrap();
         until("it has read the file", || place.log().contains(said));
     };
-    let bad = format!("{}:2: no such right: read; the old rules stay", rules.display());
+    let bad = format!(
+        "{}:2: no such right: read; the old rules stay",
+        rules.display()
+    );
     reload("deny attach /srv any\nallow read /srv any\n", &bad);
     assert!(attaches(&mut ann, "/srv/b", AttachFlags::empty()));
     reload("# none\n", "new rules");
@@ -205,7 +229,10 @@ fn a_bad_file_keeps_the_server_from_starting() {
     let ended = command.arg("--rules").arg(&rules).output().unwrap();
     assert_eq!(ended.status.code(), Some(111));
     let said = String::from_utf8(ended.stderr).unwrap();
-    let expected = format!("namespaced: {}:1: the rule is for nobody\n", rules.display());
+    let expected = format!(
+        "namespaced: {}:1: the rule is for nobody\n",
+        rules.display()
+    );
     assert_eq!(said, expected);
     assert!(place.files().is_empty());
 }

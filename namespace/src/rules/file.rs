@@ -133,17 +133,29 @@ mod tests {
         let path = dir.path().join("rules");
         let said = || Rules::read(&path).unwrap_err().to_string();
         let name = path.display().to_string();
-        assert!(said().starts_with(&format!("{name}: no such file")), "{}", said());
+        assert!(
+            said().starts_with(&format!("{name}: no such file")),
+            "{}",
+            said()
+        );
         fs::write(&path, "# none\nallow all / user:no-such-user\n").unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         assert_eq!(said(), format!("{name}:2: no such user: no-such-user"));
         fs::write(&path, "allow all / user:root group:root\n").unwrap();
         assert_eq!(Rules::read(&path).unwrap().len(), 1);
         fs::set_permissions(&path, Permissions::from_mode(0o664)).unwrap();
-        assert_eq!(said(), format!("{name}: may be written by others (mode 0664)"));
+        assert_eq!(
+            said(),
+            format!("{name}: may be written by others (mode 0664)")
+        );
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "#".repeat((1 << 20) + 1)).unwrap();
         assert!(said().ends_with("longer than 1 MiB"));
-        assert!(Rules::read(dir.path()).unwrap_err().to_string().ends_with("is not a file"));
+        assert!(
+            Rules::read(dir.path())
+                .unwrap_err()
+                .to_string()
+                .ends_with("is not a file")
+        );
     }
 }

@@ -119,21 +119,37 @@ fn a_bad_line_refuses_the_file_with_its_number_and_a_reason() {
         ("permit all / any", "neither allow nor deny: permit"),
         ("allow read / any", "no such right: read"),
         ("allow attach, / any", "no such right: "),
-        ("allow all dev any", "no absolute path: dev (Invalid argument)"),
+        (
+            "allow all dev any",
+            "no absolute path: dev (Invalid argument)",
+        ),
         ("allow all /a/../b any", "/a/../b is to be written as /b"),
         ("allow all /a/ any", "/a/ is to be written as /a"),
         ("allow all /a", "the rule is for nobody"),
-        ("allow all /a all", "neither any, owner, user: nor group: all"),
+        (
+            "allow all /a all",
+            "neither any, owner, user: nor group: all",
+        ),
         ("allow all /a user:bob", "no such user: bob"),
         ("allow all /a group:", "no name of a group: "),
-        ("allow all /a user:4294967295", "no number of a user: 4294967295"),
-        ("allow all /a user:99999999999", "no number of a user: 99999999999"),
+        (
+            "allow all /a user:4294967295",
+            "no number of a user: 4294967295",
+        ),
+        (
+            "allow all /a user:99999999999",
+            "no number of a user: 99999999999",
+        ),
         ("allow all \"/a any", "a quote that does not end"),
     ];
     for (line, reason) in cases {
         let text = format!("allow all /good any\n\n{line}\n");
         let bad = Rules::parse(text.as_bytes(), &Small).unwrap_err();
-        assert_eq!((bad.line, bad.reason.to_lowercase()), (3, reason.to_lowercase()), "{line}");
+        assert_eq!(
+            (bad.line, bad.reason.to_lowercase()),
+            (3, reason.to_lowercase()),
+            "{line}"
+        );
     }
 }
 

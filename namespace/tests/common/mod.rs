@@ -162,7 +162,11 @@ impl Daemon {
         let log = log.create(true).append(true);
         let log = log.open(place.base.path().join("log")).unwrap();
         let rules = rules.to_str().unwrap();
-        Self::launch(place, &["--idle", "never", "-v", "--rules", rules], log.into())
+        Self::launch(
+            place,
+            &["--idle", "never", "-v", "--rules", rules],
+            log.into(),
+        )
     }
 
     fn launch(place: &Place, more: &[&str], log: Stdio) -> Self {
@@ -324,7 +328,8 @@ pub fn assist() {
                 }
                 Err(error) => error.to_string(),
             },
-            (["look"], _) => match RuntimeDir::search().and_then(|dirs| Session::connect(&dirs[0])) {
+            (["look"], _) => match RuntimeDir::search().and_then(|dirs| Session::connect(&dirs[0]))
+            {
                 Ok(opened) => {
                     session = Some(opened);
                     "ok".into()

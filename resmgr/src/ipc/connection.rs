@@ -149,13 +149,14 @@ impl Connection {
         Ok(Self::owner(made))
     }
 
-    /// As [`attach`](Self::attach), but only to the process of this identity, if that is not 0: a number may be
-    /// another process's by now.
+    /// As [`attach`](Self::attach), but only to the process of this identity, as the namespace's entries have it;
+    /// 0 stands for any. A process's number may be another one's by now, and so may its socket: nothing is said
+    /// to that one.
     ///
     /// # Errors
     /// Also:
     /// - `ESRCH`: it is another one.
-    pub(crate) fn attach_to(pid: u32, identity: u64, chid: ChannelId) -> Result<Self> {
+    pub fn attach_to(pid: u32, identity: u64, chid: ChannelId) -> Result<Self> {
         timeout::clear();
         let (target, flags) = (Target { nd: 0, pid, chid }, ConnectFlags::empty());
         let which = Which {

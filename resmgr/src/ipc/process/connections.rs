@@ -108,7 +108,9 @@ impl Process {
         if which.process != 0 && !which.is_by(&PidFd::open(pid)?, pid) {
             return Err(Errno::SRCH);
         }
-        let channel = self.channel(chid).filter(|found| found.is_born(which.birth));
+        let channel = self
+            .channel(chid)
+            .filter(|found| found.is_born(which.birth));
         let channel = channel.ok_or(Errno::SRCH)?;
         let memory = LinkMemory::local(channel.layout)?;
         let bell = EventFd::new()?;
