@@ -4,13 +4,12 @@
 mod service;
 
 use clap::Parser;
-use resmgr_namespace::rules::Rules;
-use resmgr_namespace::server::{Config, Ended, Server};
+use resmgr_namespace::server::{Config, Ended, Ruling, Server, Start};
 use resmgr_namespace::{RuntimeDir, StartError};
 use resmgr_sys::signal::SignalFd;
 use resmgr_sys::{process, signal};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -35,6 +34,9 @@ struct Arguments {
     /// Who may attach, resolve and list what: see resmgr-rules(5). Read again at SIGHUP
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
+    /// Go by no rules, also if the last server of the directory did
+    #[arg(long, conflicts_with = "rules")]
+    no_rules: bool,
     /// Go to the background
     #[arg(long)]
     detach: bool,
@@ -103,8 +105,7 @@ fn serve(arguments: &Arguments) -> Result<(), StartError> {
         let path = dir.path().to_path_buf();
         move |errno| StartError::System { doing, path, errno }
     };
-    let rules = arguments.rules.as_deref().map(absolute).transpose()?;
-    let first = rules.as_deref().map(Rules::read).transpose()?;
+    let rules = ruling(arguments)?;
     let socket = socket.map_err(failed("take the service manager's socket for"))?;
     if arguments.detach {
         // The caller's directory must not be held busy. The record lock is taken afterwards: a child has
@@ -116,53 +117,49 @@ fn serve(arguments: &Arguments) -> Result<(), StartError> {
     if let Err(errno) = process::raise_descriptor_limit() {
         tracing::warn!(%errno, "the limit of descriptors stays as it is");
     }
-    // Without a file there is nothing to read again, and the end of a terminal is the end.
-    let taken = [signal::INT, signal::TERM, signal::HUP];
-    let taken = &taken[..if rules.is_some() { 3 } else { 2 }];
-    let signals = SignalFd::new(taken).map_err(failed("wait for signals for"))?;
+    let signals = SignalFd::new(&[signal::INT, signal::TERM, signal::HUP])
+        .map_err(failed("wait for signals for"))?;
     let config = Config {
         idle: arguments.idle.0,
         ..Config::default()
     };
-    let mut server = match socket {
-        Some(socket) => Server::activated(&dir, config, socket)?,
-        None => Server::new(&dir, config)?,
-    };
-    server.set_rules(first.unwrap_or_default());
+    let mut server = Server::with(&dir, config, Start { rules, socket })?;
     if let Some(fd) = arguments.ready_fd {
         process::announce(fd, b"\n").map_err(failed("announce that it is ready for"))?;
     }
     service::notify("READY=1");
     tracing::info!(dir = %dir.path().display(), "serving");
-    let ended = serve_until_told(&mut server, &signals, rules.as_deref())
-        .map_err(failed("wait for clients of"))?;
+    let ended = serve_until_told(&mut server, &signals).map_err(failed("wait for clients of"))?;
     tracing::info!(?ended, "leaving");
     service::notify("STOPPING=1");
     Ok(())
 }
 
-/// A relative file is found again after the way to the background.
-fn absolute(path: &Path) -> Result<PathBuf, StartError> {
-    std::path::absolute(path).map_err(|error| StartError::System {
-        doing: "find",
-        path: path.into(),
-        errno: error.into(),
-    })
+/// Which rules are to hold. A relative file is found again after the way to the background.
+fn ruling(arguments: &Arguments) -> Result<Ruling, StartError> {
+    match &arguments.rules {
+        Some(path) => std::path::absolute(path)
+            .map(Ruling::File)
+            .map_err(|error| StartError::System {
+                doing: "find",
+                path: path.into(),
+                errno: error.into(),
+            }),
+        None if arguments.no_rules => Ok(Ruling::Defaults),
+        None => Ok(Ruling::Inherited),
+    }
 }
 
-/// Serves until a signal means the end, or nobody needs it. SIGHUP means new rules, where there is a file.
-fn serve_until_told(
-    server: &mut Server,
-    signals: &SignalFd,
-    rules: Option<&Path>,
-) -> resmgr_namespace::Result<Ended> {
+/// Serves until a signal means the end, or nobody needs it. SIGHUP means new rules where there is a file; else the
+/// end of a terminal is the end.
+fn serve_until_told(server: &mut Server, signals: &SignalFd) -> resmgr_namespace::Result<Ended> {
     loop {
         let ended = server.run(Some(signals.as_fd()))?;
         if ended == Ended::Idle {
             return Ok(ended);
         }
         match signals.take() {
-            Some(signal::HUP) => rules.into_iter().for_each(|file| reload(server, file)),
+            Some(signal::HUP) if server.rules_file().is_some() => reload(server),
             Some(_) => return Ok(ended),
             None => {}
         }
@@ -170,12 +167,9 @@ fn serve_until_told(
 }
 
 /// A bad file changes nothing.
-fn reload(server: &mut Server, file: &Path) {
-    match Rules::read(file) {
-        Ok(rules) => {
-            tracing::info!(file = %file.display(), rules = rules.len(), "new rules");
-            server.set_rules(rules);
-        }
+fn reload(server: &mut Server) {
+    match server.read_rules() {
+        Ok(rules) => tracing::info!(rules, "new rules"),
         Err(error) => tracing::error!("{error}; the old rules stay"),
     }
 }

@@ -137,6 +137,28 @@ fn a_name_is_kept_for_its_owner_while_the_server_changes() {
 }
 
 #[test]
+fn a_successor_that_was_told_of_no_rules_keeps_them() {
+    let Some(place) = Place::of_all_users() else {
+        return;
+    };
+    let rules = place.rules("allow attach /srv any\ndeny resolve,list /hidden any\n");
+    let daemon = Daemon::ruled(&place, &rules);
+    let mut root = Assistant::ready(&place);
+    root.attach("/hidden", 1, AttachFlags::empty());
+    end(daemon.child.id());
+    // Root's process starts the next one, as any of root's would.
+    assert_eq!(root.ask("resolve /nothing"), "ENOENT");
+    let mut ann = Assistant::of_user(&place, ANN, &[]);
+    assert_eq!(ann.ask("resolve /hidden"), "ENOENT");
+    assert!(attaches(&mut ann, "/srv/a", AttachFlags::empty()));
+    assert!(!attaches(&mut ann, "/a", AttachFlags::empty()));
+    end(place.server().unwrap());
+    let _without = Daemon::start(&place, &["--idle", "never", "--no-rules"]);
+    assert!(!attaches(&mut ann, "/srv/b", AttachFlags::empty()));
+    assert_eq!(ann.ask("resolve /hidden"), format!("{}/1 ", root.pid()));
+}
+
+#[test]
 fn a_process_that_has_a_dead_ones_number_is_no_heir() {
     let Some(place) = Place::of_all_users() else {
         return;

@@ -19,6 +19,7 @@ mod converse;
 mod holding;
 mod registry;
 mod rights;
+mod ruling;
 
 use crate::StartError;
 use crate::directory::RuntimeDir;
@@ -36,6 +37,7 @@ use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The socket's name in the directory.
@@ -75,6 +77,32 @@ impl Default for Config {
     }
 }
 
+/// Which rules a server begins with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Ruling {
+    /// Those of the file that the last server of the directory has read, if it read one: whoever starts a
+    /// successor need not know of them.
+    #[default]
+    Inherited,
+    /// Those of this file.
+    File(PathBuf),
+    /// None: the defaults.
+    Defaults,
+}
+
+/// What a server is started with beside its bounds.
+#[derive(Debug, Default)]
+pub struct Start {
+    /// Who may do what.
+    pub rules: Ruling,
+    /// A socket that a service manager has bound to the directory's `ns` and goes on to hold: it stays when the
+    /// server ends, and who connects then waits in it for the next one.
+    ///
+    /// Clients see who called listen(2) last as the server; so it is called again. Those who connected before
+    /// see the service manager's pid, with the same user.
+    pub socket: Option<OwnedFd>,
+}
+
 /// Why [`Server::run`] came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -110,6 +138,7 @@ pub struct Server {
     per_uid: HashMap<u32, usize>,
     registry: Registry,
     rules: Rules,
+    rules_file: Option<PathBuf>,
     breaches: u64,
     /// Set while the listener rests.
     resume: Option<Instant>,
@@ -124,35 +153,24 @@ impl Server {
     /// # Errors
     /// [`StartError::Served`]: another process (or thread of this one) serves it.
     pub fn new(dir: &RuntimeDir, config: Config) -> Result<Self, StartError> {
-        Self::begin(dir, config, None)
+        Self::with(dir, config, Start::default())
     }
 
-    /// The same on a socket that a service manager has bound to the directory's `ns` and goes on to hold: it stays
-    /// when this ends, and who connects then waits in it for the next server.
-    ///
-    /// Clients see who called listen(2) last as the server; so it is called again here. Those who connected
-    /// before see the service manager's pid, with the same user.
+    /// The same with rules, or with a socket that is there already.
     ///
     /// # Errors
-    /// As [`new`](Self::new), and [`StartError::Directory`]: the socket is another one.
-    pub fn activated(
-        dir: &RuntimeDir,
-        config: Config,
-        socket: OwnedFd,
-    ) -> Result<Self, StartError> {
-        Self::begin(dir, config, Some(socket))
-    }
-
-    fn begin(
-        dir: &RuntimeDir,
-        config: Config,
-        socket: Option<OwnedFd>,
-    ) -> Result<Self, StartError> {
+    /// - [`StartError::Rules`]: the file is no good.
+    /// - [`StartError::Directory`]: the socket is another one.
+    pub fn with(dir: &RuntimeDir, config: Config, start: Start) -> Result<Self, StartError> {
         let failed = |errno| StartError::system("serve", dir.path(), errno);
         if !dir.is_own() {
             return Err(failed(Errno::PERM));
         }
+        let socket = start.socket.map(|socket| check_bound(dir, socket));
+        let socket = socket.transpose()?;
+        let first = ruling::first(&start.rules)?;
         let holding = Holding::take(dir)?;
+        let (rules, rules_file) = ruling::settle(dir, start.rules, first)?;
         let epoll = Epoll::new().map_err(failed)?;
         let registry = Registry::load(dir, config);
         for (key, process) in &registry.processes {
@@ -162,9 +180,10 @@ impl Server {
         }
         let activated = socket.is_some();
         let listener = match socket {
-            Some(socket) => take_over(dir, socket)?,
-            None => listen(dir).map_err(failed)?,
-        };
+            Some(socket) => take_over(socket),
+            None => listen(dir),
+        }
+        .map_err(failed)?;
         epoll.add(&listener, LISTENER, Ready::IN).map_err(failed)?;
         Ok(Self {
             dir: dir.clone(),
@@ -175,7 +194,8 @@ impl Server {
             sessions: Slab::new(),
             per_uid: HashMap::new(),
             registry,
-            rules: Rules::default(),
+            rules,
+            rules_file,
             breaches: 0,
             resume: None,
             idle_since: Instant::now(),
@@ -183,10 +203,20 @@ impl Server {
         })
     }
 
-    /// Has these rules hold from now on; what is registered stays. Without any the defaults of
-    /// [`rules`](crate::rules) hold.
-    pub fn set_rules(&mut self, rules: Rules) {
-        self.rules = rules;
+    /// The file whose rules hold; `None` where the defaults of [`rules`](crate::rules) do.
+    pub fn rules_file(&self) -> Option<&Path> {
+        self.rules_file.as_deref()
+    }
+
+    /// Reads the rules again: they hold from now on, and what is registered stays. Returns how many there are.
+    ///
+    /// # Errors
+    /// - [`StartError::Rules`]: the file is no good. The old rules stay.
+    pub fn read_rules(&mut self) -> Result<usize, StartError> {
+        if let Some(file) = &self.rules_file {
+            self.rules = Rules::read(file)?;
+        }
+        Ok(self.rules.len())
     }
 
     /// Serves until `stop` becomes readable, or until nobody needs it. May be called again.
@@ -402,22 +432,26 @@ impl Drop for Server {
     }
 }
 
-/// A socket that somebody else has bound and listens on. The lock is held.
-fn take_over(dir: &RuntimeDir, socket: OwnedFd) -> Result<PrivateFd, StartError> {
-    let failed = |errno| StartError::system("listen in", dir.path(), errno);
+/// Whether a socket is bound to the directory's name for it.
+fn check_bound(dir: &RuntimeDir, socket: OwnedFd) -> Result<OwnedFd, StartError> {
     let path = dir.path().join(SOCKET);
     let bound = UnixListener::from(socket);
-    let address = bound.local_addr().map_err(|error| failed(error.into()))?;
-    if address.as_pathname() != Some(&path) {
+    let address = bound.local_addr();
+    if !address.is_ok_and(|address| address.as_pathname() == Some(&path)) {
         return Err(StartError::Directory {
             path,
             reason: "is not what the socket that was handed over is bound to".into(),
             errno: Errno::INVAL,
         });
     }
-    let listener = PrivateFd::new(bound.into());
-    socket::set_nonblocking(listener.as_fd()).map_err(failed)?;
-    socket::listen_again(listener.as_fd()).map_err(failed)?;
+    Ok(bound.into())
+}
+
+/// Listens on a socket on which somebody else has listened. The lock is held.
+fn take_over(socket: OwnedFd) -> Result<PrivateFd> {
+    let listener = PrivateFd::new(socket);
+    socket::set_nonblocking(listener.as_fd())?;
+    socket::listen_again(listener.as_fd())?;
     Ok(listener)
 }
 
