@@ -178,6 +178,7 @@ mod tests {
         Entry {
             nd: 0,
             pid,
+            identity: 0,
             chid: 1,
             handle: 0,
             file_type: FileType::ANY,

@@ -1,8 +1,8 @@
 //! The journal: what a successor must know to keep every name for its owner.
 //!
-//! A text file, a line a fact: `+ ID PID START CHID HANDLE TYPE FLAGS PATH` for a name (START is the
-//! process's start time, so that a reused pid is no heir), with ` TARGET` behind it for a symbolic link, and
-//! `- ID` for its end. The first line names the
+//! A text file, a line a fact: `+ ID PID IDENTITY CHID HANDLE TYPE FLAGS PATH` for a name (IDENTITY tells
+//! the process from all others of its number, so that a reused pid is no heir), with ` TARGET` behind it for a
+//! symbolic link, and `- ID` for its end. The first line names the
 //! format and the boot; after a reboot nothing in it means anything. Bytes of a path that would end a
 //! line or a field are written as `%XX`.
 //!
@@ -33,7 +33,8 @@ const MOST_BYTES: u64 = 1 << 30;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) path: Pathname,
-    pub(crate) start: u64,
+    /// [`PidFd::identity`](resmgr_sys::pidfd::PidFd::identity) of the process.
+    pub(crate) identity: u64,
     pub(crate) registration: Registration,
     /// Where it leads, for a symbolic link.
     pub(crate) target: Option<Box<[u8]>>,
@@ -165,8 +166,8 @@ fn line(record: &Record) -> String {
         file_type,
         flags,
     } = record.registration;
-    let (id, start, kind, flags) = (id.0, record.start, file_type.0, flags.bits());
-    let mut text = format!("+ {id} {pid} {start} {chid} {handle} {kind} {flags} ");
+    let (id, identity, kind, flags) = (id.0, record.identity, file_type.0, flags.bits());
+    let mut text = format!("+ {id} {pid} {identity} {chid} {handle} {kind} {flags} ");
     escape(record.path.as_bytes(), &mut text);
     if let Some(target) = &record.target {
         text.push(' ');
@@ -212,7 +213,7 @@ fn parse_name(line: &str) -> Option<Record> {
     let mut fields = line.strip_prefix("+ ")?.split(' ');
     let id = AttachId(fields.next()?.parse().ok()?);
     let pid = fields.next()?.parse().ok()?;
-    let start = fields.next()?.parse().ok()?;
+    let identity = fields.next()?.parse().ok()?;
     let chid = fields.next()?.parse().ok()?;
     let handle = fields.next()?.parse().ok()?;
     let file_type = FileType(fields.next()?.parse().ok()?);
@@ -232,7 +233,7 @@ fn parse_name(line: &str) -> Option<Record> {
     };
     fields.next().is_none().then_some(Record {
         path,
-        start,
+        identity,
         registration,
         target,
     })
@@ -265,7 +266,7 @@ mod tests {
         };
         Record {
             path: Pathname::new(path).unwrap(),
-            start: 99,
+            identity: 99,
             registration,
             target: (id == 2).then(|| (*b"../a link").into()),
         }

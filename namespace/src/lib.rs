@@ -6,6 +6,7 @@
 //! - [`path`]: what a path is here: absolute, without `.` and `..`, bounded. Pure.
 //! - [`registration`]: what is registered, and what a resolution answers. Pure.
 //! - [`tree`]: prefix to ordered registrations, resolution, listing. Pure.
+//! - [`rules`]: who may attach, resolve and list under which prefix. Pure, but for reading the file.
 //! - [`protocol`]: the few messages between a client and whoever serves. Pure.
 //! - [`directory`]: where a namespace lives in the file system, and whom it may belong to.
 //! - [`server`]: the one that serves, embeddable in any process, with the journal for its successor.
@@ -27,6 +28,7 @@ mod page;
 pub mod path;
 pub mod protocol;
 pub mod registration;
+pub mod rules;
 pub mod server;
 pub mod tree;
 mod turn;

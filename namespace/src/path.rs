@@ -83,6 +83,17 @@ impl Pathname {
             .filter(|component| !component.is_empty())
     }
 
+    /// The path itself and all above it, the longest first, `/` last.
+    pub fn prefixes(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::successors(Some(&*self.text), |prefix| {
+            match prefix.iter().rposition(|byte| *byte == b'/')? {
+                0 if prefix.len() > 1 => Some(&prefix[..1]),
+                0 => None,
+                end => Some(&prefix[..end]),
+            }
+        })
+    }
+
     /// What lies behind the first `prefix` bytes, without a slash in front (PN-6): the path as a server
     /// sees it that is registered at the prefix. Empty when nothing does.
     pub fn below(&self, prefix: usize) -> &[u8] {

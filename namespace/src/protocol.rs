@@ -26,7 +26,7 @@ pub const MOST_ENTRIES: usize = (MOST - ANSWER_HEAD - 4 - PATH_MAX) / ENTRY;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"rmns");
 const ANSWER_HEAD: usize = 8;
-const ENTRY: usize = 28;
+const ENTRY: usize = 36;
 
 /// What arrived is not of this protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -371,6 +371,7 @@ impl Writer {
             .u32(entry.flags.bits())
             .u16(entry.prefix_len)
             .u16(0)
+            .u64(entry.identity)
     }
     fn listing(&mut self, listing: &Listing) {
         self.u8(listing.here.bits());
@@ -467,9 +468,11 @@ impl<'a> Reader<'a> {
         let (nd, pid, chid, handle) = (self.u32()?, self.u32()?, self.i32()?, self.u32()?);
         let (file_type, flags) = (FileType(self.i32()?), self.flags()?);
         let (prefix_len, _) = (self.u16()?, self.u16()?);
+        let identity = self.u64()?;
         Ok(Entry {
             nd,
             pid,
+            identity,
             chid,
             handle,
             file_type,

@@ -165,6 +165,9 @@ pub struct Entry {
     pub nd: u32,
     /// The process.
     pub pid: u32,
+    /// Which process of that number: see [`PidFd::identity`](resmgr_sys::pidfd::PidFd::identity). 0 if the
+    /// server could not tell.
+    pub identity: u64,
     /// Its channel.
     pub chid: i32,
     /// The number that it registered with.

@@ -194,6 +194,18 @@ impl Tree {
         }
     }
 
+    /// The registrations that answer for `path`, whatever they serve: those of exactly this path, and those of
+    /// directories above it; the longest prefix first, each with its prefix's length.
+    pub fn holders(&self, path: &Pathname) -> impl Iterator<Item = (usize, &Registration)> {
+        let whole = path.as_bytes().len();
+        let walk: Vec<_> = self.nodes.walk(path).collect();
+        let all = walk.into_iter().rev().flat_map(|(at, prefix)| {
+            let here = self.nodes[at].here.iter();
+            here.map(move |one| (prefix, one))
+        });
+        all.filter(move |(prefix, one)| *prefix == whole || one.flags.contains(AttachFlags::DIR))
+    }
+
     /// One page of the children of `path`: those behind `after` (all, when it is empty), at most `most`.
     /// Links are not followed.
     ///
@@ -234,6 +246,8 @@ fn entry(one: &Registration, prefix: usize) -> Entry {
     Entry {
         nd: 0,
         pid: one.pid,
+        // The tree knows processes by number only; whoever knows them puts it in.
+        identity: 0,
         chid: one.chid,
         handle: one.handle,
         file_type: one.file_type,

@@ -108,6 +108,7 @@ fn answers_come_back_and_refusals_keep_their_number() {
     let entry = Entry {
         nd: 0,
         pid: 1,
+        identity: 1 << 40 | 9,
         chid: -2,
         handle: 3,
         file_type: FileType(-1),

@@ -5,7 +5,7 @@
 
 use super::{Server, TURN};
 use crate::path::Rooted;
-use crate::protocol::{Answer, MOST, PAGE, Request, Resolved, VERSION, encode_answer};
+use crate::protocol::{Answer, MOST, Request, Resolved, VERSION, encode_answer};
 use crate::registration::FileType;
 use resmgr_sys::{Errno, Result, socket};
 use std::os::fd::AsFd;
@@ -82,10 +82,11 @@ impl Server {
             Request::Hello { .. } => Err(Errno::PROTONOSUPPORT),
             Request::Attach { id, attach } => {
                 let attach = attach?;
-                if session.uid != self.dir.owner_uid() && session.uid != 0 {
-                    return Err(Errno::ACCES);
+                // A name that is kept for this process was allowed when it was new.
+                if !self.registry.keeps(process, id) {
+                    self.may_attach(slot, &attach.path)?;
                 }
-                let names = &mut session.names;
+                let names = &mut self.sessions[slot].names;
                 self.registry
                     .attach(process, names, id, &attach)
                     .map(Answer::Attached)
@@ -94,15 +95,14 @@ impl Server {
                 .registry
                 .detach(&mut session.names, id)
                 .map(|()| Answer::Done),
-            Request::Resolve { file_type, path } => self
-                .resolve(process, &path?, file_type)
-                .map(Answer::Resolved),
+            Request::Resolve { file_type, path } => {
+                self.resolve(slot, &path?, file_type).map(Answer::Resolved)
+            }
             Request::List { after, path } => {
-                let path = Rooted::from(path?);
-                let tree = &self.registry.tree;
-                let path = tree.follow(&path)?.unwrap_or(path);
-                let listing = tree.list(path.path(), &after, PAGE)?;
-                Ok(Answer::Listing(listing))
+                let path = path?.into();
+                let followed = self.follow(slot, &path)?.unwrap_or(path);
+                self.list(slot, followed.path(), &after)
+                    .map(Answer::Listing)
             }
             Request::Serve => {
                 self.registry.processes[process].listens = true;
@@ -114,33 +114,44 @@ impl Server {
             }
             Request::Link { id, link } => {
                 let link = link?;
-                if session.uid != self.dir.owner_uid() && session.uid != 0 {
-                    return Err(Errno::ACCES);
+                if !self.registry.keeps(process, id) {
+                    self.may_attach(slot, &link.path)?;
                 }
-                let names = &mut session.names;
+                let names = &mut self.sessions[slot].names;
                 self.registry
                     .link(process, names, id, &link)
                     .map(Answer::Attached)
             }
             Request::ReadLink(path) => {
-                let target = self.registry.tree.read_link(&path?)?;
+                let path = path?;
+                self.may_resolve(slot, &path)?;
+                let target = self.registry.tree.read_link(&path)?;
                 Ok(Answer::Target(target.into()))
             }
             Request::Watch { file_type, path } => self.watch((slot, serial), file_type, path?),
         }
     }
 
+    /// The path that links lead to, if there are any on the way. The client may know both, or neither is there.
+    fn follow(&self, slot: usize, path: &Rooted) -> Result<Option<Rooted>> {
+        self.may_resolve(slot, path.path())?;
+        let followed = self.registry.tree.follow(path)?;
+        if let Some(followed) = &followed {
+            self.may_resolve(slot, followed.path())?;
+        }
+        Ok(followed)
+    }
+
     pub(super) fn resolve(
         &self,
-        process: usize,
+        slot: usize,
         path: &Rooted,
         file_type: FileType,
     ) -> Result<Resolved> {
-        let asking = self.registry.processes[process].pid;
-        let tree = &self.registry.tree;
-        let followed = tree.follow(path)?;
+        let followed = self.follow(slot, path)?;
+        let asking = self.registry.processes[self.sessions[slot].process].pid;
         let path = followed.as_ref().unwrap_or(path);
-        match tree.resolve(path.path(), file_type, asking) {
+        match self.registry.resolve(path.path(), file_type, asking) {
             Ok(entries) => Ok(Resolved { entries, followed }),
             // What the links led to may be another namespace's.
             Err(Errno::NOENT | Errno::NOTDIR) if followed.is_some() => Ok(Resolved {

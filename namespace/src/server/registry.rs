@@ -9,10 +9,14 @@ use crate::directory::RuntimeDir;
 use crate::journal::{Journal, Record};
 use crate::page::Page;
 use crate::path::Pathname;
-use crate::registration::{Attach, AttachFlags, AttachId, FileType, LINK, Link, Registration};
+use crate::registration::{
+    Attach, AttachFlags, AttachId, Entry, FileType, LINK, Link, Registration,
+};
 use crate::tree::Tree;
 use crate::turn::Turn;
-use resmgr_sys::pidfd::{self, PidFd};
+use resmgr_sys::pidfd::PidFd;
+use resmgr_sys::socket::Credentials;
+use resmgr_sys::who::who;
 use resmgr_sys::{Errno, Result};
 use slab::Slab;
 use std::collections::{BTreeSet, HashMap};
@@ -23,7 +27,10 @@ use std::time::{Duration, SystemTime};
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) pid: u32,
-    start: u64,
+    /// Tells it from all others of its number; 0 if that cannot be known.
+    pub(super) identity: u64,
+    /// Its user, as of the last time that it connected: whose its names are.
+    pub(super) uid: u32,
     pub(super) pidfd: PidFd,
     /// Its conversations, by the server's slots.
     pub(super) sessions: Vec<usize>,
@@ -113,7 +120,7 @@ impl Registry {
 
     fn keep(&mut self, record: &Record) {
         let Registration { pid, id, .. } = record.registration;
-        let Some(key) = self.find_living(pid, Some(record.start)) else {
+        let Some(key) = self.find_living(pid, Some(record.identity)) else {
             return;
         };
         if self.insert_record(record, false).is_ok() {
@@ -122,24 +129,26 @@ impl Registry {
         }
     }
 
-    /// The process with this number, if it lives and (where it is known) started then.
-    fn find_living(&mut self, pid: u32, start: Option<u64>) -> Option<usize> {
+    /// The process with this number, if it lives and (where that is known) is this one. Its user
+    /// is the one that it has now: it has not connected yet.
+    fn find_living(&mut self, pid: u32, identity: Option<u64>) -> Option<usize> {
+        let is_it = |found| identity.is_none_or(|identity| identity == found && found != 0);
         if let Some(key) = self.by_pid.get(&pid) {
-            return start
-                .is_none_or(|start| self.processes[*key].start == start)
-                .then_some(*key);
+            return is_it(self.processes[*key].identity).then_some(*key);
         }
         let pidfd = PidFd::open(pid).ok()?;
-        let started = pidfd::start_time(pid).unwrap_or(0);
-        let same = start.is_none_or(|start| start == started);
-        (same && pidfd.is_alive()).then(|| self.insert(pid, started, pidfd))
+        let found = pidfd.identity(pid).unwrap_or(0);
+        let [_, uid, _] = who(pid).ok()?.uids;
+        // Still alive: what was read by number was its.
+        (is_it(found) && pidfd.is_alive()).then(|| self.insert((pid, uid), found, pidfd))
     }
 
-    fn insert(&mut self, pid: u32, start: u64, pidfd: PidFd) -> usize {
+    fn insert(&mut self, (pid, uid): (u32, u32), identity: u64, pidfd: PidFd) -> usize {
         let (sessions, kept) = (Vec::new(), BTreeSet::new());
         let process = Process {
             pid,
-            start,
+            identity,
+            uid,
             pidfd,
             sessions,
             kept,
@@ -171,13 +180,35 @@ impl Registry {
     }
 
     /// The process that a connection came from. The second value: it is new here.
-    pub(super) fn process_of(&mut self, pid: u32, pidfd: PidFd) -> (usize, bool) {
-        if let Some(key) = self.by_pid.get(&pid) {
+    pub(super) fn process_of(&mut self, peer: &Credentials, pidfd: PidFd) -> (usize, bool) {
+        if let Some(key) = self.by_pid.get(&peer.pid) {
+            self.processes[*key].uid = peer.uid;
             return (*key, false);
         }
-        // An unreadable start time only means that the journal has no heir for its names.
-        let start = pidfd::start_time(pid).unwrap_or(0);
-        (self.insert(pid, start, pidfd), true)
+        // An unknown one only means that the journal has no heir for its names.
+        let identity = pidfd.identity(peer.pid).unwrap_or(0);
+        (self.insert((peer.pid, peer.uid), identity, pidfd), true)
+    }
+
+    /// The user whose name a registration is.
+    pub(super) fn user_of(&self, one: &Registration) -> Option<u32> {
+        let key = self.by_pid.get(&one.pid)?;
+        Some(self.processes[*key].uid)
+    }
+
+    /// Where a path leads, with each server's identity.
+    pub(super) fn resolve(
+        &self,
+        path: &Pathname,
+        wanted: FileType,
+        asking: u32,
+    ) -> Result<Vec<Entry>> {
+        let mut entries = self.tree.resolve(path, wanted, asking)?;
+        for entry in &mut entries {
+            let key = self.by_pid.get(&entry.pid);
+            entry.identity = key.map_or(0, |key| self.processes[*key].identity);
+        }
+        Ok(entries)
     }
 
     /// The process known by this number.
@@ -188,6 +219,11 @@ impl Registry {
     /// How many names are kept for processes that have not attached them again.
     pub(super) fn kept(&self) -> usize {
         self.kept
+    }
+
+    /// Whether this name is kept for this process.
+    pub(super) fn keeps(&self, process: usize, id: AttachId) -> bool {
+        self.processes[process].kept.contains(&id)
     }
 
     /// How many of them are this process's.
@@ -217,7 +253,7 @@ impl Registry {
         };
         let record = Record {
             path: attach.path.clone(),
-            start: self.processes[process].start,
+            identity: self.processes[process].identity,
             registration,
             target: None,
         };
@@ -242,7 +278,7 @@ impl Registry {
         };
         let record = Record {
             path: link.path.clone(),
-            start: self.processes[process].start,
+            identity: self.processes[process].identity,
             registration,
             target: Some(link.target.clone()),
         };
@@ -258,7 +294,7 @@ impl Registry {
         exclusive: bool,
     ) -> Result<AttachId> {
         let id = record.registration.id;
-        if self.processes[process].kept.contains(&id) {
+        if self.keeps(process, id) {
             return self.claim(process, names, &record);
         }
         if id.0 >= self.next {
@@ -375,10 +411,10 @@ impl Registry {
     fn rewrite(&mut self) {
         let (processes, by_pid) = (&self.processes, &self.by_pid);
         let records = self.tree.iter().filter_map(|(path, one)| {
-            let start = processes[*by_pid.get(&one.pid)?].start;
+            let identity = processes[*by_pid.get(&one.pid)?].identity;
             Some(Record {
                 path: Pathname::new(path).ok()?,
-                start,
+                identity,
                 registration: *one,
                 target: self.tree.target(one.id).map(Into::into),
             })

@@ -85,10 +85,12 @@ impl Server {
     }
 
     fn standing(&self, slot: usize, path: &Pathname, file_type: FileType) -> Standing {
-        let process = self.sessions[slot].process;
-        let resolved = self.resolve(process, &path.clone().into(), file_type);
+        let resolved = self.resolve(slot, &path.clone().into(), file_type);
         let entries = resolved.map(|resolved| resolved.entries);
-        let here = self.registry.tree.list(path, &[], 0).map(|list| list.here);
+        let here = self
+            .may_resolve(slot, path)
+            .and_then(|()| self.registry.tree.list(path, &[], 0))
+            .map(|list| list.here);
         Standing {
             present: entries.is_ok() || here.is_ok(),
             mark: mark(&entries.unwrap_or_default(), here.unwrap_or_default()),

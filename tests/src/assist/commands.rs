@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `channel NAME flags=N wait= rights= direct= clients= user-clients= calls= bulk=` | `channel CHID` |
 //! | `limit CHANNELS CONNECTIONS` | `ok` |
-//! | `attach NAME PID CHID fd= nd= flags=` | `connection COID` |
+//! | `attach NAME PID CHID fd= nd= flags= identity=` | `connection COID` |
 //! | `send NAME DATA room= priority= deadline= wait= cancel= lend= take=` | `answer STATUS LEN BUFFER` |
 //! | `send-borrowed NAME DATA room= again= lend= take=` | the same, built in the link's memory |
 //! | `pulse NAME CODE VALUE priority= how=` | `ok` |
@@ -249,7 +249,10 @@ fn attach(things: &Things, words: &Words<'_>) -> String {
     let lowest = words.named_number("fd");
     let space = lowest.map_or(IdSpace::SideChannel, IdSpace::Descriptor);
     let flags = ConnectFlags::from_bits_retain(words.named_number("flags").unwrap_or(0));
-    let made = Connection::attach_with(target, space, flags);
+    let made = match words.named_number("identity") {
+        Some(identity) => Connection::attach_to(target.pid, identity, target.chid),
+        None => Connection::attach_with(target, space, flags),
+    };
     outcome(made.map(|connection| keep(things, words.get(1), connection)))
 }
 
