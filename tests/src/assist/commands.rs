@@ -16,11 +16,11 @@
 //!
 //! Connections by number, and in children: see `by_id`. `#COID` stands for a connection where a name does.
 //!
-//! More are in [`events`](super::events).
+//! Paths are registered, served, opened and listed in `paths`. More are in [`events`](super::events).
 //! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
-use super::{Words, bulk, by_id, endurance, events, load, parcels, pending, poll, show};
+use super::{Words, bulk, by_id, endurance, events, load, parcels, paths, pending, poll, show};
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
     ConnectRights, Connection, Credentials, IdSpace, ProcessLimits, Pulse, PulseFlags, Received,
@@ -108,10 +108,10 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
             std::thread::scope(|scope| scope.spawn(|| receive(things, words)).join().unwrap())
         }
         "fork-send" => fork_send(things, words),
-        "name-attach" | "name-attach-on" | "name-detach" | "name-open" | "path-attach" => {
-            named(things, words)
-        }
-        _ => events::run(things, words).unwrap_or_else(|| on_process(words)),
+        "name-attach" | "name-attach-on" | "name-detach" | "name-open" => named(things, words),
+        _ => paths::run(things, words)
+            .or_else(|| events::run(things, words))
+            .unwrap_or_else(|| on_process(words)),
     }
 }
 
@@ -466,7 +466,6 @@ fn named(things: &Things, words: &Words<'_>) -> String {
             let opened = resmgr::name_open(name);
             return outcome(opened.map(|connection| keep(things, thing, connection)));
         }
-        "path-attach" => return path(things, words),
         "name-attach-on" => {
             resmgr::name::name_attach_on(&things.channels.get(words.get(2)), name, flags)
         }
@@ -478,16 +477,5 @@ fn named(things: &Things, words: &Words<'_>) -> String {
         things.channels.put(thing, channel);
         things.names.put(thing, attach);
         format!("channel {id}")
-    }))
-}
-
-fn path(things: &Things, words: &Words<'_>) -> String {
-    let channel = things.channels.get(words.get(2));
-    let file_type = resmgr::name::FileType::ANY;
-    let flags = resmgr::name::AttachFlags::empty();
-    let attached = resmgr::resmgr_attach(&channel, words.get(1), file_type, flags, 0);
-    outcome(attached.map_err(|error| error.errno()).map(|attach| {
-        things.paths.put(words.get(1), attach);
-        "ok".into()
     }))
 }

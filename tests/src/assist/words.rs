@@ -34,6 +34,8 @@ const NAMES: &[&str] = &[
     "calls",
     "calling",
     "bulk",
+    "root",
+    "in",
 ];
 /// Longer data are written as `fill:LENGTH` where they follow the pattern.
 const LONG: usize = 64;
