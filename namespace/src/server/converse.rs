@@ -92,7 +92,7 @@ impl Server {
                 .detach(&mut session.names, id)
                 .map(|()| Answer::Done),
             Request::Resolve { file_type, path } => self
-                .resolve(process, path?, file_type)
+                .resolve(process, &path?, file_type)
                 .map(Answer::Resolved),
             Request::List { after, path } => {
                 let path = Rooted::from(path?);
@@ -126,11 +126,11 @@ impl Server {
         }
     }
 
-    fn resolve(&self, process: usize, path: Rooted, file_type: FileType) -> Result<Resolved> {
+    fn resolve(&self, process: usize, path: &Rooted, file_type: FileType) -> Result<Resolved> {
         let asking = self.registry.processes[process].pid;
         let tree = &self.registry.tree;
-        let followed = tree.follow(&path)?;
-        let path = followed.as_ref().unwrap_or(&path);
+        let followed = tree.follow(path)?;
+        let path = followed.as_ref().unwrap_or(path);
         match tree.resolve(path.path(), file_type, asking) {
             Ok(entries) => Ok(Resolved { entries, followed }),
             // What the links led to may be another namespace's.
