@@ -11,6 +11,7 @@ mod endurance;
 mod events;
 mod load;
 mod parcels;
+mod paths;
 mod pending;
 mod poll;
 mod things;
