@@ -104,7 +104,7 @@ impl Request {
     /// # Errors
     /// The path's own, if it is no good.
     pub fn encode(&self, serial: u32) -> Result<Vec<u8>> {
-        let mut out = Writer::default();
+        let mut out = Writer::new();
         match self {
             Self::Hello { version } => out.head(HELLO, serial).u32(MAGIC).u32(*version),
             Self::Attach { id, attach } => {
@@ -223,7 +223,7 @@ pub struct Resolved {
 
 /// The packet for an answer. A listing that does not fit is cut, and says that there is more.
 pub fn encode_answer(serial: u32, answer: &Result<Answer>) -> Vec<u8> {
-    let mut out = Writer::default();
+    let mut out = Writer::new();
     let errno = answer
         .as_ref()
         .err()
@@ -327,10 +327,13 @@ pub fn decode_standing(content: &[u8]) -> Result<Standing, Malformed> {
 }
 
 /// Bytes to be sent.
-#[derive(Default)]
 struct Writer(Vec<u8>);
 
 impl Writer {
+    /// With room for most packets, so that few grow.
+    fn new() -> Self {
+        Self(Vec::with_capacity(128))
+    }
     fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
