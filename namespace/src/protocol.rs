@@ -64,6 +64,9 @@ pub enum Request {
     },
     /// This process has a socket `p/PID`, which must go when the process does.
     Serve,
+    /// As `Serve`, from a process that may not make that socket by itself: the answer brings it, bound, as a
+    /// descriptor, for the process to listen on.
+    Listen,
     /// Everything that this process wants kept has been attached again: what else was kept may go.
     Settled,
 }
@@ -75,6 +78,7 @@ const RESOLVE: u8 = 4;
 const LIST: u8 = 5;
 const SERVE: u8 = 6;
 const SETTLED: u8 = 7;
+const LISTEN: u8 = 13;
 
 impl Request {
     /// The packet for this request.
@@ -106,6 +110,7 @@ impl Request {
             }
             Self::Serve => out.head(SERVE, serial),
             Self::Settled => out.head(SETTLED, serial),
+            Self::Listen => out.head(LISTEN, serial),
         };
         Ok(out.0)
     }
@@ -138,6 +143,7 @@ impl Request {
             }
             SERVE => Self::Serve,
             SETTLED => Self::Settled,
+            LISTEN => Self::Listen,
             _ => return Err(Malformed),
         };
         from.end()?;

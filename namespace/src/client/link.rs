@@ -7,7 +7,7 @@ use crate::server::SOCKET;
 use resmgr_sys::epoll::{Ready, poll_one};
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::{Errno, Result, socket};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 /// Whether an error means that nobody serves there (any more).
@@ -28,6 +28,8 @@ pub(super) struct Link {
     pub(super) socket: PrivateFd,
     pub(super) server: u32,
     serial: u32,
+    /// The descriptor that the last answer brought.
+    pub(super) brought: Option<OwnedFd>,
     /// Attachments whose caller gave up: should the answer still come, nobody wants the name.
     given_up: Vec<u32>,
 }
@@ -57,6 +59,7 @@ impl Link {
             socket,
             server: server.pid,
             serial: 0,
+            brought: None,
             given_up: Vec::new(),
         };
         let hello = Request::Hello { version: VERSION };
@@ -110,6 +113,7 @@ impl Link {
         let mut buffer = [0; MOST];
         loop {
             let packet = socket::receive_until(self.socket.as_fd(), &mut buffer, Some(deadline))?;
+            self.brought = packet.fds.into_iter().next();
             let packet = buffer.get(..packet.len).ok_or(Errno::PROTO)?;
             let (to, content) = protocol::decode_answer(packet).map_err(|_| Errno::PROTO)?;
             match content {

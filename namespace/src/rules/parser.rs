@@ -51,7 +51,7 @@ impl Rules {
                 return Err(bad(format!("more than {MOST_RULES} rules")));
             }
             let (prefix, rule) = rule(&words, accounts).map_err(bad)?;
-            rules.push(prefix, rule);
+            rules.push(&prefix, rule);
         }
         Ok(rules)
     }

@@ -45,10 +45,17 @@ impl Server {
             return false;
         }
         session.greeted = true;
-        let answer = self.answer(slot, request);
+        let (answer, made) = match request {
+            Request::Listen => match self.make_socket(slot) {
+                Ok(made) => (Ok(Answer::Done), Some(made)),
+                Err(errno) => (Err(errno), None),
+            },
+            request => (self.answer(slot, request), None),
+        };
         let refused = greeting && answer.is_err();
         let packet = encode_answer(serial, &answer);
-        let sent = socket::send(self.sessions[slot].socket.as_fd(), &packet, &[]);
+        let fds: Vec<_> = made.iter().map(AsFd::as_fd).collect();
+        let sent = socket::send(self.sessions[slot].socket.as_fd(), &packet, &fds);
         if refused || sent.is_err() {
             self.close(slot);
             return false;
@@ -103,6 +110,8 @@ impl Server {
                 self.registry.processes[process].listens = true;
                 Ok(Answer::Done)
             }
+            // Its answer is more than a packet.
+            Request::Listen => Err(Errno::NOSYS),
             Request::Settled => {
                 self.registry.settle(process);
                 Ok(Answer::Done)

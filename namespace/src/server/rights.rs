@@ -10,6 +10,7 @@ use crate::registration::Name;
 use crate::rules::{Client, Decision, Rights};
 use crate::tree::Listing;
 use resmgr_sys::{Errno, Result};
+use std::os::fd::OwnedFd;
 
 impl Server {
     /// Whether a user may do everything here.
@@ -30,13 +31,8 @@ impl Server {
                 prefix_len: 0,
             };
         }
-        let client = Client {
-            uid: session.uid,
-            gid: session.gid,
-            groups: &session.groups,
-        };
         let owns = || self.has_name(session.uid, path);
-        self.rules.decide(right, path, &client, owns)
+        self.rules.decide(right, path, &client(session), owns)
     }
 
     fn may(&self, session: &Session, right: Rights, path: &Pathname) -> bool {
@@ -70,6 +66,22 @@ impl Server {
         });
         let allowed = decision.allowed && (!shadows || self.may(session, Rights::SHADOW, path));
         if allowed { Ok(()) } else { Err(Errno::ACCES) }
+    }
+
+    /// The socket of a process that may register somewhere, but not make anything in this directory. It is bound
+    /// here, with the process's number for its name, and the process listens on it: so clients see that process
+    /// at its other end, and a number is nobody else's to take.
+    ///
+    /// # Errors
+    /// - `EACCES`: the rules allow it no name at all.
+    pub(super) fn make_socket(&mut self, slot: usize) -> Result<OwnedFd> {
+        let session = &self.sessions[slot];
+        let may = self.is_master(session.uid) || self.rules.gives_a_place(&client(session));
+        if !may {
+            return Err(Errno::ACCES);
+        }
+        let process = session.process;
+        self.registry.make_socket(process)
     }
 
     /// The right to know where a path leads.
@@ -117,5 +129,13 @@ impl Server {
         directory.join(&child.name).is_ok_and(|path| {
             self.may(session, Rights::RESOLVE, &path) || self.may(session, Rights::LIST, &path)
         })
+    }
+}
+
+fn client(session: &Session) -> Client<'_> {
+    Client {
+        uid: session.uid,
+        gid: session.gid,
+        groups: &session.groups,
     }
 }

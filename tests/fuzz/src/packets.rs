@@ -97,7 +97,9 @@ fn serve(tree: &mut Tree, ids: &mut u64, request: Request) -> resmgr_sys::Result
             tree.resolve(&path?, file_type, 1).map(Answer::Entries)
         }
         Request::List { after, path } => tree.list(&path?, &after, 100).map(Answer::Listing),
-        Request::Hello { .. } | Request::Serve | Request::Settled => Ok(Answer::Done),
+        Request::Hello { .. } | Request::Serve | Request::Listen | Request::Settled => {
+            Ok(Answer::Done)
+        }
     }
 }
 
