@@ -24,16 +24,20 @@ pub mod directory;
 mod error;
 mod journal;
 mod launch;
+mod page;
 pub mod path;
 pub mod protocol;
 pub mod registration;
 pub mod rules;
 pub mod server;
 pub mod tree;
+mod turn;
 
-pub use client::Session;
+pub use client::{Session, Watch};
 pub use directory::RuntimeDir;
 pub use error::StartError;
-pub use path::Pathname;
-pub use registration::{Attach, AttachFlags, AttachId, Entry, FileType, Name, NameKind};
+pub use path::{Pathname, Rooted};
+pub use registration::{
+    Attach, AttachFlags, AttachId, Entry, FileType, Link, Name, NameKind, Standing,
+};
 pub use resmgr_sys::{Errno, Result};

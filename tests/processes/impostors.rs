@@ -1,6 +1,6 @@
 //! A name leads to the process that has it, whoever has that process's number or its socket by now.
 
-use resmgr_namespace::protocol::{Answer, MOST, Request, encode_answer};
+use resmgr_namespace::protocol::{Answer, MOST, Request, Resolved, encode_answer};
 use resmgr_namespace::{AttachFlags, Entry, FileType, Pathname, RuntimeDir, Session};
 use resmgr_sys::epoll::{Ready, poll_one};
 use resmgr_sys::pidfd::PidFd;
@@ -122,7 +122,11 @@ impl Names {
                 Request::Hello { .. } => Ok(Answer::Kept(0)),
                 Request::Resolve { .. } => {
                     asked += 1;
-                    Ok(Answer::Entries(vec![answers[asked.min(answers.len()) - 1]]))
+                    let entries = vec![answers[asked.min(answers.len()) - 1]];
+                    Ok(Answer::Resolved(Resolved {
+                        entries,
+                        followed: None,
+                    }))
                 }
                 _ => Err(Errno::NOSYS),
             };

@@ -4,7 +4,9 @@
 //! the act. A breach of the first two ends the conversation and is counted; everything else is an errno.
 
 use super::{Server, TURN};
-use crate::protocol::{Answer, MOST, Request, VERSION, encode_answer};
+use crate::path::Rooted;
+use crate::protocol::{Answer, MOST, Request, Resolved, VERSION, encode_answer};
+use crate::registration::FileType;
 use resmgr_sys::{Errno, Result, socket};
 use std::os::fd::AsFd;
 
@@ -50,12 +52,18 @@ impl Server {
                 Ok(made) => (Ok(Answer::Done), Some(made)),
                 Err(errno) => (Err(errno), None),
             },
-            request => (self.answer(slot, request), None),
+            request => (self.answer(slot, serial, request), None),
         };
+        self.registry.answered();
         let refused = greeting && answer.is_err();
         let packet = encode_answer(serial, &answer);
-        let fds: Vec<_> = made.iter().map(AsFd::as_fd).collect();
-        let sent = socket::send(self.sessions[slot].socket.as_fd(), &packet, &fds);
+        let page = self.registry.page().filter(|_| greeting && !refused);
+        let brings = page.map(AsFd::as_fd).or(made.as_ref().map(AsFd::as_fd));
+        let sent = socket::send(
+            self.sessions[slot].socket.as_fd(),
+            &packet,
+            brings.as_slice(),
+        );
         if refused || sent.is_err() {
             self.close(slot);
             return false;
@@ -76,7 +84,7 @@ impl Server {
         self.close(slot);
     }
 
-    fn answer(&mut self, slot: usize, request: Request) -> Result<Answer> {
+    fn answer(&mut self, slot: usize, serial: u32, request: Request) -> Result<Answer> {
         let session = &mut self.sessions[slot];
         let process = session.process;
         match request {
@@ -98,14 +106,11 @@ impl Server {
                 .detach(&mut session.names, id)
                 .map(|()| Answer::Done),
             Request::Resolve { file_type, path } => {
-                let path = path?;
-                self.may_resolve(slot, &path)?;
-                let asking = self.registry.processes[process].pid;
-                self.registry
-                    .resolve(&path, file_type, asking)
-                    .map(Answer::Entries)
+                self.resolve(slot, &path?, file_type).map(Answer::Resolved)
             }
-            Request::List { after, path } => self.list(slot, &path?, &after).map(Answer::Listing),
+            Request::List { after, path } => self
+                .list(slot, &Rooted::from(path?), &after)
+                .map(Answer::Listing),
             Request::Serve => {
                 self.registry.processes[process].listens = true;
                 Ok(Answer::Done)
@@ -116,6 +121,51 @@ impl Server {
                 self.registry.settle(process);
                 Ok(Answer::Done)
             }
+            Request::Link { id, link } => {
+                let link = link?;
+                if !self.registry.keeps(process, id) {
+                    self.may_attach(slot, &link.path)?;
+                }
+                let names = &mut self.sessions[slot].names;
+                self.registry
+                    .link(process, names, id, &link)
+                    .map(Answer::Attached)
+            }
+            Request::ReadLink(path) => {
+                let path = path?;
+                self.may_resolve(slot, &path)?;
+                let target = self.registry.tree.read_link(&path)?;
+                Ok(Answer::Target(target.into()))
+            }
+            Request::Watch { file_type, path } => self.watch((slot, serial), file_type, path?),
+        }
+    }
+
+    /// Where a path leads, for the client of a session: both the path and what links make of it must be the
+    /// client's to resolve.
+    pub(super) fn resolve(
+        &self,
+        slot: usize,
+        path: &Rooted,
+        file_type: FileType,
+    ) -> Result<Resolved> {
+        self.may_resolve(slot, path.path())?;
+        let asking = self.registry.processes[self.sessions[slot].process].pid;
+        let followed = self.registry.tree.follow(path)?;
+        let entries = match &followed {
+            None => self.registry.resolve(path.path(), file_type, asking),
+            Some(followed) => self
+                .may_resolve(slot, followed.path())
+                .and_then(|()| self.registry.resolve(followed.path(), file_type, asking)),
+        };
+        match entries {
+            Ok(entries) => Ok(Resolved { entries, followed }),
+            // What the links led to may be another namespace's.
+            Err(Errno::NOENT | Errno::NOTDIR) if followed.is_some() => Ok(Resolved {
+                entries: Vec::new(),
+                followed,
+            }),
+            Err(errno) => Err(errno),
         }
     }
 }

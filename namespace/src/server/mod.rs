@@ -20,6 +20,7 @@ mod holding;
 mod registry;
 mod rights;
 mod ruling;
+mod watches;
 
 use crate::StartError;
 use crate::directory::RuntimeDir;
@@ -39,6 +40,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use watches::Watches;
 
 /// The socket's name in the directory.
 pub(crate) const SOCKET: &str = "ns";
@@ -139,6 +141,7 @@ pub struct Server {
     registry: Registry,
     rules: Rules,
     rules_file: Option<PathBuf>,
+    watches: Watches,
     breaches: u64,
     /// Set while the listener rests.
     resume: Option<Instant>,
@@ -185,6 +188,7 @@ impl Server {
         }
         .map_err(failed)?;
         epoll.add(&listener, LISTENER, Ready::IN).map_err(failed)?;
+        registry.announce();
         Ok(Self {
             dir: dir.clone(),
             config,
@@ -196,6 +200,7 @@ impl Server {
             registry,
             rules,
             rules_file,
+            watches: Watches::default(),
             breaches: 0,
             resume: None,
             idle_since: Instant::now(),
@@ -215,6 +220,9 @@ impl Server {
     pub fn read_rules(&mut self) -> Result<usize, StartError> {
         if let Some(file) = &self.rules_file {
             self.rules = Rules::read(file)?;
+            // What clients know by now, and what they watch, may look different to them.
+            self.registry.changed();
+            self.tell();
         }
         Ok(self.rules.len())
     }
@@ -243,6 +251,7 @@ impl Server {
                 return Ok(Ended::Stopped);
             }
             self.round(&events);
+            self.tell();
             if self.is_over() {
                 return Ok(Ended::Idle);
             }
@@ -399,6 +408,7 @@ impl Server {
     /// Ends a conversation, and with it its names; with the last one a process is forgotten, unless
     /// something of it must go when it dies.
     fn close(&mut self, slot: usize) {
+        self.watches.close(slot, self.is_other(slot));
         let session = self.sessions.remove(slot);
         let _ = self.epoll.remove(&session.socket);
         self.registry.forget(session.names);

@@ -2,14 +2,18 @@
 //!
 //! A name is in exactly one of two places: in the set of the session that attached it, or in its
 //! process's `kept` set (read from the journal, not attached again yet). Either way it goes with the
-//! process. Every change reaches the journal before it is acknowledged.
+//! process. Every change reaches the journal, and is counted on the page, before it is acknowledged.
 
 use super::Config;
 use crate::directory::RuntimeDir;
 use crate::journal::{Journal, Record};
+use crate::page::Page;
 use crate::path::Pathname;
-use crate::registration::{Attach, AttachId, Entry, FileType, Registration};
+use crate::registration::{
+    Attach, AttachFlags, AttachId, Entry, FileType, LINK, Link, Registration,
+};
 use crate::tree::Tree;
+use crate::turn::Turn;
 use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::socket::{self, Credentials};
 use resmgr_sys::who::who;
@@ -45,6 +49,10 @@ pub(super) struct Registry {
     config: Config,
     pub(super) tree: Tree,
     journal: Journal,
+    /// `None` where it cannot be made: then clients keep nothing.
+    page: Option<Page>,
+    /// How often something changed since this server began.
+    changes: u64,
     next: u64,
     pub(super) processes: Slab<Process>,
     by_pid: HashMap<u32, usize>,
@@ -65,6 +73,8 @@ impl Registry {
             config,
             tree: Tree::new(),
             journal,
+            page: page(dir),
+            changes: 0,
             next: u64::try_from(now).unwrap_or(1),
             processes: Slab::new(),
             by_pid: HashMap::new(),
@@ -78,7 +88,37 @@ impl Registry {
         }
         registry.rewrite();
         registry.sweep();
+        // What was true in the predecessor's time, and of those who died meanwhile, is to be asked again.
+        registry.changed();
         registry
+    }
+
+    /// What names lead to has changed: to be called before that is acknowledged.
+    pub(super) fn changed(&mut self) {
+        self.changes += 1;
+        if let Some(page) = &self.page {
+            page.count();
+        }
+    }
+
+    /// How often it has.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The page, for clients.
+    pub(super) fn page(&self) -> Option<&Page> {
+        self.page.as_ref()
+    }
+
+    /// Clients can connect from now on.
+    pub(super) fn announce(&self) {
+        self.page.as_ref().map(Page::announce);
+    }
+
+    /// A request was answered.
+    pub(super) fn answered(&self) {
+        self.page.as_ref().map(Page::answered);
     }
 
     fn keep(&mut self, record: &Record) {
@@ -86,11 +126,7 @@ impl Registry {
         let Some(key) = self.find_living(pid, Some(record.identity)) else {
             return;
         };
-        if self
-            .tree
-            .attach(&record.path, record.registration, false)
-            .is_ok()
-        {
+        if self.insert_record(record, false).is_ok() {
             self.processes[key].kept.insert(id);
             self.kept += 1;
         }
@@ -229,8 +265,59 @@ impl Registry {
         if attach.chid < 0 {
             return Err(Errno::INVAL);
         }
+        let registration = Registration {
+            id,
+            pid: self.processes[process].pid,
+            chid: attach.chid,
+            handle: attach.handle,
+            file_type: attach.file_type,
+            flags: attach.flags,
+        };
+        let record = Record {
+            path: attach.path.clone(),
+            identity: self.processes[process].identity,
+            registration,
+            target: None,
+        };
+        self.enter(process, names, record, attach.exclusive)
+    }
+
+    /// Makes a link for a process, which is a name of its session like any other.
+    pub(super) fn link(
+        &mut self,
+        process: usize,
+        names: &mut BTreeSet<AttachId>,
+        id: AttachId,
+        link: &Link,
+    ) -> Result<AttachId> {
+        let registration = Registration {
+            id,
+            pid: self.processes[process].pid,
+            chid: LINK,
+            handle: 0,
+            file_type: FileType::SYMLINK,
+            flags: AttachFlags::empty(),
+        };
+        let record = Record {
+            path: link.path.clone(),
+            identity: self.processes[process].identity,
+            registration,
+            target: Some(link.target.clone()),
+        };
+        self.enter(process, names, record, true)
+    }
+
+    /// A name of a process, with the id that it asks for.
+    fn enter(
+        &mut self,
+        process: usize,
+        names: &mut BTreeSet<AttachId>,
+        mut record: Record,
+        exclusive: bool,
+    ) -> Result<AttachId> {
+        let id = record.registration.id;
         if self.keeps(process, id) {
-            return self.claim(process, names, id, attach);
+            return self.claim(process, names, &record);
         }
         if id.0 >= self.next {
             return Err(Errno::INVAL);
@@ -242,28 +329,25 @@ impl Registry {
             return Err(Errno::NFILE);
         }
         let id = if id.0 == 0 { AttachId(self.next) } else { id };
-        let owner = &self.processes[process];
-        let registration = Registration {
-            id,
-            pid: owner.pid,
-            chid: attach.chid,
-            handle: attach.handle,
-            file_type: attach.file_type,
-            flags: attach.flags,
-        };
-        let record = Record {
-            path: attach.path.clone(),
-            identity: owner.identity,
-            registration,
-        };
-        self.tree
-            .attach(&attach.path, registration, attach.exclusive)?;
+        record.registration.id = id;
+        self.insert_record(&record, exclusive)?;
         self.next = self.next.max(id.0.saturating_add(1));
         names.insert(id);
+        self.changed();
         if !self.journal.attached(&record) {
             self.rewrite();
         }
         Ok(id)
+    }
+
+    fn insert_record(&mut self, record: &Record, exclusive: bool) -> Result<()> {
+        let Registration { id, pid, .. } = record.registration;
+        match &record.target {
+            Some(target) => self.tree.link(&record.path, target, id, pid),
+            None => self
+                .tree
+                .attach(&record.path, record.registration, exclusive),
+        }
     }
 
     /// A process has its own name again.
@@ -271,11 +355,13 @@ impl Registry {
         &mut self,
         process: usize,
         names: &mut BTreeSet<AttachId>,
-        id: AttachId,
-        attach: &Attach,
+        record: &Record,
     ) -> Result<AttachId> {
+        let id = record.registration.id;
         let (path, one) = self.tree.get(id).ok_or(Errno::INVAL)?;
-        if path != attach.path.as_bytes() || one.chid != attach.chid {
+        let same = one.chid == record.registration.chid
+            && self.tree.target(id) == record.target.as_deref();
+        if path != record.path.as_bytes() || !same {
             return Err(Errno::INVAL);
         }
         self.processes[process].kept.remove(&id);
@@ -295,11 +381,15 @@ impl Registry {
 
     /// Takes names back whose owner has already lost them.
     pub(super) fn forget(&mut self, names: impl IntoIterator<Item = AttachId>) {
-        let mut rewrite = false;
+        let (mut rewrite, mut changed) = (false, false);
         for id in names {
             if self.tree.detach(id).is_ok() {
                 rewrite |= !self.journal.detached(id);
+                changed = true;
             }
+        }
+        if changed {
+            self.changed();
         }
         if rewrite {
             self.rewrite();
@@ -329,10 +419,14 @@ impl Registry {
         process.sessions.is_empty() && process.kept.is_empty() && !process.listens
     }
 
-    /// Leaves the journal to a successor, or removes it when there is nothing in it.
+    /// Leaves journal and page to a successor, or removes them when there is nothing in them.
     pub(super) fn close(&mut self) {
         if self.tree.is_empty() {
             self.journal.remove();
+            if let Some(page) = &self.page {
+                page.remove(&self.dir);
+            }
+            Turn::forget(&self.dir);
         }
     }
 
@@ -344,8 +438,17 @@ impl Registry {
                 path: Pathname::new(path).ok()?,
                 identity,
                 registration: *one,
+                target: self.tree.target(one.id).map(Into::into),
             })
         });
         self.journal.rewrite(records);
     }
+}
+
+fn page(dir: &RuntimeDir) -> Option<Page> {
+    Page::take(dir)
+        .inspect_err(
+            |errno| tracing::warn!(%errno, "no page: clients ask for every name each time"),
+        )
+        .ok()
 }

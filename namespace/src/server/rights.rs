@@ -4,7 +4,7 @@
 //! somebody has is never given away by the right to attach alone: see [`may_attach`](Server::may_attach).
 
 use super::{Server, Session};
-use crate::path::Pathname;
+use crate::path::{Pathname, Rooted};
 use crate::protocol::PAGE;
 use crate::registration::Name;
 use crate::rules::{Client, Decision, Rights};
@@ -102,12 +102,14 @@ impl Server {
     /// # Errors
     /// - `EACCES`: the path may not be listed.
     /// - `ENOENT`: it may not be resolved either, or is not there.
-    pub(super) fn list(&self, slot: usize, path: &Pathname, after: &[u8]) -> Result<Listing> {
+    pub(super) fn list(&self, slot: usize, path: &Rooted, after: &[u8]) -> Result<Listing> {
         let session = &self.sessions[slot];
-        if !self.may(session, Rights::LIST, path) {
-            self.may_resolve(slot, path)?;
-            return Err(Errno::ACCES);
+        self.may_list(slot, path.path())?;
+        let followed = self.registry.tree.follow(path)?;
+        if let Some(followed) = &followed {
+            self.may_list(slot, followed.path())?;
         }
+        let path = followed.as_ref().unwrap_or(path).path();
         let mut page = self.registry.tree.list(path, after, PAGE)?;
         if self.rules.is_empty() || self.is_master(session.uid) {
             return Ok(page);
@@ -122,6 +124,14 @@ impl Server {
                 _ => return Ok(page),
             }
         }
+    }
+
+    fn may_list(&self, slot: usize, path: &Pathname) -> Result<()> {
+        if self.may(&self.sessions[slot], Rights::LIST, path) {
+            return Ok(());
+        }
+        self.may_resolve(slot, path)?;
+        Err(Errno::ACCES)
     }
 
     /// Whether a client sees a name in its directory.

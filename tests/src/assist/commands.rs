@@ -16,11 +16,11 @@
 //!
 //! Connections by number, and in children: see `by_id`. `#COID` stands for a connection where a name does.
 //!
-//! More are in [`events`](super::events).
+//! More are in [`events`](super::events) and [`waits`](super::waits).
 //! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
-use super::{Words, bulk, by_id, endurance, events, load, parcels, pending, poll, show};
+use super::{Words, bulk, by_id, endurance, events, load, parcels, pending, poll, show, waits};
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
     ConnectRights, Connection, Credentials, IdSpace, ProcessLimits, Pulse, PulseFlags, Received,
@@ -111,6 +111,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         "name-attach" | "name-attach-on" | "name-detach" | "name-open" | "path-attach" => {
             named(things, words)
         }
+        "name-wait" => waits::run(words),
         _ => events::run(things, words).unwrap_or_else(|| on_process(words)),
     }
 }
