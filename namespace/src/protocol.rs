@@ -67,6 +67,9 @@ pub enum Request {
     },
     /// This process has a socket `p/PID`, which must go when the process does.
     Serve,
+    /// As `Serve`, from a process that may not make that socket by itself: the answer brings it, bound, as a
+    /// descriptor, for the process to listen on.
+    Listen,
     /// Everything that this process wants kept has been attached again: what else was kept may go.
     Settled,
     /// Make a symbolic link. Answered with its id; it is taken back like any name.
@@ -97,6 +100,7 @@ const SETTLED: u8 = 7;
 const LINK: u8 = 8;
 const READ_LINK: u8 = 9;
 const WATCH: u8 = 10;
+const LISTEN: u8 = 13;
 
 impl Request {
     /// The packet for this request.
@@ -142,6 +146,7 @@ impl Request {
                 let path = path.as_ref().map_err(|errno| *errno)?;
                 out.head(WATCH, serial).i32(file_type.0).path(path)
             }
+            Self::Listen => out.head(LISTEN, serial),
         };
         Ok(out.0)
     }
@@ -185,6 +190,7 @@ impl Request {
                 file_type: FileType(from.i32()?),
                 path: from.path(),
             },
+            LISTEN => Self::Listen,
             _ => return Err(Malformed),
         };
         from.end()?;

@@ -78,7 +78,7 @@ impl Drop for NameAttach {
 /// - `ENAMETOOLONG`: it is too long.
 /// - `EBUSY`: it is taken. Names are exclusive.
 /// - `ENOTSUP`: a global name. (QNX: needs a manager of its own, and is gone in 8.0.)
-/// - `EACCES`: the namespace is somebody else's.
+/// - `EACCES`: the namespace is root's, and no rule lets this user have the name.
 pub fn name_attach(name: impl AsRef<Path>, flags: NameFlags) -> Result<NameAttach, StartError> {
     let path = checked(name.as_ref(), flags)?;
     let with = ChannelFlags::DISCONNECT | ChannelFlags::COID_DISCONNECT | ChannelFlags::UNBLOCK;
@@ -197,7 +197,7 @@ impl PathAttach {
 /// # Errors
 /// - `EINVAL`, `ENOENT`: no path, or `BEFORE` with `AFTER`. `ENAMETOOLONG`: it is too long.
 /// - `EEXIST`: a symbolic link is at the path, or above it.
-/// - `EACCES`: the namespace is somebody else's.
+/// - `EACCES`: the namespace is root's, and no rule lets this user have the name.
 pub fn resmgr_attach(
     channel: &Channel,
     path: impl AsRef<Path>,

@@ -8,7 +8,7 @@ use crate::server::SOCKET;
 use resmgr_sys::epoll::{Ready, poll_one};
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::{Errno, Result, socket};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// Whether an error means that nobody serves there (any more).
@@ -32,6 +32,8 @@ pub(super) struct Link {
     pub(super) socket: PrivateFd,
     pub(super) server: u32,
     serial: u32,
+    /// The descriptor that the last answer brought.
+    pub(super) brought: Option<OwnedFd>,
     view: Option<View>,
     buffer: Box<[u8; MOST]>,
     /// How long one receive may wait by itself.
@@ -66,6 +68,7 @@ impl Link {
             socket,
             server: server.pid,
             serial: 0,
+            brought: None,
             view: None,
             buffer: Box::new([0; MOST]),
             patience,
@@ -134,7 +137,8 @@ impl Link {
         deadline: Instant,
     ) -> Result<Result<Vec<u8>>> {
         let serial = self.send(request, deadline)?;
-        let answer = self.receive(serial, deadline);
+        let brings = matches!(request, Request::Listen);
+        let answer = self.receive(serial, brings, deadline);
         if answer == Err(Errno::TIMEDOUT)
             && matches!(request, Request::Attach { .. } | Request::Link { .. })
         {
@@ -160,9 +164,9 @@ impl Link {
     }
 
     /// Waits for the answer with this serial; answers to calls that were given up are passed over.
-    fn receive(&mut self, serial: u32, deadline: Instant) -> Result<Result<Vec<u8>>> {
+    fn receive(&mut self, serial: u32, brings: bool, deadline: Instant) -> Result<Result<Vec<u8>>> {
         loop {
-            let len = self.wait_for_packet(deadline)?;
+            let len = self.wait_for_packet(brings, deadline)?;
             let packet = self.buffer.get(..len).ok_or(Errno::PROTO)?;
             let (to, content) = protocol::decode_answer(packet).map_err(|_| Errno::PROTO)?;
             match content {
@@ -177,14 +181,16 @@ impl Link {
     }
 
     /// The next packet's length; it is in the buffer. One system call when the deadline leaves the socket's
-    /// own patience, as it does for every call that did not have to wait for its turn.
-    fn wait_for_packet(&mut self, deadline: Instant) -> Result<usize> {
+    /// own patience, as it does for every call that did not have to wait for its turn, and when the answer brings
+    /// no descriptor.
+    fn wait_for_packet(&mut self, brings: bool, deadline: Instant) -> Result<usize> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left + SLACK < self.patience {
+            if brings || left + SLACK < self.patience {
                 let buffer = &mut self.buffer[..];
-                let packet = socket::receive_until(self.socket.as_fd(), buffer, Some(deadline));
-                return packet.map(|packet| packet.len);
+                let packet = socket::receive_until(self.socket.as_fd(), buffer, Some(deadline))?;
+                self.brought = packet.fds.into_iter().next();
+                return Ok(packet.len);
             }
             match socket::receive_waiting(self.socket.as_fd(), &mut self.buffer[..]) {
                 Ok(0) => return Err(Errno::CONNRESET),

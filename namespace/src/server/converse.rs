@@ -38,13 +38,23 @@ impl Server {
             return self.breach(slot);
         }
         session.greeted = true;
-        let answer = self.answer(slot, serial, request);
+        let (answer, made) = match request {
+            Request::Listen => match self.make_socket(slot) {
+                Ok(made) => (Ok(Answer::Done), Some(made)),
+                Err(errno) => (Err(errno), None),
+            },
+            request => (self.answer(slot, serial, request), None),
+        };
         self.registry.answered();
         let refused = greeting && answer.is_err();
         let packet = encode_answer(serial, &answer);
         let page = self.registry.page().filter(|_| greeting && !refused);
-        let page = page.map(AsFd::as_fd);
-        let sent = socket::send(self.sessions[slot].socket.as_fd(), &packet, page.as_slice());
+        let brings = page.map(AsFd::as_fd).or(made.as_ref().map(AsFd::as_fd));
+        let sent = socket::send(
+            self.sessions[slot].socket.as_fd(),
+            &packet,
+            brings.as_slice(),
+        );
         if refused || sent.is_err() {
             self.close(slot);
         }
@@ -87,16 +97,15 @@ impl Server {
             Request::Resolve { file_type, path } => {
                 self.resolve(slot, &path?, file_type).map(Answer::Resolved)
             }
-            Request::List { after, path } => {
-                let path = path?.into();
-                let followed = self.follow(slot, &path)?.unwrap_or(path);
-                self.list(slot, followed.path(), &after)
-                    .map(Answer::Listing)
-            }
+            Request::List { after, path } => self
+                .list(slot, &Rooted::from(path?), &after)
+                .map(Answer::Listing),
             Request::Serve => {
                 self.registry.processes[process].listens = true;
                 Ok(Answer::Done)
             }
+            // Its answer is more than a packet.
+            Request::Listen => Err(Errno::NOSYS),
             Request::Settled => {
                 self.registry.settle(process);
                 Ok(Answer::Done)
@@ -121,26 +130,24 @@ impl Server {
         }
     }
 
-    /// The path that links lead to, if there are any on the way. The client may know both, or neither is there.
-    fn follow(&self, slot: usize, path: &Rooted) -> Result<Option<Rooted>> {
-        self.may_resolve(slot, path.path())?;
-        let followed = self.registry.tree.follow(path)?;
-        if let Some(followed) = &followed {
-            self.may_resolve(slot, followed.path())?;
-        }
-        Ok(followed)
-    }
-
+    /// Where a path leads, for the client of a session: both the path and what links make of it must be the
+    /// client's to resolve.
     pub(super) fn resolve(
         &self,
         slot: usize,
         path: &Rooted,
         file_type: FileType,
     ) -> Result<Resolved> {
-        let followed = self.follow(slot, path)?;
+        self.may_resolve(slot, path.path())?;
         let asking = self.registry.processes[self.sessions[slot].process].pid;
-        let path = followed.as_ref().unwrap_or(path);
-        match self.registry.resolve(path.path(), file_type, asking) {
+        let followed = self.registry.tree.follow(path)?;
+        let entries = match &followed {
+            None => self.registry.resolve(path.path(), file_type, asking),
+            Some(followed) => self
+                .may_resolve(slot, followed.path())
+                .and_then(|()| self.registry.resolve(followed.path(), file_type, asking)),
+        };
+        match entries {
             Ok(entries) => Ok(Resolved { entries, followed }),
             // What the links led to may be another namespace's.
             Err(Errno::NOENT | Errno::NOTDIR) if followed.is_some() => Ok(Resolved {

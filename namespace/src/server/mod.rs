@@ -223,8 +223,9 @@ impl Server {
     pub fn read_rules(&mut self) -> Result<usize, StartError> {
         if let Some(file) = &self.rules_file {
             self.rules = Rules::read(file)?;
-            // What clients know may not be theirs to know any more.
+            // What clients know by now, and what they watch, may look different to them.
             self.registry.changed();
+            self.tell();
         }
         Ok(self.rules.len())
     }

@@ -66,11 +66,20 @@ pub fn open_directory(path: &Path) -> Result<OwnedFd> {
 /// # Errors
 /// - `EADDRINUSE`: something lies at `path` already.
 pub fn listen(path: &Path) -> Result<OwnedFd> {
+    let socket = bind(path)?;
+    listen_again(socket.as_fd())?;
+    Ok(socket)
+}
+
+/// Binds only, for somebody else to listen on; the socket is non-blocking.
+///
+/// # Errors
+/// - `EADDRINUSE`: something lies at `path` already.
+pub fn bind(path: &Path) -> Result<OwnedFd> {
     let socket = new_socket(libc::SOCK_NONBLOCK)?;
     let (address, len) = address(path)?;
     // SAFETY: the address lives on this stack and has `len` bytes.
     check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), len) })?;
-    listen_again(socket.as_fd())?;
     Ok(socket)
 }
 

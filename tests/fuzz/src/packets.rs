@@ -121,7 +121,9 @@ fn serve(tree: &mut Tree, ids: &mut u64, request: Request) -> resmgr_sys::Result
                 mark: *ids,
             }))
         }
-        Request::Hello { .. } | Request::Serve | Request::Settled => Ok(Answer::Done),
+        Request::Hello { .. } | Request::Serve | Request::Listen | Request::Settled => {
+            Ok(Answer::Done)
+        }
     }
 }
 
