@@ -364,7 +364,9 @@ impl Writer {
     }
     /// Always the last of a packet.
     fn path(&mut self, path: &Pathname) -> &mut Self {
+        let slash = path.has_trailing_slash() && path.as_bytes() != b"/";
         self.bytes(path.as_bytes())
+            .bytes(if slash { b"/" } else { b"" })
     }
     fn rooted(&mut self, path: &Rooted) -> &mut Self {
         // A path is shorter than PATH_MAX.

@@ -123,6 +123,24 @@ pub(crate) fn read_link(path: &Pathname) -> Result<Vec<u8>> {
     look(|session| session.read_link(path), |_, _| {})
 }
 
+/// Whether a path ends in a link of the path manager; a slash behind it means what the link leads to.
+pub(crate) fn ends_in_link(path: &Rooted) -> Result<bool> {
+    let text = path.path().as_bytes();
+    let slash = text.iter().rposition(|byte| *byte == b'/');
+    let inside = slash.filter(|slash| *slash >= path.root() && text != b"/");
+    let Some(slash) = inside.filter(|_| !path.path().has_trailing_slash()) else {
+        return Ok(false);
+    };
+    let (parent, name) = text.split_at(slash);
+    let parent = Rooted::new(Pathname::new([parent, b"/"].concat())?, path.root())?;
+    let parent = follow(&parent, FileType::ANY)?.path;
+    match read_link(&parent.path().join(name)?) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT | Errno::INVAL) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// One page of two. What lies behind the end of either, if that one goes on, is left for the next.
 fn merge(page: &mut Listing, other: Listing) {
     let end = |page: &Listing| {

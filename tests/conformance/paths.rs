@@ -7,6 +7,7 @@ const BEFORE: u32 = 0x1;
 const AFTER: u32 = 0x2;
 const OPAQUE: u32 = 0x4;
 const FTYPEONLY: u32 = 0x8;
+const FTYPEALL: u32 = 0x10;
 const DIR: u32 = 0x100;
 const SELF: u32 = 0x200;
 
@@ -124,6 +125,15 @@ fn pn4_ftypeonly_at_the_root_answers_for_one_type() {
     assert!(said.starts_with("connection "), "{said}");
     assert_eq!(asked(&pair, "names"), "");
     assert!(!opens(&pair, "/dev/name/local/anything"));
+}
+
+#[test]
+fn pn4_ftypeall_answers_for_every_type() {
+    let pair = apart();
+    let choices = format!("flags={FTYPEALL} for={MQUEUE}");
+    serve_as(&pair, "all", ("/dev/name/local/all", &choices), "ok");
+    let said = pair.client.ask("name-open all");
+    assert!(said.starts_with("connection "), "{said}");
 }
 
 #[test]
@@ -264,6 +274,19 @@ fn pn9_too_many_links_are_eloop() {
 }
 
 #[test]
+fn pn9_a_link_that_is_not_to_be_followed_is_eloop() {
+    let pair = apart();
+    serve(&pair, "ser", "/dev/ser1", "ok");
+    for (target, link) in [("ser1", "/dev/modem"), ("/dev", "/d")] {
+        assert_eq!(pair.server.ask(&format!("symlink {target} {link}")), "ok");
+    }
+    // Reading, and O_NOFOLLOW.
+    let open = |way| pair.client.ask(&format!("open {way} flags={}", 0x2_0001));
+    assert_eq!(open("/d/modem"), "error ELOOP");
+    assert!(open("/d/ser1").starts_with("file of "));
+}
+
+#[test]
 fn pn10_a_file_type_has_to_agree() {
     let pair = apart();
     let queue = format!("for={MQUEUE}");
@@ -280,6 +303,18 @@ fn pn11_nothing_is_enoent_and_a_file_is_no_directory() {
     for command in ["open", "stat", "list"] {
         let said = pair.client.ask(&format!("{command} /dev/file/x"));
         assert_eq!(said, "error ENOTDIR", "{command}");
+    }
+}
+
+#[test]
+fn pn11_a_slash_behind_what_is_no_directory_is_enotdir() {
+    let pair = apart();
+    assert_eq!(pair.server.ask("manage /dev/null"), "ok");
+    assert_eq!(pair.server.ask("symlink /dev/null /dev/zero"), "ok");
+    assert!(opens(&pair, "/dev/null") && opens(&pair, "/dev/zero"));
+    for way in ["/dev/null/", "/dev/zero/", "/dev/null/."] {
+        let said = pair.client.ask(&format!("open {way}"));
+        assert_eq!(said, "error ENOTDIR", "{way}");
     }
 }
 

@@ -31,7 +31,7 @@ impl Caller<'_> {
     /// - `ENOENT`: nobody knows the path.
     /// - `ENOTDIR`: what is registered at the beginning of the path is no directory.
     /// - `EINVAL`, `ENAMETOOLONG`: it is no path.
-    /// - `ELOOP`: too many symbolic links.
+    /// - `ELOOP`: too many symbolic links; or the path is one, and not to be followed.
     /// - `EACCES`, `EISDIR`, `EEXIST` and others: the server's answer. `EPERM`: it is not open to this user.
     /// - `EINTR`, `ETIMEDOUT`: the call was ended early.
     pub fn open(&self, path: impl AsRef<Path>, flags: OpenFlags, mode: u32) -> Result<File> {

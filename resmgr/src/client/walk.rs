@@ -8,7 +8,7 @@
 use super::Caller;
 use crate::ipc::{ChannelId, Connection, Reply, SendError};
 use crate::names;
-use crate::wire::{Connect, ConnectStatus, LinkReply, PathEnd};
+use crate::wire::{Connect, ConnectStatus, LinkReply, OpenFlags, PathEnd};
 use crate::{Errno, Result};
 use resmgr_namespace::{Entry, FileType, Pathname, Rooted};
 use std::io::{IoSlice, IoSliceMut};
@@ -54,6 +54,9 @@ pub(crate) enum Said {
 impl Caller<'_> {
     /// Sends the message to the servers that the path leads to, until one decides.
     pub(crate) fn walk(&self, path: &Rooted, ask: &Ask<'_>) -> Result<Found> {
+        if ask.connect.flags.contains(OpenFlags::NO_FOLLOW) && names::ends_in_link(path)? {
+            return Err(Errno::LOOP);
+        }
         let mut path = path.clone();
         for _ in 0..=LINKS_MAX {
             match self.servers(&path, ask)? {

@@ -4,8 +4,10 @@ use super::Words;
 use super::commands::outcome;
 use super::things::Things;
 use resmgr::client::{Caller, EntryKind, ListEntry, OpenFlags};
+use resmgr::dispatch::Manager;
 use resmgr::ipc::{Channel, Message, Pulse, PulseCode, Received};
 use resmgr::name::{AttachFlags, FileType};
+use resmgr::resource::Device;
 use resmgr::wire::{Connect, ConnectStatus, Dirent, LinkReply, MessageType};
 use resmgr_sys::{Errno, Result};
 use std::collections::HashSet;
@@ -42,6 +44,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
         }
         "read-link" => resmgr::read_link(path).map(|target| target.display().to_string()),
         "serve" => Ok(serve(things, words)),
+        "manage" => manage(things, path),
         "asked-for" => {
             let asked = things.asked.lock().get(path).cloned();
             Ok(asked.unwrap_or_else(|| "nothing".into()))
@@ -73,6 +76,20 @@ fn attach(things: &Things, words: &Words<'_>) -> Result<String> {
     let attach = attached.map_err(|error| error.errno())?;
     let name = words.named("as").unwrap_or(path);
     things.paths.put(name, attach);
+    Ok("ok".into())
+}
+
+struct Nothing;
+
+impl Device for Nothing {}
+
+/// Has a manager serve a device.
+fn manage(things: &Things, path: &str) -> Result<String> {
+    let attached = Manager::new().and_then(|manager| manager.attach(path, Nothing));
+    let running = attached.and_then(Manager::spawn);
+    things
+        .managers
+        .put(path, running.map_err(|error| error.errno())?);
     Ok("ok".into())
 }
 

@@ -54,6 +54,7 @@ pub(crate) struct Things {
     pub(crate) names: Table<NameAttach>,
     pub(crate) paths: Table<resmgr::name::PathAttach>,
     pub(crate) links: Table<resmgr::name::Symlink>,
+    pub(crate) managers: Table<resmgr::dispatch::Running>,
     /// The last open that a server of files was asked for, by its channel.
     pub(crate) asked: Table<String>,
     pub(crate) semaphores: Table<Semaphore>,
