@@ -20,7 +20,7 @@
 //! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
-use super::{Words, bulk, by_id, endurance, events, load, parcels, pending, poll, show};
+use super::{Words, bulk, by_id, endurance, events, inspect, load, parcels, pending, poll, show};
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
     ConnectRights, Connection, Credentials, IdSpace, ProcessLimits, Pulse, PulseFlags, Received,
@@ -131,6 +131,7 @@ fn on_process(words: &Words<'_>) -> String {
             "ok".into()
         }
         "ready" => "ready".into(),
+        "inspect" => inspect::run(words),
         "exec" => {
             let error = std::process::Command::new(words.get(1))
                 .arg(words.get(2))
