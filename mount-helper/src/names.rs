@@ -12,6 +12,7 @@ use crate::lines::Server;
 use crate::node::Kind;
 use crate::place::MountError;
 use resmgr::ipc::ChannelId;
+use resmgr_namespace::protocol::Resolved;
 use resmgr_namespace::{
     AttachFlags, Entry, FileType, Pathname, RuntimeDir, Session, StartError, registration::NameKind,
 };
@@ -121,8 +122,11 @@ impl Source {
 }
 
 fn find_in(session: &Session, path: &Pathname) -> Result<Found> {
-    match session.resolve(path, FileType::ANY) {
-        Ok(entries) => known(&entries, path.as_bytes().len()).ok_or(Errno::NOENT),
+    match session.follow(&path.clone().into(), FileType::ANY) {
+        Ok(Resolved { entries, followed }) => {
+            let path = followed.as_ref().map_or(path, |followed| followed.path());
+            known(&entries, path.as_bytes().len()).map_or_else(|| parent(session, path), Ok)
+        }
         Err(Errno::NOENT) => parent(session, path),
         Err(errno) => Err(errno),
     }
@@ -174,6 +178,7 @@ mod tests {
         Entry {
             nd: 0,
             pid,
+            identity: 0,
             chid: 1,
             handle: 0,
             file_type: FileType::ANY,

@@ -5,6 +5,7 @@
 //! | `ns` | the socket of whoever serves |
 //! | `lock` | its record lock and its pid; opened by servers and those who try to be one, by nobody else |
 //! | `journal` | the names, for its successor |
+//! | `rules` | a link to the rules file, for its successor |
 //! | `p/PID` | the sockets of processes with channels |
 //!
 //! Everything that a namespace trusts follows from the directory's owner: only processes that the file

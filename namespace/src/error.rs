@@ -33,6 +33,9 @@ pub enum StartError {
         /// The runtime directory.
         path: PathBuf,
     },
+    /// The rules are no good.
+    #[error(transparent)]
+    Rules(#[from] crate::rules::RulesError),
     /// The system refused something.
     #[error("{doing} {}: {errno}", path.display())]
     System {
@@ -58,6 +61,7 @@ impl StartError {
     pub fn errno(&self) -> Errno {
         match self {
             Self::Directory { errno, .. } | Self::System { errno, .. } => *errno,
+            Self::Rules(error) => error.errno(),
             Self::Served { .. } => Errno::BUSY,
             Self::Nobody { .. } => Errno::NOENT,
         }

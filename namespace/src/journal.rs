@@ -1,7 +1,8 @@
 //! The journal: what a successor must know to keep every name for its owner.
 //!
-//! A text file, a line a fact: `+ ID PID START CHID HANDLE TYPE FLAGS PATH` for a name (START is the
-//! process's start time, so that a reused pid is no heir), `- ID` for its end. The first line names the
+//! A text file, a line a fact: `+ ID PID IDENTITY CHID HANDLE TYPE FLAGS PATH` for a name (IDENTITY tells
+//! the process from all others of its number, so that a reused pid is no heir), with ` TARGET` behind it for a
+//! symbolic link, and `- ID` for its end. The first line names the
 //! format and the boot; after a reboot nothing in it means anything. Bytes of a path that would end a
 //! line or a field are written as `%XX`.
 //!
@@ -32,8 +33,11 @@ const MOST_BYTES: u64 = 1 << 30;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) path: Pathname,
-    pub(crate) start: u64,
+    /// [`PidFd::identity`](resmgr_sys::pidfd::PidFd::identity) of the process.
+    pub(crate) identity: u64,
     pub(crate) registration: Registration,
+    /// Where it leads, for a symbolic link.
+    pub(crate) target: Option<Box<[u8]>>,
 }
 
 /// The open file.
@@ -162,9 +166,19 @@ fn line(record: &Record) -> String {
         file_type,
         flags,
     } = record.registration;
-    let (id, start, kind, flags) = (id.0, record.start, file_type.0, flags.bits());
-    let mut text = format!("+ {id} {pid} {start} {chid} {handle} {kind} {flags} ");
-    for byte in record.path.as_bytes() {
+    let (id, identity, kind, flags) = (id.0, record.identity, file_type.0, flags.bits());
+    let mut text = format!("+ {id} {pid} {identity} {chid} {handle} {kind} {flags} ");
+    escape(record.path.as_bytes(), &mut text);
+    if let Some(target) = &record.target {
+        text.push(' ');
+        escape(target, &mut text);
+    }
+    text.push('\n');
+    text
+}
+
+fn escape(bytes: &[u8], text: &mut String) {
+    for byte in bytes {
         if byte.is_ascii_graphic() && *byte != b'%' {
             text.push(char::from(*byte));
         } else {
@@ -172,8 +186,6 @@ fn line(record: &Record) -> String {
             let _ = write!(text, "%{byte:02X}");
         }
     }
-    text.push('\n');
-    text
 }
 
 /// The names that were alive at the end of `text`, oldest first.
@@ -201,12 +213,16 @@ fn parse_name(line: &str) -> Option<Record> {
     let mut fields = line.strip_prefix("+ ")?.split(' ');
     let id = AttachId(fields.next()?.parse().ok()?);
     let pid = fields.next()?.parse().ok()?;
-    let start = fields.next()?.parse().ok()?;
+    let identity = fields.next()?.parse().ok()?;
     let chid = fields.next()?.parse().ok()?;
     let handle = fields.next()?.parse().ok()?;
     let file_type = FileType(fields.next()?.parse().ok()?);
     let flags = AttachFlags::from_bits(fields.next()?.parse().ok()?)?;
     let path = Pathname::new(unescape(fields.next()?)?).ok()?;
+    let target = match fields.next() {
+        Some(target) => Some(unescape(target)?.into()),
+        None => None,
+    };
     let registration = Registration {
         id,
         pid,
@@ -217,8 +233,9 @@ fn parse_name(line: &str) -> Option<Record> {
     };
     fields.next().is_none().then_some(Record {
         path,
-        start,
+        identity,
         registration,
+        target,
     })
 }
 
@@ -249,8 +266,9 @@ mod tests {
         };
         Record {
             path: Pathname::new(path).unwrap(),
-            start: 99,
+            identity: 99,
             registration,
+            target: (id == 2).then(|| (*b"../a link").into()),
         }
     }
 

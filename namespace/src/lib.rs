@@ -6,6 +6,7 @@
 //! - [`path`]: what a path is here: absolute, without `.` and `..`, bounded. Pure.
 //! - [`registration`]: what is registered, and what a resolution answers. Pure.
 //! - [`tree`]: prefix to ordered registrations, resolution, listing. Pure.
+//! - [`rules`]: who may attach, resolve and list under which prefix. Pure, but for reading the file.
 //! - [`protocol`]: the few messages between a client and whoever serves. Pure.
 //! - [`directory`]: where a namespace lives in the file system, and whom it may belong to.
 //! - [`server`]: the one that serves, embeddable in any process, with the journal for its successor.
@@ -23,15 +24,20 @@ pub mod directory;
 mod error;
 mod journal;
 mod launch;
+mod page;
 pub mod path;
 pub mod protocol;
 pub mod registration;
+pub mod rules;
 pub mod server;
 pub mod tree;
+mod turn;
 
-pub use client::Session;
+pub use client::{Session, Watch};
 pub use directory::RuntimeDir;
 pub use error::StartError;
-pub use path::Pathname;
-pub use registration::{Attach, AttachFlags, AttachId, Entry, FileType, Name, NameKind};
+pub use path::{Pathname, Rooted};
+pub use registration::{
+    Attach, AttachFlags, AttachId, Entry, FileType, Link, Name, NameKind, Standing,
+};
 pub use resmgr_sys::{Errno, Result};

@@ -1,9 +1,12 @@
 //! `namespaced`: serves a directory of names. See namespaced(8).
 #![forbid(unsafe_code)]
 
+mod service;
+
 use clap::Parser;
-use resmgr_namespace::server::{Config, Server};
+use resmgr_namespace::server::{Config, Ended, Ruling, Server, Start};
 use resmgr_namespace::{RuntimeDir, StartError};
+use resmgr_sys::signal::SignalFd;
 use resmgr_sys::{process, signal};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -28,6 +31,12 @@ struct Arguments {
     /// Leave after so many seconds without a client, or "never"
     #[arg(long, value_name = "SECONDS|never", default_value = "10", value_parser = idle)]
     idle: Idle,
+    /// Who may attach, resolve and list what: see resmgr-rules(5). Read again at SIGHUP
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    /// Go by no rules, also if the last server of the directory did
+    #[arg(long, conflicts_with = "rules")]
+    no_rules: bool,
     /// Go to the background
     #[arg(long)]
     detach: bool,
@@ -86,6 +95,8 @@ fn log(verbose: u8) {
 }
 
 fn serve(arguments: &Arguments) -> Result<(), StartError> {
+    // First: if its number were free, something else would get it.
+    let socket = process::activation_socket();
     let dir = match &arguments.dir {
         Some(path) => RuntimeDir::at(path)?,
         None => RuntimeDir::own()?,
@@ -94,6 +105,8 @@ fn serve(arguments: &Arguments) -> Result<(), StartError> {
         let path = dir.path().to_path_buf();
         move |errno| StartError::System { doing, path, errno }
     };
+    let rules = ruling(arguments)?;
+    let socket = socket.map_err(failed("take the service manager's socket for"))?;
     if arguments.detach {
         // The caller's directory must not be held busy. The record lock is taken afterwards: a child has
         // none of its parent's.
@@ -104,22 +117,59 @@ fn serve(arguments: &Arguments) -> Result<(), StartError> {
     if let Err(errno) = process::raise_descriptor_limit() {
         tracing::warn!(%errno, "the limit of descriptors stays as it is");
     }
-    let stop = signal::SignalFd::new(&[signal::INT, signal::TERM]);
-    let stop = stop.map_err(failed("wait for signals for"))?;
-    let mut server = Server::new(
-        &dir,
-        Config {
-            idle: arguments.idle.0,
-            ..Config::default()
-        },
-    )?;
+    let signals = SignalFd::new(&[signal::INT, signal::TERM, signal::HUP])
+        .map_err(failed("wait for signals for"))?;
+    let config = Config {
+        idle: arguments.idle.0,
+        ..Config::default()
+    };
+    let mut server = Server::with(&dir, config, Start { rules, socket })?;
     if let Some(fd) = arguments.ready_fd {
         process::announce(fd, b"\n").map_err(failed("announce that it is ready for"))?;
     }
+    service::notify("READY=1");
     tracing::info!(dir = %dir.path().display(), "serving");
-    let ended = server
-        .run(Some(stop.as_fd()))
-        .map_err(failed("wait for clients of"))?;
+    let ended = serve_until_told(&mut server, &signals).map_err(failed("wait for clients of"))?;
     tracing::info!(?ended, "leaving");
+    service::notify("STOPPING=1");
     Ok(())
+}
+
+/// Which rules are to hold. A relative file is found again after the way to the background.
+fn ruling(arguments: &Arguments) -> Result<Ruling, StartError> {
+    match &arguments.rules {
+        Some(path) => std::path::absolute(path)
+            .map(Ruling::File)
+            .map_err(|error| StartError::System {
+                doing: "find",
+                path: path.into(),
+                errno: error.into(),
+            }),
+        None if arguments.no_rules => Ok(Ruling::Defaults),
+        None => Ok(Ruling::Inherited),
+    }
+}
+
+/// Serves until a signal means the end, or nobody needs it. SIGHUP means new rules where there is a file; else the
+/// end of a terminal is the end.
+fn serve_until_told(server: &mut Server, signals: &SignalFd) -> resmgr_namespace::Result<Ended> {
+    loop {
+        let ended = server.run(Some(signals.as_fd()))?;
+        if ended == Ended::Idle {
+            return Ok(ended);
+        }
+        match signals.take() {
+            Some(signal::HUP) if server.rules_file().is_some() => reload(server),
+            Some(_) => return Ok(ended),
+            None => {}
+        }
+    }
+}
+
+/// A bad file changes nothing.
+fn reload(server: &mut Server) {
+    match server.read_rules() {
+        Ok(rules) => tracing::info!(rules, "new rules"),
+        Err(error) => tracing::error!("{error}; the old rules stay"),
+    }
 }

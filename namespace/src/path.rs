@@ -83,6 +83,17 @@ impl Pathname {
             .filter(|component| !component.is_empty())
     }
 
+    /// The path itself and all above it, the longest first, `/` last.
+    pub fn prefixes(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::successors(Some(&*self.text), |prefix| {
+            match prefix.iter().rposition(|byte| *byte == b'/')? {
+                0 if prefix.len() > 1 => Some(&prefix[..1]),
+                0 => None,
+                end => Some(&prefix[..end]),
+            }
+        })
+    }
+
     /// What lies behind the first `prefix` bytes, without a slash in front (PN-6): the path as a server
     /// sees it that is registered at the prefix. Empty when nothing does.
     pub fn below(&self, prefix: usize) -> &[u8] {
@@ -96,6 +107,100 @@ impl Pathname {
     /// As [`new`](Self::new).
     pub fn join(&self, name: &[u8]) -> Result<Self> {
         Self::new([&self.text, b"/".as_slice(), name].concat())
+    }
+}
+
+/// A path, and how much of it is the root of whoever asks: what neither `..` nor the absolute target of a
+/// link can leave.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rooted {
+    path: Pathname,
+    /// The root's length; 0 for `/`.
+    root: usize,
+}
+
+impl From<Pathname> for Rooted {
+    fn from(path: Pathname) -> Self {
+        Self { path, root: 0 }
+    }
+}
+
+impl Rooted {
+    /// A path whose first `root` bytes are the root; 0 for none.
+    ///
+    /// # Errors
+    /// - `EINVAL`: they do not end where a component does.
+    pub fn new(path: Pathname, root: usize) -> Result<Self> {
+        let ends = |rest: &[u8]| rest.is_empty() || rest.starts_with(b"/");
+        match path.as_bytes().get(root..) {
+            Some(rest) if ends(rest) && root != 1 => Ok(Self { path, root }),
+            _ => Err(Errno::INVAL),
+        }
+    }
+
+    /// The path that is called `inside` by whoever has the root `root`.
+    ///
+    /// # Errors
+    /// As [`Pathname::new`]; without a slash in front it is the same as with one.
+    #[doc(alias = "chroot")]
+    pub fn within(root: &Pathname, inside: &[u8]) -> Result<Self> {
+        let inside = Pathname::new([b"/", inside].concat())?;
+        let root = match root.as_bytes() {
+            b"/" => return Ok(inside.into()),
+            root => root,
+        };
+        let below: &[u8] = match inside.as_bytes() {
+            b"/" => b"",
+            below => below,
+        };
+        let text = [root, below].concat();
+        if text.len() >= PATH_MAX {
+            return Err(Errno::NAMETOOLONG);
+        }
+        let path = Pathname {
+            text: text.into(),
+            slash: inside.slash,
+        };
+        Ok(Self {
+            path,
+            root: root.len(),
+        })
+    }
+
+    /// The path as everybody sees it.
+    pub fn path(&self) -> &Pathname {
+        &self.path
+    }
+
+    /// How many bytes of it are the root.
+    pub fn root(&self) -> usize {
+        self.root
+    }
+
+    /// The path that comes out when its first `prefix` bytes are a link to `target`. A relative target begins
+    /// where the link is. A link on the way of the root itself is followed from outside.
+    ///
+    /// # Errors
+    /// - `ENAMETOOLONG`: it is too long.
+    pub fn follow(&self, prefix: usize, target: &[u8]) -> Result<Self> {
+        let text = self.path.as_bytes();
+        let (link, rest) = text.split_at_checked(prefix).ok_or(Errno::INVAL)?;
+        let end = link.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+        let place = |from: usize| match target {
+            [b'/', ..] => b"".as_slice(),
+            _ => link.get(from..end).unwrap_or_default(),
+        };
+        let slash: &[u8] = if self.path.slash { b"/" } else { b"" };
+        if prefix > self.root {
+            let inside = [place(self.root), b"/", target, rest, slash].concat();
+            let root = text.get(..self.root).unwrap_or_default();
+            return Self::within(&Pathname::new([root, b"/"].concat())?, &inside);
+        }
+        let (above, inside) = rest
+            .split_at_checked(self.root - prefix)
+            .ok_or(Errno::INVAL)?;
+        let root = Pathname::new([place(0), b"/", target, above].concat())?;
+        Self::within(&root, &[inside, slash].concat())
     }
 }
 
@@ -147,7 +252,7 @@ pub fn name_path(name: impl AsRef<[u8]>, global: bool) -> Result<Pathname> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NAME_MAX, PATH_MAX, Pathname, name_path};
+    use super::{NAME_MAX, PATH_MAX, Pathname, Rooted, name_path};
     use resmgr_sys::Errno;
 
     #[test]
@@ -196,6 +301,41 @@ mod tests {
         assert_eq!(path.below("/sample".len()), b"spud/x");
         assert_eq!(path.below("/".len()), b"sample/spud/x");
         assert_eq!(path.below(path.as_bytes().len()), b"");
+    }
+
+    #[test]
+    fn pn13_no_way_leads_out_of_a_root() {
+        let root = Pathname::new("/jail/a").unwrap();
+        for (inside, expected) in [
+            ("x/", "/jail/a/x"),
+            ("/", "/jail/a"),
+            ("../../x", "/jail/a/x"),
+            ("/x/../..", "/jail/a"),
+        ] {
+            let path = Rooted::within(&root, inside.as_bytes()).unwrap();
+            assert_eq!(path.path().to_string(), expected);
+            assert_eq!(path.path().has_trailing_slash(), inside.ends_with('/'));
+        }
+        let path = |root| Rooted::new(Pathname::new("/jail/a/b/link/x").unwrap(), root);
+        for (root, prefix, target, expected) in [
+            (7, 14, "/c", ("/jail/a/c/x", 7)),
+            (7, 14, "../../../c", ("/jail/a/c/x", 7)),
+            (7, 14, "c", ("/jail/a/b/c/x", 7)),
+            (0, 14, "/c", ("/c/x", 0)),
+            (0, 5, "prison", ("/prison/a/b/link/x", 0)),
+            (7, 5, "/prison", ("/prison/a/b/link/x", 9)),
+            (7, 7, "c/d", ("/jail/c/d/b/link/x", 9)),
+            (7, 7, "/", ("/b/link/x", 0)),
+        ] {
+            let found = path(root)
+                .unwrap()
+                .follow(prefix, target.as_bytes())
+                .unwrap();
+            assert_eq!((&*found.path().to_string(), found.root()), expected);
+        }
+        for root in [1, 6, 100] {
+            assert_eq!(path(root), Err(Errno::INVAL));
+        }
     }
 
     #[test]

@@ -10,21 +10,23 @@
 //! ends the conversation. A path that decodes but is no good (too long, relative) is not a breach: it is
 //! kept as the errno that the request will be answered with.
 
-use crate::path::{NAME_MAX, Pathname};
-use crate::registration::{Attach, AttachFlags, AttachId, Entry, FileType, Name, NameKind};
+use crate::path::{NAME_MAX, PATH_MAX, Pathname, Rooted};
+use crate::registration::{
+    Attach, AttachFlags, AttachId, Entry, FileType, Link, Name, NameKind, Standing,
+};
 use crate::tree::Listing;
 use resmgr_sys::{Errno, Result};
 
 /// The largest packet.
 pub const MOST: usize = 8192;
 /// The protocol's version; others are refused with `EPROTONOSUPPORT`.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The most entries that one resolution answers.
-pub const MOST_ENTRIES: usize = (MOST - ANSWER_HEAD - 2) / ENTRY;
+pub const MOST_ENTRIES: usize = (MOST - ANSWER_HEAD - 4 - PATH_MAX) / ENTRY;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"rmns");
 const ANSWER_HEAD: usize = 8;
-const ENTRY: usize = 28;
+const ENTRY: usize = 36;
 
 /// What arrived is not of this protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +36,8 @@ pub struct Malformed;
 /// What a client asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// The first of a conversation. Answered with the number of names kept for this process.
+    /// The first of a conversation. Answered with the number of names kept for this process, and, as a
+    /// descriptor, with the page of the generation.
     Hello {
         /// The client's [`VERSION`].
         version: u32,
@@ -52,8 +55,8 @@ pub enum Request {
     Resolve {
         /// The type of file that is wanted.
         file_type: FileType,
-        /// The path, unless it is no good.
-        path: Result<Pathname>,
+        /// The path, unless it is no good. Links on its way are followed.
+        path: Result<Rooted>,
     },
     /// A page of a path's children.
     List {
@@ -66,6 +69,22 @@ pub enum Request {
     Serve,
     /// Everything that this process wants kept has been attached again: what else was kept may go.
     Settled,
+    /// Make a symbolic link. Answered with its id; it is taken back like any name.
+    Link {
+        /// As for `Attach`.
+        id: AttachId,
+        /// The link, unless its path is no good.
+        link: Result<Link>,
+    },
+    /// Where the link at a path leads.
+    ReadLink(Result<Pathname>),
+    /// How a path stands. Answered at once, and again under the same serial whenever that has changed.
+    Watch {
+        /// The type of file that is wanted.
+        file_type: FileType,
+        /// The path, unless it is no good.
+        path: Result<Pathname>,
+    },
 }
 
 const HELLO: u8 = 1;
@@ -75,6 +94,9 @@ const RESOLVE: u8 = 4;
 const LIST: u8 = 5;
 const SERVE: u8 = 6;
 const SETTLED: u8 = 7;
+const LINK: u8 = 8;
+const READ_LINK: u8 = 9;
+const WATCH: u8 = 10;
 
 impl Request {
     /// The packet for this request.
@@ -97,7 +119,7 @@ impl Request {
             Self::Detach(id) => out.head(DETACH, serial).u64(id.0),
             Self::Resolve { file_type, path } => {
                 let path = path.as_ref().map_err(|errno| *errno)?;
-                out.head(RESOLVE, serial).i32(file_type.0).path(path)
+                out.head(RESOLVE, serial).i32(file_type.0).rooted(path)
             }
             Self::List { after, path } => {
                 let path = path.as_ref().map_err(|errno| *errno)?;
@@ -106,6 +128,20 @@ impl Request {
             }
             Self::Serve => out.head(SERVE, serial),
             Self::Settled => out.head(SETTLED, serial),
+            Self::Link { id, link } => {
+                let Link { path, target } = link.as_ref().map_err(|errno| *errno)?;
+                let len = u16::try_from(target.len()).map_err(|_| Errno::NAMETOOLONG)?;
+                out.head(LINK, serial).u64(id.0).u16(len);
+                out.bytes(target).path(path)
+            }
+            Self::ReadLink(path) => {
+                let path = path.as_ref().map_err(|errno| *errno)?;
+                out.head(READ_LINK, serial).path(path)
+            }
+            Self::Watch { file_type, path } => {
+                let path = path.as_ref().map_err(|errno| *errno)?;
+                out.head(WATCH, serial).i32(file_type.0).path(path)
+            }
         };
         Ok(out.0)
     }
@@ -127,7 +163,7 @@ impl Request {
             DETACH => Self::Detach(AttachId(from.u64()?)),
             RESOLVE => Self::Resolve {
                 file_type: FileType(from.i32()?),
-                path: from.path(),
+                path: from.rooted()?,
             },
             LIST => {
                 let len = from.u8()?.into();
@@ -138,6 +174,17 @@ impl Request {
             }
             SERVE => Self::Serve,
             SETTLED => Self::Settled,
+            LINK => {
+                let (id, len) = (AttachId(from.u64()?), from.u16()?.into());
+                let target = from.bytes(len)?.into();
+                let link = from.path().map(|path| Link { path, target });
+                Self::Link { id, link }
+            }
+            READ_LINK => Self::ReadLink(from.path()),
+            WATCH => Self::Watch {
+                file_type: FileType(from.i32()?),
+                path: from.path(),
+            },
             _ => return Err(Malformed),
         };
         from.end()?;
@@ -155,9 +202,23 @@ pub enum Answer {
     /// To `Attach`.
     Attached(AttachId),
     /// To `Resolve`.
-    Entries(Vec<Entry>),
+    Resolved(Resolved),
     /// To `List`.
     Listing(Listing),
+    /// To `ReadLink`.
+    Target(Box<[u8]>),
+    /// To `Watch`.
+    Standing(Standing),
+}
+
+/// What a path leads to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// The servers, the first to be asked first. None only where links were followed: what came out of them
+    /// may still be known elsewhere.
+    pub entries: Vec<Entry>,
+    /// The path that links led to, if there were any: the prefixes of the entries are its own.
+    pub followed: Option<Rooted>,
 }
 
 /// The packet for an answer. A listing that does not fit is cut, and says that there is more.
@@ -176,14 +237,23 @@ pub fn encode_answer(serial: u32, answer: &Result<Answer>) -> Vec<u8> {
         Ok(Answer::Attached(id)) => {
             out.u64(id.0);
         }
-        Ok(Answer::Entries(entries)) => {
+        Ok(Answer::Resolved(Resolved { entries, followed })) => {
             let entries = entries.get(..MOST_ENTRIES).unwrap_or(entries);
             out.u16(u16::try_from(entries.len()).unwrap_or(0));
             for entry in entries {
                 out.entry(entry);
             }
+            if let Some(path) = followed {
+                out.rooted(path);
+            }
         }
         Ok(Answer::Listing(listing)) => out.listing(listing),
+        Ok(Answer::Target(target)) => {
+            out.bytes(target);
+        }
+        Ok(Answer::Standing(standing)) => {
+            out.u8(standing.present.into()).u64(standing.mark);
+        }
     }
     out.0
 }
@@ -217,11 +287,16 @@ pub fn decode_attached(content: &[u8]) -> Result<AttachId, Malformed> {
 }
 
 /// The content of the answer to `Resolve`.
-pub fn decode_entries(content: &[u8]) -> Result<Vec<Entry>, Malformed> {
+pub fn decode_resolved(content: &[u8]) -> Result<Resolved, Malformed> {
     let mut from = Reader(content);
     let count = from.u16()?;
     let entries = (0..count).map(|_| from.entry()).collect::<Result<_, _>>()?;
-    from.end().map(|()| entries)
+    let followed = if from.0.is_empty() {
+        None
+    } else {
+        Some(from.rooted()?.map_err(|_| Malformed)?)
+    };
+    Ok(Resolved { entries, followed })
 }
 
 /// The content of the answer to `List`.
@@ -232,12 +307,23 @@ pub fn decode_listing(content: &[u8]) -> Result<Listing, Malformed> {
     let mut names = Vec::new();
     while !from.0.is_empty() {
         let (kind, len) = (from.kind()?, from.u8()?.into());
-        names.push(Name {
-            kind,
-            name: from.bytes(len)?.to_vec(),
-        });
+        let name = from.bytes(len)?.to_vec();
+        let len = if kind.contains(NameKind::LINK) {
+            from.u16()?.into()
+        } else {
+            0
+        };
+        let target = from.bytes(len)?.to_vec();
+        names.push(Name { name, kind, target });
     }
     Ok(Listing { here, names, more })
+}
+
+/// The content of an answer to `Watch`.
+pub fn decode_standing(content: &[u8]) -> Result<Standing, Malformed> {
+    let mut from = Reader(content);
+    let (present, mark) = (from.flag()?, from.u64()?);
+    from.end().map(|()| Standing { present, mark })
 }
 
 /// Bytes to be sent.
@@ -271,6 +357,11 @@ impl Writer {
     fn path(&mut self, path: &Pathname) -> &mut Self {
         self.bytes(path.as_bytes())
     }
+    fn rooted(&mut self, path: &Rooted) -> &mut Self {
+        // A path is shorter than PATH_MAX.
+        let root = u16::try_from(path.root()).unwrap_or(0);
+        self.u16(root).path(path.path())
+    }
     fn entry(&mut self, entry: &Entry) -> &mut Self {
         self.u32(entry.nd)
             .u32(entry.pid)
@@ -280,20 +371,25 @@ impl Writer {
             .u32(entry.flags.bits())
             .u16(entry.prefix_len)
             .u16(0)
+            .u64(entry.identity)
     }
     fn listing(&mut self, listing: &Listing) {
         self.u8(listing.here.bits());
         let more = self.0.len();
         self.u8(listing.more.into());
-        for Name { name, kind } in &listing.names {
-            let Ok(len) = u8::try_from(name.len()) else {
+        for Name { name, kind, target } in &listing.names {
+            let lengths = (u8::try_from(name.len()), u16::try_from(target.len()));
+            let (Ok(len), Ok(target_len)) = lengths else {
                 continue;
             };
-            if self.0.len() + 2 + name.len() > MOST {
+            if self.0.len() + 4 + name.len() + target.len() > MOST {
                 self.0[more] = 1;
                 return;
             }
             self.u8(kind.bits()).u8(len).bytes(name);
+            if kind.contains(NameKind::LINK) {
+                self.u16(target_len).bytes(target);
+            }
         }
     }
 }
@@ -344,6 +440,11 @@ impl<'a> Reader<'a> {
     fn path(&mut self) -> Result<Pathname> {
         Pathname::new(std::mem::take(&mut self.0))
     }
+    /// The same with its root in front.
+    fn rooted(&mut self) -> Result<Result<Rooted>, Malformed> {
+        let root = self.u16()?.into();
+        Ok(self.path().and_then(|path| Rooted::new(path, root)))
+    }
     fn attach(&mut self) -> Result<Request, Malformed> {
         let id = AttachId(self.u64()?);
         let (chid, handle) = (self.i32()?, self.u32()?);
@@ -367,9 +468,11 @@ impl<'a> Reader<'a> {
         let (nd, pid, chid, handle) = (self.u32()?, self.u32()?, self.i32()?, self.u32()?);
         let (file_type, flags) = (FileType(self.i32()?), self.flags()?);
         let (prefix_len, _) = (self.u16()?, self.u16()?);
+        let identity = self.u64()?;
         Ok(Entry {
             nd,
             pid,
+            identity,
             chid,
             handle,
             file_type,

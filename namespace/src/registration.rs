@@ -122,6 +122,18 @@ pub struct Attach {
     pub exclusive: bool,
 }
 
+/// The channel of a symbolic link: none.
+pub(crate) const LINK: i32 = -1;
+
+/// A symbolic link that a process asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Where.
+    pub path: crate::Pathname,
+    /// Where it leads: an absolute path, or one that begins at the link's own directory.
+    pub target: Box<[u8]>,
+}
+
 /// A registration as the tree holds it. The owner is the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registration {
@@ -129,7 +141,7 @@ pub struct Registration {
     pub id: AttachId,
     /// The process that registered it.
     pub pid: u32,
-    /// Its channel.
+    /// Its channel; -1 for a link.
     pub chid: i32,
     /// Its own number.
     pub handle: u32,
@@ -139,6 +151,13 @@ pub struct Registration {
     pub flags: AttachFlags,
 }
 
+impl Registration {
+    /// Whether it is a symbolic link, which has no channel.
+    pub fn is_link(&self) -> bool {
+        self.chid == LINK
+    }
+}
+
 /// One server that a path leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -146,6 +165,9 @@ pub struct Entry {
     pub nd: u32,
     /// The process.
     pub pid: u32,
+    /// Which process of that number: see [`PidFd::identity`](resmgr_sys::pidfd::PidFd::identity). 0 if the
+    /// server could not tell.
+    pub identity: u64,
     /// Its channel.
     pub chid: i32,
     /// The number that it registered with.
@@ -168,6 +190,8 @@ bitflags::bitflags! {
         const DIR = 2;
         /// There are names below it in the tree.
         const PARENT = 4;
+        /// It is a symbolic link.
+        const LINK = 8;
     }
 }
 
@@ -178,4 +202,15 @@ pub struct Name {
     pub name: Vec<u8>,
     /// What the tree knows of it.
     pub kind: NameKind,
+    /// Where it leads, if it is a link; else empty.
+    pub target: Vec<u8>,
+}
+
+/// How a path stands in the eyes of one process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// A server would be asked for it, or it is the parent of names.
+    pub present: bool,
+    /// Differs when the path leads elsewhere than before; has no other meaning.
+    pub mark: u64,
 }

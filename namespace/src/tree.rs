@@ -7,40 +7,31 @@
 //! those with AFTER, the newest last. It depends on the ids and flags alone, never on the order of
 //! insertion, so a successor that fills its tree in any order ends with the same one.
 //!
-//! Failures: `EBUSY` (exclusive), `EEXIST` (an id twice), `EINVAL` (BEFORE with AFTER), `ENFILE` (too many
-//! at one path), `ENOENT`, `ENOTDIR`.
+//! A million names must fit, and cost a resolution no more than a thousand do. So all nodes are in one
+//! slab, a node holds a short name and its one registration itself, and all children are found through one
+//! table, by parent and name: a step is one line of the table and two of the node, however many siblings
+//! there are. (A sorted map in each node took twenty comparisons in a directory of a million, each in memory
+//! that no cache holds.) Only nodes that have children keep a sorted list of them, for listings.
+//!
+//! Symbolic links ([`link`](Tree::link)) are registrations without a channel. They are followed before any
+//! server is looked at ([`follow`](Tree::follow), in `links`), so nothing may be registered at one or
+//! below it, and none made where something is: nothing is ever hidden by a link.
+//!
+//! Failures: `EBUSY` (exclusive), `EEXIST` (an id twice, a link in the way), `EINVAL` (BEFORE with AFTER),
+//! `ENFILE` (too many at one path), `ELOOP`, `ENOENT`, `ENOTDIR`.
+
+mod children;
+mod links;
+mod nodes;
 
 use crate::path::Pathname;
 use crate::registration::{AttachFlags, AttachId, Entry, FileType, Name, NameKind, Registration};
+use nodes::{At, Node, Nodes, ROOT};
 use resmgr_sys::{Errno, Result};
-use slab::Slab;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
-use std::sync::Arc;
+use std::collections::HashMap;
 
-#[derive(Debug)]
-struct Node {
-    parent: usize,
-    name: Arc<[u8]>,
-    children: BTreeMap<Arc<[u8]>, usize>,
-    here: Vec<Registration>,
-}
-
-impl Node {
-    fn kind(&self) -> NameKind {
-        let mut kind = NameKind::empty();
-        kind.set(NameKind::REGISTERED, !self.here.is_empty());
-        kind.set(
-            NameKind::DIR,
-            self.here
-                .iter()
-                .any(|one| one.flags.contains(AttachFlags::DIR)),
-        );
-        kind.set(NameKind::PARENT, !self.children.is_empty());
-        kind
-    }
-}
+pub use links::LINKS_MAX;
 
 /// Children of one path, in byte order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,17 +45,12 @@ pub struct Listing {
 }
 
 /// All registrations of one namespace.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tree {
-    nodes: Slab<Node>,
-    root: usize,
-    places: HashMap<AttachId, usize>,
-}
-
-impl Default for Tree {
-    fn default() -> Self {
-        Self::new()
-    }
+    nodes: Nodes,
+    places: HashMap<AttachId, At>,
+    /// Where the links lead.
+    targets: HashMap<AttachId, Box<[u8]>>,
 }
 
 /// The most registrations of one path: a resolution walks through all of them.
@@ -90,25 +76,23 @@ fn serves(one: &Registration, wanted: FileType) -> bool {
     either_any && !one.flags.contains(AttachFlags::FTYPEONLY)
 }
 
+fn kind(node: &Node) -> NameKind {
+    let is_dir = |one: &Registration| one.flags.contains(AttachFlags::DIR);
+    let mut kind = NameKind::empty();
+    kind.set(NameKind::REGISTERED, !node.here.is_empty());
+    kind.set(NameKind::DIR, node.here.iter().any(is_dir));
+    kind.set(NameKind::PARENT, node.children.is_some());
+    kind.set(NameKind::LINK, node.link().is_some());
+    kind
+}
+
 impl Tree {
     /// An empty tree.
     pub fn new() -> Self {
-        let mut nodes = Slab::new();
-        let name: Arc<[u8]> = Arc::from(&b""[..]);
-        let root = nodes.insert(Node {
-            parent: 0,
-            name,
-            children: BTreeMap::new(),
-            here: Vec::new(),
-        });
-        Self {
-            nodes,
-            root,
-            places: HashMap::new(),
-        }
+        Self::default()
     }
 
-    /// How many registrations there are.
+    /// How many registrations there are, links included.
     pub fn len(&self) -> usize {
         self.places.len()
     }
@@ -122,24 +106,32 @@ impl Tree {
     ///
     /// # Errors
     /// - `EINVAL`: both BEFORE and AFTER.
-    /// - `EEXIST`: the id is in use.
+    /// - `EEXIST`: the id is in use, or a link is at the path or above it.
     /// - `EBUSY`: exclusive, and the path is taken.
     /// - `ENFILE`: [`MOST_HERE`] are registered at this path.
     pub fn attach(&mut self, path: &Pathname, one: Registration, exclusive: bool) -> Result<()> {
         if one.flags.contains(AttachFlags::BEFORE | AttachFlags::AFTER) {
             return Err(Errno::INVAL);
         }
-        if self.places.contains_key(&one.id) {
-            return Err(Errno::EXIST);
-        }
-        let taken = self.find(path).map_or(0, |at| self.nodes[at].here.len());
+        let taken = self
+            .nodes
+            .find(path)
+            .map_or(0, |at| self.nodes[at].here.len());
         if exclusive && taken > 0 {
             return Err(Errno::BUSY);
         }
         if taken >= MOST_HERE {
             return Err(Errno::NFILE);
         }
-        let at = self.make(path);
+        self.insert(path, one)
+    }
+
+    fn insert(&mut self, path: &Pathname, one: Registration) -> Result<()> {
+        let linked = !self.targets.is_empty() && self.first_link(path).is_some();
+        if linked || self.places.contains_key(&one.id) {
+            return Err(Errno::EXIST);
+        }
+        let at = self.nodes.make(path)?;
         let here = &mut self.nodes[at].here;
         let place = here.partition_point(|other| rank(other) < rank(&one));
         here.insert(place, one);
@@ -147,32 +139,38 @@ impl Tree {
         Ok(())
     }
 
-    /// Takes a registration back, and the parents that led only to it.
+    /// Takes a registration or link back, and the parents that led only to it.
     ///
     /// # Errors
     /// - `ENOENT`: there is none with this id.
     pub fn detach(&mut self, id: AttachId) -> Result<()> {
         let at = self.places.remove(&id).ok_or(Errno::NOENT)?;
-        self.nodes[at].here.retain(|one| one.id != id);
-        self.prune(at);
+        self.targets.remove(&id);
+        let here = &mut self.nodes[at].here;
+        here.retain(|one| one.id != id);
+        if here.len() <= 1 {
+            here.shrink_to_fit();
+        }
+        self.nodes.prune(at);
         Ok(())
     }
 
     /// All registrations that `path` leads to, for a request of type `wanted` by process `asking`:
-    /// longest prefix first, and in the node's order within one prefix (PN-2).
+    /// longest prefix first, and in the node's order within one prefix (PN-2). Links are not followed.
     ///
     /// # Errors
     /// - `ENOTDIR`: nothing matches, but a registration that is no directory is a proper prefix.
     /// - `ENOENT`: nothing matches.
     pub fn resolve(&self, path: &Pathname, wanted: FileType, asking: u32) -> Result<Vec<Entry>> {
-        let walk = self.walk(path);
         let whole = path.as_bytes().len();
+        let (mut at, mut prefix) = self.nodes.deepest(path);
         let (mut found, mut blocked) = (Vec::new(), false);
-        for (at, prefix) in walk.into_iter().rev() {
+        loop {
+            let node = &self.nodes[at];
             let mut opaque = false;
-            for one in &self.nodes[at].here {
+            for one in &node.here {
                 let own = one.pid == asking && !one.flags.contains(AttachFlags::SELF);
-                if own || !serves(one, wanted) {
+                if own || one.is_link() || !serves(one, wanted) {
                     continue;
                 }
                 if prefix != whole && !one.flags.contains(AttachFlags::DIR) {
@@ -182,9 +180,12 @@ impl Tree {
                 opaque |= one.flags.contains(AttachFlags::OPAQUE);
                 found.push(entry(one, prefix));
             }
-            if opaque {
+            if opaque || at == ROOT {
                 break;
             }
+            // The root's own prefix is its slash.
+            prefix = (prefix - 1 - node.name.len()).max(1);
+            at = node.parent;
         }
         match (found.is_empty(), blocked) {
             (false, _) => Ok(found),
@@ -193,21 +194,34 @@ impl Tree {
         }
     }
 
+    /// The registrations that answer for `path`, whatever they serve: those of exactly this path, and those of
+    /// directories above it; the longest prefix first, each with its prefix's length.
+    pub fn holders(&self, path: &Pathname) -> impl Iterator<Item = (usize, &Registration)> {
+        let whole = path.as_bytes().len();
+        let walk: Vec<_> = self.nodes.walk(path).collect();
+        let all = walk.into_iter().rev().flat_map(|(at, prefix)| {
+            let here = self.nodes[at].here.iter();
+            here.map(move |one| (prefix, one))
+        });
+        all.filter(move |(prefix, one)| *prefix == whole || one.flags.contains(AttachFlags::DIR))
+    }
+
     /// One page of the children of `path`: those behind `after` (all, when it is empty), at most `most`.
+    /// Links are not followed.
     ///
     /// # Errors
     /// - `ENOENT`: the path is neither registered nor a parent of something that is.
     pub fn list(&self, path: &Pathname, after: &[u8], most: usize) -> Result<Listing> {
-        let node = &self.nodes[self.find(path).ok_or(Errno::NOENT)?];
-        let behind = (Bound::Excluded(after), Bound::Unbounded);
-        let mut children = node.children.range::<[u8], _>(behind);
-        let names = children.by_ref().take(most).map(|(name, at)| Name {
-            name: name.to_vec(),
-            kind: self.nodes[*at].kind(),
+        let node = &self.nodes[self.nodes.find(path).ok_or(Errno::NOENT)?];
+        let mut children = self.nodes.children(node, after);
+        let names = children.by_ref().take(most).map(|child| Name {
+            name: child.name.to_vec(),
+            kind: kind(child),
+            target: self.target_of(child).unwrap_or_default().to_vec(),
         });
         let names = names.collect();
         Ok(Listing {
-            here: node.kind(),
+            here: kind(node),
             names,
             more: children.next().is_some(),
         })
@@ -217,77 +231,14 @@ impl Tree {
     pub fn iter(&self) -> impl Iterator<Item = (Vec<u8>, &Registration)> {
         self.nodes
             .iter()
-            .flat_map(move |(at, node)| node.here.iter().map(move |one| (self.text(at), one)))
+            .flat_map(move |(at, node)| node.here.iter().map(move |one| (self.nodes.text(at), one)))
     }
 
     /// The registration with this id, and its path.
     pub fn get(&self, id: AttachId) -> Option<(Vec<u8>, &Registration)> {
         let at = *self.places.get(&id)?;
         let one = self.nodes[at].here.iter().find(|one| one.id == id)?;
-        Some((self.text(at), one))
-    }
-
-    fn text(&self, mut at: usize) -> Vec<u8> {
-        let mut names = Vec::new();
-        while at != self.root {
-            names.push(&self.nodes[at].name);
-            at = self.nodes[at].parent;
-        }
-        let mut text = Vec::new();
-        for name in names.into_iter().rev() {
-            text.push(b'/');
-            text.extend_from_slice(name);
-        }
-        if text.is_empty() { b"/".to_vec() } else { text }
-    }
-
-    /// The nodes from the root towards `path` as far as there are any, each with its prefix's length.
-    fn walk(&self, path: &Pathname) -> Vec<(usize, usize)> {
-        let (mut at, mut prefix) = (self.root, 0);
-        let mut nodes = vec![(at, 1)];
-        for component in path.components() {
-            let Some(child) = self.nodes[at].children.get(component) else {
-                break;
-            };
-            at = *child;
-            prefix += 1 + component.len();
-            nodes.push((at, prefix));
-        }
-        nodes
-    }
-
-    fn find(&self, path: &Pathname) -> Option<usize> {
-        path.components().try_fold(self.root, |at, name| {
-            self.nodes[at].children.get(name).copied()
-        })
-    }
-
-    fn make(&mut self, path: &Pathname) -> usize {
-        let mut at = self.root;
-        for component in path.components() {
-            if let Some(child) = self.nodes[at].children.get(component) {
-                at = *child;
-                continue;
-            }
-            let name: Arc<[u8]> = component.into();
-            let child = self.nodes.insert(Node {
-                parent: at,
-                name: Arc::clone(&name),
-                children: BTreeMap::new(),
-                here: Vec::new(),
-            });
-            self.nodes[at].children.insert(name, child);
-            at = child;
-        }
-        at
-    }
-
-    fn prune(&mut self, mut at: usize) {
-        while at != self.root && self.nodes[at].kind().is_empty() {
-            let node = self.nodes.remove(at);
-            self.nodes[node.parent].children.remove(&node.name);
-            at = node.parent;
-        }
+        Some((self.nodes.text(at), one))
     }
 }
 
@@ -295,6 +246,8 @@ fn entry(one: &Registration, prefix: usize) -> Entry {
     Entry {
         nd: 0,
         pid: one.pid,
+        // The tree knows processes by number only; whoever knows them puts it in.
+        identity: 0,
         chid: one.chid,
         handle: one.handle,
         file_type: one.file_type,
@@ -304,5 +257,7 @@ fn entry(one: &Registration, prefix: usize) -> Entry {
     }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

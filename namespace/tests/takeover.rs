@@ -136,7 +136,7 @@ fn a_graceful_end_keeps_the_names_of_the_living_too() {
     owner.attach("/dev/x", 1, AttachFlags::empty());
     process::kill(daemon.child.id(), signal::TERM).unwrap();
     assert_eq!(daemon.wait(), 0);
-    assert_eq!(place.files(), ["journal"]);
+    assert_eq!(place.files(), ["generation", "journal"]);
     let _next = Daemon::start(&place, &[]);
     assert_eq!(
         channels(&place.session(), "/dev/x").unwrap(),

@@ -19,7 +19,7 @@
 //! Each module uses only what stands above it: [`ipc`] (channels, connections, messages, pulses), [`wire`]
 //! (the layouts of the I/O messages), [`resource`] (handlers and open files), [`dispatch`] (the manager's
 //! loop), [`client`] (open, read, write from the other side), [`name`] (names for programs that receive
-//! messages themselves).
+//! messages themselves), [`names`] (waiting for a name).
 #![forbid(unsafe_code)]
 
 pub mod client;
@@ -29,7 +29,7 @@ mod error;
 pub mod fuzzing;
 pub mod ipc;
 pub mod name;
-mod names;
+pub mod names;
 pub mod prelude;
 pub mod resource;
 pub mod wire;

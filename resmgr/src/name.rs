@@ -12,7 +12,7 @@
 //! Each comes as a value that takes the name back when it is dropped. A name goes with its process.
 
 use crate::client::Caller;
-use crate::client::walk::connect_to;
+use crate::client::walk::{Tried, among, connect_to};
 use crate::ipc::{Channel, ChannelFlags, Connection, SendError};
 use crate::names::{self, Registration, pathname};
 use crate::wire::Connect;
@@ -143,18 +143,13 @@ fn attach_name(path: Pathname, channel: Channel, owned: bool) -> Result<NameAtta
 /// - `EINTR`: a signal ended the wait; others: the program's answer.
 pub fn name_open(name: impl AsRef<Path>) -> Result<Connection> {
     let path = name_path(name.as_ref().as_os_str().as_bytes(), false)?;
-    for entry in names::resolve(&path, FileType::NAME)? {
-        if let Some(connection) = open_entry(&entry)? {
-            return Ok(connection);
-        }
-    }
-    Err(Errno::NOENT)
+    among(&path, FileType::NAME, open_entry)?.ok_or(Errno::NOENT)
 }
 
-/// The connection to one server of the name; `None` when it says that the name is not there, or has gone.
-fn open_entry(entry: &Entry) -> Result<Option<Connection>> {
+/// The connection to one server of the name, unless it says that the name is not there.
+fn open_entry(entry: &Entry) -> Result<Tried<Connection>> {
     let Some(connection) = connect_to(entry)? else {
-        return Ok(None);
+        return Ok(Tried::Gone);
     };
     let file_type = FileType::NAME.0.cast_unsigned();
     let connect = Connect {
@@ -167,8 +162,9 @@ fn open_entry(entry: &Entry) -> Result<Option<Connection>> {
     let reply = &mut [IoSliceMut::new(&mut room)];
     let options = Caller::default().options();
     match connection.send_with(&[IoSlice::new(&message)], reply, options) {
-        Ok(_) | Err(SendError::Refused(Errno::NOSYS)) => Ok(Some(connection)),
-        Err(SendError::Refused(Errno::NOENT) | SendError::Gone(Errno::SRCH)) => Ok(None),
+        Ok(_) | Err(SendError::Refused(Errno::NOSYS)) => Ok(Tried::Yes(connection)),
+        Err(SendError::Refused(Errno::NOENT)) => Ok(Tried::Not),
+        Err(SendError::Gone(Errno::SRCH)) => Ok(Tried::Gone),
         Err(error) => Err(error.errno()),
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! The list of namespaces is kept, and read again only when a path was found nowhere: so one that appears
 //! later is found, and a look-up does not walk directories. A forked child begins anew.
+//!
+//! What programs use of it is [`wait`](wait()): to wait for a name.
+
+mod wait;
 
 use crate::ipc::sessions;
 use crate::resource::lock;
@@ -11,6 +15,7 @@ use resmgr_sys::fork::PerProcess;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Mutex;
+pub use wait::{Until, Wait, wait, wait_async};
 
 /// The namespaces that were there at the last look, in the order in which they are asked.
 static KNOWN: PerProcess<Mutex<Vec<&'static Session>>> = PerProcess::new();

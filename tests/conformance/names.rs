@@ -1,6 +1,7 @@
 //! Names (N-*) and paths (PN-*), between processes.
 
 use resmgr_tests::{Pair, Place, field};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn apart() -> Pair {
     Pair::apart(Place::Other, "")
@@ -184,4 +185,62 @@ fn pn1_several_servers_may_have_one_path() {
     pair.client.ask("channel ch");
     assert_eq!(pair.server.ask("path-attach /dev/tty ch"), "ok");
     assert_eq!(pair.client.ask("path-attach /dev/tty ch"), "ok");
+}
+
+#[test]
+fn n13_a_name_can_be_waited_for_and_so_can_its_end() {
+    for mode in ["", " how=async"] {
+        let pair = apart();
+        pair.server.ask("channel ch");
+        let wait = |until: &str| {
+            pair.client
+                .begin(&format!("name-wait /dev/x {until}{mode}"))
+        };
+        assert_eq!(wait("absent").end(), "ok");
+        let appears = wait("present");
+        assert_eq!(pair.server.ask("path-attach /dev/x ch"), "ok");
+        assert_eq!(appears.end(), "ok");
+        let (gone, there) = (wait("absent"), wait("present"));
+        assert_eq!(there.end(), "ok");
+        pair.server.peer.kill();
+        assert_eq!(gone.end(), "ok");
+    }
+}
+
+#[test]
+fn n13_a_change_can_be_waited_for() {
+    let pair = apart();
+    pair.server.ask("channel ch");
+    for mode in ["", " how=async"] {
+        let wait = format!("name-wait /dev/name/local/printer changed{mode}");
+        let (changes, ended) = (pair.client.begin(&wait), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            // When the wait has begun is not to be seen from here: so changes go on until it ends.
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    pair.server.ask("name-attach printer");
+                    pair.server.ask("name-detach n");
+                }
+            });
+            let end = changes.end();
+            ended.store(true, Ordering::Relaxed);
+            assert_eq!(end, "ok");
+        });
+    }
+}
+
+#[test]
+fn n13_the_wait_for_a_name_outlives_who_serves_and_ends_at_its_deadline() {
+    let pair = apart();
+    pair.server.ask("channel ch");
+    assert_eq!(
+        pair.client.ask("name-wait /dev/x present deadline=1"),
+        "error ETIMEDOUT"
+    );
+    let appears = pair.client.begin("name-wait /dev/x present");
+    for _ in 0..3 {
+        pair.world().kill_namespaced();
+    }
+    assert_eq!(pair.server.ask("path-attach /dev/x ch"), "ok");
+    assert_eq!(appears.end(), "ok");
 }

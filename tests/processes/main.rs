@@ -8,6 +8,7 @@ mod endurance;
 mod hostile_clients;
 mod hostile_servers;
 mod idle;
+mod impostors;
 mod inspect;
 mod kills;
 mod load;

@@ -1,6 +1,7 @@
 //! [`Link`]: one connection to one server, and a request's way there and back.
 
 use crate::directory::RuntimeDir;
+use crate::page::View;
 use crate::protocol::{self, MOST, Request, VERSION};
 use crate::registration::AttachId;
 use crate::server::SOCKET;
@@ -28,6 +29,7 @@ pub(super) struct Link {
     pub(super) socket: PrivateFd,
     pub(super) server: u32,
     serial: u32,
+    view: Option<View>,
     /// Attachments whose caller gave up: should the answer still come, nobody wants the name.
     given_up: Vec<u32>,
 }
@@ -57,12 +59,53 @@ impl Link {
             socket,
             server: server.pid,
             serial: 0,
+            view: None,
             given_up: Vec::new(),
         };
         let hello = Request::Hello { version: VERSION };
-        let content = link.round_trip(&hello, deadline)??;
-        let kept = protocol::decode_kept(&content).map_err(|_| Errno::PROTO)?;
+        link.send(&hello, deadline)?;
+        let kept = link.welcome(dir.owner_uid(), deadline)?;
         Ok((link, kept))
+    }
+
+    /// The answer to the greeting, and the page that comes with it.
+    fn welcome(&mut self, owner: u32, deadline: Instant) -> Result<u32> {
+        let mut buffer = [0; 64];
+        let packet = socket::receive_until(self.socket.as_fd(), &mut buffer, Some(deadline))?;
+        let said = buffer.get(..packet.len).ok_or(Errno::PROTO)?;
+        let (_, content) = protocol::decode_answer(said).map_err(|_| Errno::PROTO)?;
+        let kept = protocol::decode_kept(content?).map_err(|_| Errno::PROTO)?;
+        let view = packet.fds.into_iter().next().map(|fd| View::new(fd, owner));
+        self.view = view.transpose()?;
+        Ok(kept)
+    }
+
+    /// The server's page; only once.
+    pub(super) fn take_view(&mut self) -> Option<View> {
+        self.view.take()
+    }
+
+    /// The serial of the last request.
+    pub(super) fn last_serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// The next packet under a serial, if one is there already.
+    ///
+    /// # Errors
+    /// - `EAGAIN`: there is none.
+    pub(super) fn told(&self, serial: u32) -> Result<Vec<u8>> {
+        let mut buffer = [0; 64];
+        let packet = match socket::receive_plain(self.socket.as_fd(), &mut buffer) {
+            Ok(packet) if packet.len == 0 => return Err(Errno::CONNRESET),
+            Err(Errno::INTR) => return Err(Errno::AGAIN),
+            packet => packet?,
+        };
+        let said = buffer.get(..packet.len).ok_or(Errno::PROTO)?;
+        match protocol::decode_answer(said).map_err(|_| Errno::PROTO)? {
+            (to, content) if to == serial => content.map(<[u8]>::to_vec),
+            _ => Err(Errno::PROTO),
+        }
     }
 
     /// Whether the server has closed the connection, as far as can be seen now.
@@ -83,7 +126,9 @@ impl Link {
     ) -> Result<Result<Vec<u8>>> {
         let serial = self.send(request, deadline)?;
         let answer = self.receive(serial, deadline);
-        if answer == Err(Errno::TIMEDOUT) && matches!(request, Request::Attach { .. }) {
+        if answer == Err(Errno::TIMEDOUT)
+            && matches!(request, Request::Attach { .. } | Request::Link { .. })
+        {
             self.given_up.push(serial);
         }
         answer

@@ -11,30 +11,32 @@
 //! Failures: the server's errno as it is; `ETIMEDOUT` when the deadline passes (a server that does not
 //! run, or none that can be started); `EPROTO` when what answers is no namespace.
 
+mod known;
 mod link;
+mod reach;
+mod watch;
 
 use crate::StartError;
 use crate::directory::RuntimeDir;
-use crate::launch::{self, Started};
-use crate::path::Pathname;
-use crate::protocol::{self, Request};
-use crate::registration::{Attach, AttachId, Entry, FileType};
+use crate::path::{Pathname, Rooted};
+use crate::protocol::{self, Request, Resolved};
+use crate::registration::{Attach, AttachId, Entry, FileType, Link as Symlink};
 use crate::tree::Listing;
+use known::Known;
 use link::{Link, is_gone};
+use reach::reach;
 use resmgr_sys::fork::{self, PrivateFd};
 use resmgr_sys::{Errno, Result};
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+pub use watch::Watch;
 
 /// How long a call waits, unless [`Session::set_patience`] says otherwise.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Servers that may go during one call before it gives up: that many deaths are a fault of the call.
 const SERVERS: usize = 8;
-/// Pauses between attempts to reach a server that somebody else is starting.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What to do when nobody serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +49,29 @@ enum Absent {
     Fail,
 }
 
+/// A name of this process, to be had again from the next server.
+#[derive(Clone, Debug)]
+enum Held {
+    Name(Attach),
+    Link(Symlink),
+}
+
+impl Held {
+    fn request(self, id: AttachId) -> Request {
+        match self {
+            Self::Name(attach) => Request::Attach {
+                id,
+                attach: Ok(attach),
+            },
+            Self::Link(link) => Request::Link { id, link: Ok(link) },
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     link: Option<Link>,
-    names: BTreeMap<AttachId, Attach>,
+    names: BTreeMap<AttachId, Held>,
     listens: bool,
 }
 
@@ -66,6 +87,7 @@ pub struct Session {
     turn: Condvar,
     /// Locked only by whoever has the turn.
     state: Mutex<State>,
+    known: Known,
 }
 
 /// The right to talk to the server.
@@ -106,7 +128,9 @@ impl Session {
         let own = dir.is_own();
         let first = if own { absent } else { Absent::Fail };
         let mut state = State::default();
+        let known = Known::default();
         restore(dir, &mut state, first, Instant::now() + PATIENCE)?;
+        known.renew(state.link.as_mut().and_then(Link::take_view));
         // A server of somebody else's directory may be followed by another; its owner starts that one.
         let absent = if absent == Absent::Start && !own {
             Absent::Wait
@@ -121,6 +145,7 @@ impl Session {
             busy: Mutex::new(false),
             turn: Condvar::new(),
             state: Mutex::new(state),
+            known,
         })
     }
 
@@ -149,15 +174,39 @@ impl Session {
     #[doc(alias = "resmgr_attach")]
     #[doc(alias = "name_attach")]
     pub fn attach(&self, attach: &Attach) -> Result<AttachId> {
-        let request = Request::Attach {
-            id: AttachId(0),
-            attach: Ok(attach.clone()),
-        };
+        self.enter(Held::Name(attach.clone()))
+    }
+
+    /// Makes a symbolic link in the tree. It lives as long as a name does, and is
+    /// [taken back](Self::detach) like one.
+    ///
+    /// # Errors
+    /// - `EEXIST`: the path is registered, a parent of something that is, a link, or below one.
+    /// - `ENOENT`, `EINVAL`, `ENAMETOOLONG`: the target is empty, has a NUL, or is too long.
+    /// - `EACCES`: the namespace is somebody else's.
+    /// - `EAGAIN`, `ENFILE`: too many names of this process; of all.
+    #[doc(alias = "pathmgr_symlink")]
+    pub fn link(&self, link: &Symlink) -> Result<AttachId> {
+        self.enter(Held::Link(link.clone()))
+    }
+
+    /// Where the link at exactly this path leads, as it was made.
+    ///
+    /// # Errors
+    /// - `EINVAL`: it is no link.
+    /// - `ENOENT`: there is nothing.
+    #[doc(alias = "readlink")]
+    pub fn read_link(&self, path: &Pathname) -> Result<Vec<u8>> {
+        self.call(&Request::ReadLink(Ok(path.clone())))
+    }
+
+    fn enter(&self, held: Held) -> Result<AttachId> {
+        let request = held.clone().request(AttachId(0));
         let deadline = self.deadline();
         let mut turn = self.turn(deadline)?;
         let content = self.ask(&mut turn.state, &request, deadline)?;
         let id = protocol::decode_attached(&content).map_err(|_| Errno::PROTO)?;
-        turn.state.names.insert(id, attach.clone());
+        turn.state.names.insert(id, held);
         Ok(id)
     }
 
@@ -174,20 +223,50 @@ impl Session {
         Ok(())
     }
 
-    /// All registrations that a path leads to, the first to be asked first.
+    /// All registrations that a path leads to, the first to be asked first. Links are followed, and prefix
+    /// lengths are those of the path that came out: [`follow`](Self::follow) tells it.
     ///
     /// # Errors
-    /// - `ENOENT`: there is none.
-    /// - `ENOTDIR`: what is registered at the beginning of the path is no directory.
+    /// As [`follow`](Self::follow).
     pub fn resolve(&self, path: &Pathname, file_type: FileType) -> Result<Vec<Entry>> {
-        let content = self.call(&Request::Resolve {
-            file_type,
-            path: Ok(path.clone()),
-        })?;
-        protocol::decode_entries(&content).map_err(|_| Errno::PROTO)
+        let resolved = self.follow(&path.clone().into(), file_type)?;
+        if resolved.entries.is_empty() {
+            Err(Errno::NOENT)
+        } else {
+            Ok(resolved.entries)
+        }
     }
 
-    /// A page of the names below a path: those behind `after`, or the first ones when it is empty.
+    /// Where a path leads: the path itself, when links were followed, and the registrations that it leads to.
+    /// What was asked before is not asked again while nothing has changed in the namespace.
+    ///
+    /// # Errors
+    /// - `ENOENT`: there is none, and no link.
+    /// - `ENOTDIR`: what is registered at the beginning of the path is no directory.
+    /// - `ELOOP`: too many links. `ENAMETOOLONG`: what they lead to is too long.
+    pub fn follow(&self, path: &Rooted, file_type: FileType) -> Result<Resolved> {
+        if !self.is_ours() {
+            return Err(Errno::BADF);
+        }
+        if let Some(known) = self.known.find(path, file_type) {
+            return known;
+        }
+        let request = Request::Resolve {
+            file_type,
+            path: Ok(path.clone()),
+        };
+        let deadline = self.deadline();
+        let mut turn = self.turn(deadline)?;
+        let mark = self.known.mark();
+        let content = self.ask(&mut turn.state, &request, deadline);
+        let answer = content
+            .and_then(|content| protocol::decode_resolved(&content).map_err(|_| Errno::PROTO));
+        self.known.keep(mark, (path, file_type), &answer);
+        answer
+    }
+
+    /// A page of the names below a path: those behind `after`, or the first ones when it is empty. Links are
+    /// followed.
     ///
     /// # Errors
     /// - `ENOENT`: the path is neither registered nor the parent of something that is.
@@ -197,6 +276,25 @@ impl Session {
             path: Ok(path.clone()),
         })?;
         protocol::decode_listing(&content).map_err(|_| Errno::PROTO)
+    }
+
+    /// Watches a path from now on. It costs the server a connection; a session has at most 16384 of them
+    /// with everybody else's.
+    ///
+    /// # Errors
+    /// - `ENFILE`: too many are watched.
+    /// - `ETIMEDOUT`: nobody serves.
+    pub fn watch(&self, path: &Pathname, file_type: FileType, deadline: Instant) -> Result<Watch> {
+        if !self.is_ours() {
+            return Err(Errno::BADF);
+        }
+        Watch::new((&self.dir, self.absent), (path, file_type), deadline)
+    }
+
+    /// How many requests were answered in this directory, all clients' together, since its page was made.
+    /// `None` where there is no page. For tools and tests: an open of a known name leaves it as it is.
+    pub fn answered(&self) -> Option<u64> {
+        self.known.answered().filter(|_| self.is_ours())
     }
 
     /// Says that this process has a socket `p/PID`, which is to be removed when the process ends.
@@ -294,6 +392,8 @@ impl Session {
     fn linked<'a>(&self, state: &'a mut State, deadline: Instant) -> Result<&'a mut Link> {
         if state.link.is_none() {
             restore(&self.dir, state, self.absent, deadline)?;
+            self.known
+                .renew(state.link.as_mut().and_then(Link::take_view));
         }
         state.link.as_mut().ok_or(Errno::CONNRESET)
     }
@@ -325,14 +425,11 @@ fn restore(
 }
 
 fn hand_over(link: &mut Link, state: &State, kept: u32, deadline: Instant) -> Result<()> {
-    for (id, attach) in &state.names {
-        let request = Request::Attach {
-            id: *id,
-            attach: Ok(attach.clone()),
-        };
+    for (id, held) in &state.names {
+        let request = held.clone().request(*id);
         if let Err(errno) = link.round_trip(&request, deadline)? {
             // Only possible where the journal was lost: somebody else was faster.
-            tracing::warn!(path = %attach.path, %errno, "a name did not survive its server");
+            tracing::warn!(?held, %errno, "a name did not survive its server");
         }
     }
     if state.listens {
@@ -342,30 +439,4 @@ fn hand_over(link: &mut Link, state: &State, kept: u32, deadline: Instant) -> Re
         link.round_trip(&Request::Settled, deadline)??;
     }
     Ok(())
-}
-
-fn reach(dir: &RuntimeDir, absent: Absent, deadline: Instant) -> Result<(Link, u32), StartError> {
-    let failed = |errno| StartError::system("connect to", dir.path(), errno);
-    let mut pause = FIRST_PAUSE;
-    let since = Instant::now();
-    loop {
-        match Link::open(dir, deadline) {
-            Ok(link) => return Ok(link),
-            Err(errno) if is_gone(errno) => {}
-            Err(errno) => return Err(failed(errno)),
-        }
-        if absent == Absent::Fail {
-            return Err(StartError::Nobody {
-                path: dir.path().into(),
-            });
-        }
-        if Instant::now() >= deadline {
-            return Err(failed(Errno::TIMEDOUT));
-        }
-        if absent == Absent::Start && launch::start(dir, since, deadline)? == Started::Ready {
-            continue;
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
 }

@@ -1,9 +1,9 @@
 use super::{
-    Answer, MOST, MOST_ENTRIES, Malformed, Request, VERSION, decode_answer, decode_attached,
-    decode_entries, decode_kept, decode_listing, encode_answer,
+    Answer, MOST, MOST_ENTRIES, Malformed, Request, Resolved, VERSION, decode_answer,
+    decode_attached, decode_kept, decode_listing, decode_resolved, encode_answer,
 };
-use crate::path::Pathname;
-use crate::registration::{Attach, AttachFlags, AttachId, Entry, FileType, Name, NameKind};
+use crate::path::{Pathname, Rooted};
+use crate::registration::{Attach, AttachFlags, AttachId, Entry, FileType, Link, Name, NameKind};
 use crate::tree::Listing;
 use proptest::prelude::*;
 use resmgr_sys::Errno;
@@ -30,14 +30,26 @@ fn requests() -> Vec<Request> {
         Request::Detach(AttachId(1)),
         Request::Resolve {
             file_type: FileType(-1),
-            path: path.clone(),
+            path: path.clone().and_then(|path| Rooted::new(path, 4)),
         },
         Request::List {
             after: b"last".to_vec(),
-            path,
+            path: path.clone(),
         },
         Request::Serve,
         Request::Settled,
+        Request::Link {
+            id: AttachId(7),
+            link: path.clone().map(|path| Link {
+                path,
+                target: (*b"../x").into(),
+            }),
+        },
+        Request::ReadLink(path.clone()),
+        Request::Watch {
+            file_type: FileType::ANY,
+            path,
+        },
     ]
 }
 
@@ -56,9 +68,14 @@ fn half_a_message_or_one_too_long_is_a_breach() {
         assert_eq!(Request::decode(&packet[..7]), Err(Malformed));
         let rest = matches!(
             request,
-            Request::Attach { .. } | Request::Resolve { .. } | Request::List { .. }
+            Request::Attach { .. }
+                | Request::Resolve { .. }
+                | Request::List { .. }
+                | Request::Link { .. }
+                | Request::ReadLink(_)
+                | Request::Watch { .. }
         );
-        let longer = [&packet[..], b"!"].concat();
+        let longer = [&packet[..], b"/!"].concat();
         assert_eq!(Request::decode(&longer).is_err(), !rest, "{request:?}");
     }
     assert_eq!(
@@ -71,7 +88,7 @@ fn half_a_message_or_one_too_long_is_a_breach() {
 fn a_bad_path_is_an_answer_and_not_a_breach() {
     let mut packet = Request::Resolve {
         file_type: FileType::ANY,
-        path: Pathname::new("/"),
+        path: Pathname::new("/").map(Rooted::from),
     };
     let mut bytes = packet.encode(1).unwrap();
     bytes.pop();
@@ -91,20 +108,24 @@ fn answers_come_back_and_refusals_keep_their_number() {
     let entry = Entry {
         nd: 0,
         pid: 1,
+        identity: 1 << 40 | 9,
         chid: -2,
         handle: 3,
         file_type: FileType(-1),
         flags: AttachFlags::SELF,
         prefix_len: 6,
     };
-    let packet = encode_answer(8, &Ok(Answer::Entries(vec![entry; MOST_ENTRIES + 1])));
+    let followed = Pathname::new("/x".repeat(500)).map(Rooted::from).ok();
+    let mut resolved = Resolved {
+        entries: vec![entry; MOST_ENTRIES + 1],
+        followed,
+    };
+    let packet = encode_answer(8, &Ok(Answer::Resolved(resolved.clone())));
     assert!(packet.len() <= MOST);
+    resolved.entries.pop();
     let (serial, content) = decode_answer(&packet).unwrap();
     assert_eq!(serial, 8);
-    assert_eq!(
-        decode_entries(content.unwrap()).unwrap(),
-        vec![entry; MOST_ENTRIES]
-    );
+    assert_eq!(decode_resolved(content.unwrap()), Ok(resolved));
     let packet = encode_answer(8, &Err(Errno::BUSY));
     assert_eq!(decode_answer(&packet).unwrap(), (8, Err(Errno::BUSY)));
     assert_eq!(decode_kept(&[7, 0, 0, 0]), Ok(7));
@@ -115,7 +136,8 @@ fn answers_come_back_and_refusals_keep_their_number() {
 fn a_listing_that_does_not_fit_says_that_there_is_more() {
     let name = Name {
         name: vec![b'x'; 255],
-        kind: NameKind::PARENT,
+        kind: NameKind::LINK,
+        target: b"target".to_vec(),
     };
     let listing = Listing {
         here: NameKind::all(),
@@ -126,16 +148,17 @@ fn a_listing_that_does_not_fit_says_that_there_is_more() {
     assert!(packet.len() <= MOST);
     let cut = decode_listing(decode_answer(&packet).unwrap().1.unwrap()).unwrap();
     assert!(cut.more);
-    assert_eq!(cut.names.len(), (MOST - 10) / 257);
+    assert_eq!(cut.names.len(), (MOST - 10) / (255 + 4 + 6));
+    assert_eq!(cut.names[0].target, b"target");
 }
 
 proptest! {
     #[test]
-    fn random_bytes_never_panic(op in 0u8..10, bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+    fn random_bytes_never_panic(op in 0u8..13, bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
         let _ = Request::decode(&bytes);
         let _ = Request::decode(&[&[op, 0, 0, 0, 1, 0, 0, 0], &bytes[..]].concat());
         let _ = decode_answer(&bytes);
-        let _ = decode_entries(&bytes);
+        let _ = decode_resolved(&bytes);
         let _ = decode_listing(&bytes);
     }
 }

@@ -4,7 +4,9 @@
 //! the act. A breach of the first two ends the conversation and is counted; everything else is an errno.
 
 use super::{Server, TURN};
-use crate::protocol::{Answer, MOST, PAGE, Request, VERSION, encode_answer};
+use crate::path::Rooted;
+use crate::protocol::{Answer, MOST, Request, Resolved, VERSION, encode_answer};
+use crate::registration::FileType;
 use resmgr_sys::{Errno, Result, socket};
 use std::os::fd::AsFd;
 
@@ -45,10 +47,13 @@ impl Server {
             return false;
         }
         session.greeted = true;
-        let answer = self.answer(slot, request);
+        let answer = self.answer(slot, serial, request);
+        self.registry.answered();
         let refused = greeting && answer.is_err();
         let packet = encode_answer(serial, &answer);
-        let sent = socket::send(self.sessions[slot].socket.as_fd(), &packet, &[]);
+        let page = self.registry.page().filter(|_| greeting && !refused);
+        let page = page.map(AsFd::as_fd);
+        let sent = socket::send(self.sessions[slot].socket.as_fd(), &packet, page.as_slice());
         if refused || sent.is_err() {
             self.close(slot);
             return false;
@@ -69,7 +74,7 @@ impl Server {
         self.close(slot);
     }
 
-    fn answer(&mut self, slot: usize, request: Request) -> Result<Answer> {
+    fn answer(&mut self, slot: usize, serial: u32, request: Request) -> Result<Answer> {
         let session = &mut self.sessions[slot];
         let process = session.process;
         match request {
@@ -77,10 +82,11 @@ impl Server {
             Request::Hello { .. } => Err(Errno::PROTONOSUPPORT),
             Request::Attach { id, attach } => {
                 let attach = attach?;
-                if session.uid != self.dir.owner_uid() && session.uid != 0 {
-                    return Err(Errno::ACCES);
+                // A name that is kept for this process was allowed when it was new.
+                if !self.registry.keeps(process, id) {
+                    self.may_attach(slot, &attach.path)?;
                 }
-                let names = &mut session.names;
+                let names = &mut self.sessions[slot].names;
                 self.registry
                     .attach(process, names, id, &attach)
                     .map(Answer::Attached)
@@ -90,17 +96,14 @@ impl Server {
                 .detach(&mut session.names, id)
                 .map(|()| Answer::Done),
             Request::Resolve { file_type, path } => {
-                let asking = self.registry.processes[process].pid;
-                self.registry
-                    .tree
-                    .resolve(&path?, file_type, asking)
-                    .map(Answer::Entries)
+                self.resolve(slot, &path?, file_type).map(Answer::Resolved)
             }
-            Request::List { after, path } => self
-                .registry
-                .tree
-                .list(&path?, &after, PAGE)
-                .map(Answer::Listing),
+            Request::List { after, path } => {
+                let path = path?.into();
+                let followed = self.follow(slot, &path)?.unwrap_or(path);
+                self.list(slot, followed.path(), &after)
+                    .map(Answer::Listing)
+            }
             Request::Serve => {
                 self.registry.processes[process].listens = true;
                 Ok(Answer::Done)
@@ -109,6 +112,53 @@ impl Server {
                 self.registry.settle(process);
                 Ok(Answer::Done)
             }
+            Request::Link { id, link } => {
+                let link = link?;
+                if !self.registry.keeps(process, id) {
+                    self.may_attach(slot, &link.path)?;
+                }
+                let names = &mut self.sessions[slot].names;
+                self.registry
+                    .link(process, names, id, &link)
+                    .map(Answer::Attached)
+            }
+            Request::ReadLink(path) => {
+                let path = path?;
+                self.may_resolve(slot, &path)?;
+                let target = self.registry.tree.read_link(&path)?;
+                Ok(Answer::Target(target.into()))
+            }
+            Request::Watch { file_type, path } => self.watch((slot, serial), file_type, path?),
+        }
+    }
+
+    /// The path that links lead to, if there are any on the way. The client may know both, or neither is there.
+    fn follow(&self, slot: usize, path: &Rooted) -> Result<Option<Rooted>> {
+        self.may_resolve(slot, path.path())?;
+        let followed = self.registry.tree.follow(path)?;
+        if let Some(followed) = &followed {
+            self.may_resolve(slot, followed.path())?;
+        }
+        Ok(followed)
+    }
+
+    pub(super) fn resolve(
+        &self,
+        slot: usize,
+        path: &Rooted,
+        file_type: FileType,
+    ) -> Result<Resolved> {
+        let followed = self.follow(slot, path)?;
+        let asking = self.registry.processes[self.sessions[slot].process].pid;
+        let path = followed.as_ref().unwrap_or(path);
+        match self.registry.resolve(path.path(), file_type, asking) {
+            Ok(entries) => Ok(Resolved { entries, followed }),
+            // What the links led to may be another namespace's.
+            Err(Errno::NOENT | Errno::NOTDIR) if followed.is_some() => Ok(Resolved {
+                entries: Vec::new(),
+                followed,
+            }),
+            Err(errno) => Err(errno),
         }
     }
 }

@@ -18,22 +18,29 @@
 mod converse;
 mod holding;
 mod registry;
+mod rights;
+mod ruling;
+mod watches;
 
 use crate::StartError;
 use crate::directory::RuntimeDir;
 use crate::protocol::encode_answer;
 use crate::registration::AttachId;
+use crate::rules::Rules;
 use holding::Holding;
 use registry::Registry;
 use resmgr_sys::epoll::{Epoll, Event, Ready};
 use resmgr_sys::fork::PrivateFd;
-use resmgr_sys::{Errno, Result, socket};
+use resmgr_sys::{Errno, Result, socket, who};
 use slab::Slab;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use watches::Watches;
 
 /// The socket's name in the directory.
 pub(crate) const SOCKET: &str = "ns";
@@ -72,6 +79,32 @@ impl Default for Config {
     }
 }
 
+/// Which rules a server begins with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Ruling {
+    /// Those of the file that the last server of the directory has read, if it read one: whoever starts a
+    /// successor need not know of them.
+    #[default]
+    Inherited,
+    /// Those of this file.
+    File(PathBuf),
+    /// None: the defaults.
+    Defaults,
+}
+
+/// What a server is started with beside its bounds.
+#[derive(Debug, Default)]
+pub struct Start {
+    /// Who may do what.
+    pub rules: Ruling,
+    /// A socket that a service manager has bound to the directory's `ns` and goes on to hold: it stays when the
+    /// server ends, and who connects then waits in it for the next one.
+    ///
+    /// Clients see who called listen(2) last as the server; so it is called again. Those who connected before
+    /// see the service manager's pid, with the same user.
+    pub socket: Option<OwnedFd>,
+}
+
 /// Why [`Server::run`] came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -87,6 +120,9 @@ struct Session {
     socket: PrivateFd,
     process: usize,
     uid: u32,
+    gid: u32,
+    /// Its supplementary groups, where rules are for it.
+    groups: Box<[u32]>,
     greeted: bool,
     names: BTreeSet<AttachId>,
 }
@@ -97,10 +133,15 @@ pub struct Server {
     dir: RuntimeDir,
     config: Config,
     listener: PrivateFd,
+    /// The listener's name is a service manager's to remove.
+    activated: bool,
     epoll: Epoll,
     sessions: Slab<Session>,
     per_uid: HashMap<u32, usize>,
     registry: Registry,
+    watches: Watches,
+    rules: Rules,
+    rules_file: Option<PathBuf>,
     breaches: u64,
     /// Set while the listener rests.
     resume: Option<Instant>,
@@ -115,11 +156,24 @@ impl Server {
     /// # Errors
     /// [`StartError::Served`]: another process (or thread of this one) serves it.
     pub fn new(dir: &RuntimeDir, config: Config) -> Result<Self, StartError> {
+        Self::with(dir, config, Start::default())
+    }
+
+    /// The same with rules, or with a socket that is there already.
+    ///
+    /// # Errors
+    /// - [`StartError::Rules`]: the file is no good.
+    /// - [`StartError::Directory`]: the socket is another one.
+    pub fn with(dir: &RuntimeDir, config: Config, start: Start) -> Result<Self, StartError> {
         let failed = |errno| StartError::system("serve", dir.path(), errno);
         if !dir.is_own() {
             return Err(failed(Errno::PERM));
         }
+        let socket = start.socket.map(|socket| check_bound(dir, socket));
+        let socket = socket.transpose()?;
+        let first = ruling::first(&start.rules)?;
         let holding = Holding::take(dir)?;
+        let (rules, rules_file) = ruling::settle(dir, start.rules, first)?;
         let epoll = Epoll::new().map_err(failed)?;
         let registry = Registry::load(dir, config);
         for (key, process) in &registry.processes {
@@ -127,16 +181,26 @@ impl Server {
                 .add(&process.pidfd, PROCESS | key as u64, Ready::IN)
                 .map_err(failed)?;
         }
-        let listener = listen(dir).map_err(failed)?;
+        let activated = socket.is_some();
+        let listener = match socket {
+            Some(socket) => take_over(socket),
+            None => listen(dir),
+        }
+        .map_err(failed)?;
         epoll.add(&listener, LISTENER, Ready::IN).map_err(failed)?;
+        registry.announce();
         Ok(Self {
             dir: dir.clone(),
             config,
             listener,
+            activated,
             epoll,
             sessions: Slab::new(),
             per_uid: HashMap::new(),
             registry,
+            watches: Watches::default(),
+            rules,
+            rules_file,
             breaches: 0,
             resume: None,
             idle_since: Instant::now(),
@@ -144,11 +208,37 @@ impl Server {
         })
     }
 
-    /// Serves until `stop` becomes readable, or until nobody needs it.
+    /// The file whose rules hold; `None` where the defaults of [`rules`](crate::rules) do.
+    pub fn rules_file(&self) -> Option<&Path> {
+        self.rules_file.as_deref()
+    }
+
+    /// Reads the rules again: they hold from now on, and what is registered stays. Returns how many there are.
+    ///
+    /// # Errors
+    /// - [`StartError::Rules`]: the file is no good. The old rules stay.
+    pub fn read_rules(&mut self) -> Result<usize, StartError> {
+        if let Some(file) = &self.rules_file {
+            self.rules = Rules::read(file)?;
+            // What clients know may not be theirs to know any more.
+            self.registry.changed();
+        }
+        Ok(self.rules.len())
+    }
+
+    /// Serves until `stop` becomes readable, or until nobody needs it. May be called again.
     pub fn run(&mut self, stop: Option<BorrowedFd<'_>>) -> Result<Ended> {
         if let Some(stop) = stop {
             self.epoll.add(&stop, STOP, Ready::IN)?;
         }
+        let ended = self.serve_until_stopped();
+        if let Some(stop) = stop {
+            self.epoll.remove(&stop)?;
+        }
+        ended
+    }
+
+    fn serve_until_stopped(&mut self) -> Result<Ended> {
         self.idle_since = Instant::now();
         let mut events = Vec::new();
         loop {
@@ -160,6 +250,7 @@ impl Server {
                 return Ok(Ended::Stopped);
             }
             self.round(&events);
+            self.tell();
             if self.is_over() {
                 return Ok(Ended::Idle);
             }
@@ -242,6 +333,10 @@ impl Server {
         if !pidfd.is_alive() {
             return;
         }
+        if !self.admits(peer.uid) {
+            let _ = socket::send(client.as_fd(), &encode_answer(0, &Err(Errno::ACCES)), &[]);
+            return;
+        }
         if !self.has_room(peer.uid) {
             tracing::warn!(peer.pid, peer.uid, "too many sessions");
             let _ = socket::send(client.as_fd(), &encode_answer(0, &Err(Errno::NFILE)), &[]);
@@ -252,11 +347,18 @@ impl Server {
         if let Some(dead) = former.filter(|key| !self.registry.processes[*key].pidfd.is_alive()) {
             self.bury(dead);
         }
-        let (process, is_new) = self.registry.process_of(peer.pid, pidfd);
+        let groups = if self.is_master(peer.uid) {
+            Vec::new()
+        } else {
+            who::peer_groups(client.as_fd()).unwrap_or_default()
+        };
+        let (process, is_new) = self.registry.process_of(&peer, pidfd);
         let slot = self.sessions.insert(Session {
             socket: PrivateFd::new(client),
             process,
             uid: peer.uid,
+            gid: peer.gid,
+            groups: groups.into(),
             greeted: false,
             names: BTreeSet::new(),
         });
@@ -279,7 +381,7 @@ impl Server {
 
     fn has_room(&self, uid: u32) -> bool {
         let same = self.per_uid.get(&uid).copied().unwrap_or(0);
-        let own = uid == self.dir.owner_uid() || uid == 0;
+        let own = self.is_master(uid);
         self.sessions.len() < self.config.sessions && (own || same < self.config.sessions / 4)
     }
 
@@ -305,6 +407,7 @@ impl Server {
     /// Ends a conversation, and with it its names; with the last one a process is forgotten, unless
     /// something of it must go when it dies.
     fn close(&mut self, slot: usize) {
+        self.watches.close(slot, self.is_other(slot));
         let session = self.sessions.remove(slot);
         let _ = self.epoll.remove(&session.socket);
         self.registry.forget(session.names);
@@ -330,10 +433,35 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if self.listener.is_ours() {
-            let _ = fs::remove_file(self.dir.entry(SOCKET));
+            if !self.activated {
+                let _ = fs::remove_file(self.dir.entry(SOCKET));
+            }
             self.registry.close();
         }
     }
+}
+
+/// Whether a socket is bound to the directory's name for it.
+fn check_bound(dir: &RuntimeDir, socket: OwnedFd) -> Result<OwnedFd, StartError> {
+    let path = dir.path().join(SOCKET);
+    let bound = UnixListener::from(socket);
+    let address = bound.local_addr();
+    if !address.is_ok_and(|address| address.as_pathname() == Some(&path)) {
+        return Err(StartError::Directory {
+            path,
+            reason: "is not what the socket that was handed over is bound to".into(),
+            errno: Errno::INVAL,
+        });
+    }
+    Ok(bound.into())
+}
+
+/// Listens on a socket on which somebody else has listened. The lock is held.
+fn take_over(socket: OwnedFd) -> Result<PrivateFd> {
+    let listener = PrivateFd::new(socket);
+    socket::set_nonblocking(listener.as_fd())?;
+    socket::listen_again(listener.as_fd())?;
+    Ok(listener)
 }
 
 /// Takes the place of whatever socket a dead predecessor left. The lock is held.

@@ -2,15 +2,21 @@
 //!
 //! A name is in exactly one of two places: in the set of the session that attached it, or in its
 //! process's `kept` set (read from the journal, not attached again yet). Either way it goes with the
-//! process. Every change reaches the journal before it is acknowledged.
+//! process. Every change reaches the journal, and is counted on the page, before it is acknowledged.
 
 use super::Config;
 use crate::directory::RuntimeDir;
 use crate::journal::{Journal, Record};
+use crate::page::Page;
 use crate::path::Pathname;
-use crate::registration::{Attach, AttachId, Registration};
+use crate::registration::{
+    Attach, AttachFlags, AttachId, Entry, FileType, LINK, Link, Registration,
+};
 use crate::tree::Tree;
-use resmgr_sys::pidfd::{self, PidFd};
+use crate::turn::Turn;
+use resmgr_sys::pidfd::PidFd;
+use resmgr_sys::socket::Credentials;
+use resmgr_sys::who::who;
 use resmgr_sys::{Errno, Result};
 use slab::Slab;
 use std::collections::{BTreeSet, HashMap};
@@ -21,7 +27,10 @@ use std::time::{Duration, SystemTime};
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) pid: u32,
-    start: u64,
+    /// Tells it from all others of its number; 0 if that cannot be known.
+    pub(super) identity: u64,
+    /// Its user, as of the last time that it connected: whose its names are.
+    pub(super) uid: u32,
     pub(super) pidfd: PidFd,
     /// Its conversations, by the server's slots.
     pub(super) sessions: Vec<usize>,
@@ -37,6 +46,10 @@ pub(super) struct Registry {
     config: Config,
     pub(super) tree: Tree,
     journal: Journal,
+    /// `None` where it cannot be made: then clients keep nothing.
+    page: Option<Page>,
+    /// How often something changed since this server began.
+    changes: u64,
     next: u64,
     pub(super) processes: Slab<Process>,
     by_pid: HashMap<u32, usize>,
@@ -57,6 +70,8 @@ impl Registry {
             config,
             tree: Tree::new(),
             journal,
+            page: page(dir),
+            changes: 0,
             next: u64::try_from(now).unwrap_or(1),
             processes: Slab::new(),
             by_pid: HashMap::new(),
@@ -70,42 +85,70 @@ impl Registry {
         }
         registry.rewrite();
         registry.sweep();
+        // What was true in the predecessor's time, and of those who died meanwhile, is to be asked again.
+        registry.changed();
         registry
+    }
+
+    /// What names lead to has changed: to be called before that is acknowledged.
+    pub(super) fn changed(&mut self) {
+        self.changes += 1;
+        if let Some(page) = &self.page {
+            page.count();
+        }
+    }
+
+    /// How often it has.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The page, for clients.
+    pub(super) fn page(&self) -> Option<&Page> {
+        self.page.as_ref()
+    }
+
+    /// Clients can connect from now on.
+    pub(super) fn announce(&self) {
+        self.page.as_ref().map(Page::announce);
+    }
+
+    /// A request was answered.
+    pub(super) fn answered(&self) {
+        self.page.as_ref().map(Page::answered);
     }
 
     fn keep(&mut self, record: &Record) {
         let Registration { pid, id, .. } = record.registration;
-        let Some(key) = self.find_living(pid, Some(record.start)) else {
+        let Some(key) = self.find_living(pid, Some(record.identity)) else {
             return;
         };
-        if self
-            .tree
-            .attach(&record.path, record.registration, false)
-            .is_ok()
-        {
+        if self.insert_record(record, false).is_ok() {
             self.processes[key].kept.insert(id);
             self.kept += 1;
         }
     }
 
-    /// The process with this number, if it lives and (where it is known) started then.
-    fn find_living(&mut self, pid: u32, start: Option<u64>) -> Option<usize> {
+    /// The process with this number, if it lives and (where that is known) is this one. Its user
+    /// is the one that it has now: it has not connected yet.
+    fn find_living(&mut self, pid: u32, identity: Option<u64>) -> Option<usize> {
+        let is_it = |found| identity.is_none_or(|identity| identity == found && found != 0);
         if let Some(key) = self.by_pid.get(&pid) {
-            return start
-                .is_none_or(|start| self.processes[*key].start == start)
-                .then_some(*key);
+            return is_it(self.processes[*key].identity).then_some(*key);
         }
         let pidfd = PidFd::open(pid).ok()?;
-        let started = pidfd::start_time(pid).unwrap_or(0);
-        let same = start.is_none_or(|start| start == started);
-        (same && pidfd.is_alive()).then(|| self.insert(pid, started, pidfd))
+        let found = pidfd.identity(pid).unwrap_or(0);
+        let [_, uid, _] = who(pid).ok()?.uids;
+        // Still alive: what was read by number was its.
+        (is_it(found) && pidfd.is_alive()).then(|| self.insert((pid, uid), found, pidfd))
     }
 
-    fn insert(&mut self, pid: u32, start: u64, pidfd: PidFd) -> usize {
+    fn insert(&mut self, (pid, uid): (u32, u32), identity: u64, pidfd: PidFd) -> usize {
         let (sessions, kept) = (Vec::new(), BTreeSet::new());
         let process = Process {
             pid,
-            start,
+            identity,
+            uid,
             pidfd,
             sessions,
             kept,
@@ -137,13 +180,35 @@ impl Registry {
     }
 
     /// The process that a connection came from. The second value: it is new here.
-    pub(super) fn process_of(&mut self, pid: u32, pidfd: PidFd) -> (usize, bool) {
-        if let Some(key) = self.by_pid.get(&pid) {
+    pub(super) fn process_of(&mut self, peer: &Credentials, pidfd: PidFd) -> (usize, bool) {
+        if let Some(key) = self.by_pid.get(&peer.pid) {
+            self.processes[*key].uid = peer.uid;
             return (*key, false);
         }
-        // An unreadable start time only means that the journal has no heir for its names.
-        let start = pidfd::start_time(pid).unwrap_or(0);
-        (self.insert(pid, start, pidfd), true)
+        // An unknown one only means that the journal has no heir for its names.
+        let identity = pidfd.identity(peer.pid).unwrap_or(0);
+        (self.insert((peer.pid, peer.uid), identity, pidfd), true)
+    }
+
+    /// The user whose name a registration is.
+    pub(super) fn user_of(&self, one: &Registration) -> Option<u32> {
+        let key = self.by_pid.get(&one.pid)?;
+        Some(self.processes[*key].uid)
+    }
+
+    /// Where a path leads, with each server's identity.
+    pub(super) fn resolve(
+        &self,
+        path: &Pathname,
+        wanted: FileType,
+        asking: u32,
+    ) -> Result<Vec<Entry>> {
+        let mut entries = self.tree.resolve(path, wanted, asking)?;
+        for entry in &mut entries {
+            let key = self.by_pid.get(&entry.pid);
+            entry.identity = key.map_or(0, |key| self.processes[*key].identity);
+        }
+        Ok(entries)
     }
 
     /// The process known by this number.
@@ -154,6 +219,11 @@ impl Registry {
     /// How many names are kept for processes that have not attached them again.
     pub(super) fn kept(&self) -> usize {
         self.kept
+    }
+
+    /// Whether this name is kept for this process.
+    pub(super) fn keeps(&self, process: usize, id: AttachId) -> bool {
+        self.processes[process].kept.contains(&id)
     }
 
     /// How many of them are this process's.
@@ -173,8 +243,59 @@ impl Registry {
         if attach.chid < 0 {
             return Err(Errno::INVAL);
         }
-        if self.processes[process].kept.contains(&id) {
-            return self.claim(process, names, id, attach);
+        let registration = Registration {
+            id,
+            pid: self.processes[process].pid,
+            chid: attach.chid,
+            handle: attach.handle,
+            file_type: attach.file_type,
+            flags: attach.flags,
+        };
+        let record = Record {
+            path: attach.path.clone(),
+            identity: self.processes[process].identity,
+            registration,
+            target: None,
+        };
+        self.enter(process, names, record, attach.exclusive)
+    }
+
+    /// Makes a link for a process, which is a name of its session like any other.
+    pub(super) fn link(
+        &mut self,
+        process: usize,
+        names: &mut BTreeSet<AttachId>,
+        id: AttachId,
+        link: &Link,
+    ) -> Result<AttachId> {
+        let registration = Registration {
+            id,
+            pid: self.processes[process].pid,
+            chid: LINK,
+            handle: 0,
+            file_type: FileType::SYMLINK,
+            flags: AttachFlags::empty(),
+        };
+        let record = Record {
+            path: link.path.clone(),
+            identity: self.processes[process].identity,
+            registration,
+            target: Some(link.target.clone()),
+        };
+        self.enter(process, names, record, true)
+    }
+
+    /// A name of a process, with the id that it asks for.
+    fn enter(
+        &mut self,
+        process: usize,
+        names: &mut BTreeSet<AttachId>,
+        mut record: Record,
+        exclusive: bool,
+    ) -> Result<AttachId> {
+        let id = record.registration.id;
+        if self.keeps(process, id) {
+            return self.claim(process, names, &record);
         }
         if id.0 >= self.next {
             return Err(Errno::INVAL);
@@ -186,28 +307,25 @@ impl Registry {
             return Err(Errno::NFILE);
         }
         let id = if id.0 == 0 { AttachId(self.next) } else { id };
-        let owner = &self.processes[process];
-        let registration = Registration {
-            id,
-            pid: owner.pid,
-            chid: attach.chid,
-            handle: attach.handle,
-            file_type: attach.file_type,
-            flags: attach.flags,
-        };
-        let record = Record {
-            path: attach.path.clone(),
-            start: owner.start,
-            registration,
-        };
-        self.tree
-            .attach(&attach.path, registration, attach.exclusive)?;
+        record.registration.id = id;
+        self.insert_record(&record, exclusive)?;
         self.next = self.next.max(id.0.saturating_add(1));
         names.insert(id);
+        self.changed();
         if !self.journal.attached(&record) {
             self.rewrite();
         }
         Ok(id)
+    }
+
+    fn insert_record(&mut self, record: &Record, exclusive: bool) -> Result<()> {
+        let Registration { id, pid, .. } = record.registration;
+        match &record.target {
+            Some(target) => self.tree.link(&record.path, target, id, pid),
+            None => self
+                .tree
+                .attach(&record.path, record.registration, exclusive),
+        }
     }
 
     /// A process has its own name again.
@@ -215,11 +333,13 @@ impl Registry {
         &mut self,
         process: usize,
         names: &mut BTreeSet<AttachId>,
-        id: AttachId,
-        attach: &Attach,
+        record: &Record,
     ) -> Result<AttachId> {
+        let id = record.registration.id;
         let (path, one) = self.tree.get(id).ok_or(Errno::INVAL)?;
-        if path != attach.path.as_bytes() || one.chid != attach.chid {
+        let same = one.chid == record.registration.chid
+            && self.tree.target(id) == record.target.as_deref();
+        if path != record.path.as_bytes() || !same {
             return Err(Errno::INVAL);
         }
         self.processes[process].kept.remove(&id);
@@ -239,11 +359,15 @@ impl Registry {
 
     /// Takes names back whose owner has already lost them.
     pub(super) fn forget(&mut self, names: impl IntoIterator<Item = AttachId>) {
-        let mut rewrite = false;
+        let (mut rewrite, mut changed) = (false, false);
         for id in names {
             if self.tree.detach(id).is_ok() {
                 rewrite |= !self.journal.detached(id);
+                changed = true;
             }
+        }
+        if changed {
+            self.changed();
         }
         if rewrite {
             self.rewrite();
@@ -273,23 +397,36 @@ impl Registry {
         process.sessions.is_empty() && process.kept.is_empty() && !process.listens
     }
 
-    /// Leaves the journal to a successor, or removes it when there is nothing in it.
+    /// Leaves journal and page to a successor, or removes them when there is nothing in them.
     pub(super) fn close(&mut self) {
         if self.tree.is_empty() {
             self.journal.remove();
+            if let Some(page) = &self.page {
+                page.remove(&self.dir);
+            }
+            Turn::forget(&self.dir);
         }
     }
 
     fn rewrite(&mut self) {
         let (processes, by_pid) = (&self.processes, &self.by_pid);
         let records = self.tree.iter().filter_map(|(path, one)| {
-            let start = processes[*by_pid.get(&one.pid)?].start;
+            let identity = processes[*by_pid.get(&one.pid)?].identity;
             Some(Record {
                 path: Pathname::new(path).ok()?,
-                start,
+                identity,
                 registration: *one,
+                target: self.tree.target(one.id).map(Into::into),
             })
         });
         self.journal.rewrite(records);
     }
+}
+
+fn page(dir: &RuntimeDir) -> Option<Page> {
+    Page::take(dir)
+        .inspect_err(
+            |errno| tracing::warn!(%errno, "no page: clients ask for every name each time"),
+        )
+        .ok()
 }

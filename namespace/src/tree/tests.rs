@@ -1,7 +1,6 @@
-use super::{MOST_HERE, Tree};
-use crate::path::Pathname;
-use crate::registration::{AttachFlags, AttachId, Entry, FileType, NameKind, Registration};
-use proptest::prelude::*;
+use super::{LINKS_MAX, MOST_HERE, Tree};
+use crate::path::{Pathname, Rooted};
+use crate::registration::{AttachFlags, AttachId, FileType, NameKind, Registration};
 use resmgr_sys::Errno;
 
 const OTHER: u32 = 99;
@@ -153,7 +152,8 @@ fn pn8_virtual_parents_are_listed_and_vanish() {
         ("/dev", AttachFlags::DIR),
     ]);
     let dev = tree.list(&path("/dev"), b"", 10).unwrap();
-    assert_eq!(dev.here, NameKind::all());
+    let (registered, parent) = (NameKind::REGISTERED | NameKind::DIR, NameKind::PARENT);
+    assert_eq!(dev.here, registered | parent);
     assert_eq!(
         (dev.names[0].name.as_slice(), dev.names[0].kind),
         (&b"name"[..], NameKind::PARENT)
@@ -204,90 +204,109 @@ fn one_path_takes_a_bounded_number_of_registrations() {
     tree.attach(&path("/y"), more, false).unwrap();
 }
 
-/// The same rules without a tree: every registration is asked in turn, then sorted.
-fn naive(
-    all: &[(Pathname, Registration)],
-    asked: &Pathname,
-    asking: u32,
-) -> Result<Vec<Entry>, Errno> {
-    let parts: Vec<_> = asked.components().collect();
-    let mut hits = Vec::new();
-    let mut blocked = false;
-    for (prefix, one) in all {
-        let own: Vec<_> = prefix.components().collect();
-        if !parts.starts_with(&own) || (one.pid == asking && !one.flags.contains(AttachFlags::SELF))
-        {
-            continue;
-        }
-        if own.len() < parts.len() && !one.flags.contains(AttachFlags::DIR) {
-            blocked = true;
-            continue;
-        }
-        let group = match one.flags {
-            flags if flags.contains(AttachFlags::BEFORE) => 0,
-            flags if flags.contains(AttachFlags::AFTER) => 2,
-            _ => 1,
-        };
-        let age = i64::try_from(one.id.0).unwrap();
-        let age = if group == 2 { age } else { -age };
-        let depth = own.len();
-        hits.push((std::cmp::Reverse(depth), group, age, prefix, one));
-    }
-    hits.sort_by_key(|(depth, group, age, ..)| (*depth, *group, *age));
-    let cut = hits
-        .iter()
-        .find(|hit| hit.4.flags.contains(AttachFlags::OPAQUE))
-        .map(|hit| hit.0);
-    hits.retain(|hit| cut.is_none_or(|cut| hit.0 <= cut));
-    if hits.is_empty() {
-        return Err(if blocked { Errno::NOTDIR } else { Errno::NOENT });
-    }
-    Ok(hits
-        .iter()
-        .map(|hit| super::entry(hit.4, hit.3.as_bytes().len()))
-        .collect())
+/// What a path is after its links have been followed.
+fn followed(tree: &Tree, name: &str) -> Result<String, Errno> {
+    let path = Rooted::from(path(name));
+    let found = tree.follow(&path)?.unwrap_or(path);
+    Ok(found.path().to_string())
 }
 
-fn any_path() -> impl Strategy<Value = Pathname> {
-    proptest::collection::vec("[ab]{1,2}", 0..4)
-        .prop_map(|parts| Pathname::new(format!("/{}", parts.join("/"))).unwrap())
-}
-
-fn any_flags() -> impl Strategy<Value = AttachFlags> {
-    let order = prop_oneof![
-        Just(AttachFlags::empty()),
-        Just(AttachFlags::BEFORE),
-        Just(AttachFlags::AFTER)
-    ];
-    let others = [AttachFlags::OPAQUE, AttachFlags::DIR, AttachFlags::SELF];
-    let others = proptest::sample::subsequence(others.to_vec(), 0..=3);
-    (order, others).prop_map(|(order, others)| others.into_iter().fold(order, |sum, one| sum | one))
-}
-
-proptest! {
-    #[test]
-    fn the_tree_resolves_as_the_naive_model(
-        names in proptest::collection::vec((any_path(), any_flags(), 1u32..4, any::<bool>()), 0..24),
-        asked in any_path(),
-        asking in 1u32..5,
-    ) {
-        let mut tree = Tree::new();
-        let mut model = Vec::new();
-        for (id, (name, flags, pid, _)) in (1..).zip(&names) {
-            let one = Registration { pid: *pid, ..registration(id, *flags) };
-            tree.attach(name, one, false).unwrap();
-            model.push((name.clone(), one));
-        }
-        for (id, (_, _, _, stays)) in (1..).zip(&names) {
-            if !stays {
-                tree.detach(AttachId(id)).unwrap();
-            }
-        }
-        model.retain(|(_, one)| names[usize::try_from(one.id.0).unwrap() - 1].3);
-        prop_assert_eq!(tree.resolve(&asked, FileType::ANY, asking), naive(&model, &asked, asking));
-        for (_, one) in &model {
-            tree.detach(one.id).unwrap();
-        }
-        prop_assert_eq!(tree.nodes.len(), 1);
+fn linked(links: &[(&str, &str)]) -> Tree {
+    let mut tree = tree_of(&[("/dev/ser1", AttachFlags::DIR)]);
+    for (id, (name, target)) in (100..).zip(links) {
+        let made = tree.link(&path(name), target.as_bytes(), AttachId(id), 7);
+        assert_eq!(made, Ok(()), "{name}");
     }
+    tree
+}
+
+#[test]
+fn pn9_links_are_followed_before_servers_by_whole_components() {
+    let tree = linked(&[
+        ("/dev/modem", "ser1"),
+        ("/d", "/dev"),
+        ("/x/y", "../d/modem"),
+    ]);
+    for (name, expected) in [
+        ("/dev/modem", "/dev/ser1"),
+        ("/dev/modem/at", "/dev/ser1/at"),
+        ("/d/modem", "/dev/ser1"),
+        ("/x/y/at", "/dev/ser1/at"),
+        ("/dev/modem2", "/dev/modem2"),
+        ("/dev", "/dev"),
+    ] {
+        assert_eq!(followed(&tree, name).unwrap(), expected, "{name}");
+    }
+    assert_eq!(tree.read_link(&path("/x/y")), Ok(&b"../d/modem"[..]));
+    assert_eq!(tree.read_link(&path("/x")), Err(Errno::INVAL));
+    assert_eq!(tree.read_link(&path("/z")), Err(Errno::NOENT));
+}
+
+#[test]
+fn pn9_too_many_links_are_eloop() {
+    let names: Vec<_> = (0..=LINKS_MAX).map(|one| format!("/l{one}")).collect();
+    let pairs: Vec<_> = names.windows(2).map(|two| (&*two[1], &*two[0])).collect();
+    let tree = linked(&pairs);
+    assert_eq!(followed(&tree, &names[LINKS_MAX]).unwrap(), "/l0");
+    let tree = linked(&[("/a", "b"), ("/b", "/a"), ("/c", "c/c")]);
+    for name in ["/a", "/b/x", "/c"] {
+        assert_eq!(followed(&tree, name), Err(Errno::LOOP), "{name}");
+    }
+    let longer = format!("x/{}", "y/".repeat(300));
+    let tree = linked(&[("/l", &longer), ("/x", &longer)]);
+    assert_eq!(
+        followed(&tree, &format!("/l/{longer}")),
+        Err(Errno::NAMETOOLONG)
+    );
+}
+
+#[test]
+fn pn9_nothing_is_hidden_by_a_link() {
+    let mut tree = linked(&[("/l", "/dev/ser1")]);
+    for name in ["/", "/dev", "/dev/ser1", "/l", "/l/below"] {
+        let made = tree.link(&path(name), b"x", AttachId(9), 7);
+        assert_eq!(made, Err(Errno::EXIST), "{name}");
+    }
+    let one = registration(9, AttachFlags::empty());
+    assert_eq!(tree.attach(&path("/l/x"), one, false), Err(Errno::EXIST));
+    assert_eq!(tree.attach(&path("/l"), one, false), Err(Errno::EXIST));
+    assert_eq!(tree.attach(&path("/l"), one, true), Err(Errno::BUSY));
+    for (target, expected) in [
+        (vec![], Errno::NOENT),
+        (b"a\0".to_vec(), Errno::INVAL),
+        (vec![b'x'; 1024], Errno::NAMETOOLONG),
+    ] {
+        let made = tree.link(&path("/m"), &target, AttachId(9), 7);
+        assert_eq!(made, Err(expected));
+    }
+    let listed = &tree.list(&path("/"), b"dev", 9).unwrap().names[0];
+    assert!(listed.kind.contains(NameKind::LINK));
+    assert_eq!(listed.target, b"/dev/ser1");
+    tree.detach(AttachId(100)).unwrap();
+    tree.attach(&path("/l"), one, true).unwrap();
+    assert_eq!(followed(&tree, "/l").unwrap(), "/l");
+}
+
+#[test]
+fn pn4_ftypeonly_at_the_root_is_for_one_type() {
+    let only = AttachFlags::FTYPEONLY | AttachFlags::DIR;
+    let mut tree = tree_of(&[("/dev/x", AttachFlags::empty())]);
+    let queues = Registration {
+        file_type: FileType::MQUEUE,
+        ..registration(2, only)
+    };
+    tree.attach(&path("/"), queues, false).unwrap();
+    let found = tree.resolve(&path("/q"), FileType::MQUEUE, OTHER).unwrap();
+    assert_eq!((found[0].handle, found[0].prefix_len), (2, 1));
+    for other in [FileType::ANY, FileType::NAME] {
+        let found = tree.resolve(&path("/q"), other, OTHER);
+        assert_eq!(found, Err(Errno::NOENT), "{other}");
+    }
+    let types: Vec<_> = tree
+        .resolve(&path("/dev/x"), FileType::MQUEUE, OTHER)
+        .unwrap();
+    assert_eq!(
+        types.iter().map(|one| one.handle).collect::<Vec<_>>(),
+        [1, 2]
+    );
 }

@@ -12,6 +12,7 @@ use resmgr_sys::{process, signal};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -30,6 +31,38 @@ impl Place {
         Self {
             base: tempfile::tempdir().unwrap(),
         }
+    }
+
+    /// One that other users can look into, as they can into the system's. `None`, and a word about it, when
+    /// this test cannot have other users.
+    pub fn of_all_users() -> Option<Self> {
+        if process::effective_uid() != 0 {
+            println!("skipped: only root can start processes of another user");
+            return None;
+        }
+        let program = std::env::current_exe().unwrap();
+        if !program.ancestors().all(open_to_all) {
+            println!("skipped: {} is closed to other users", program.display());
+            return None;
+        }
+        let place = Self::new();
+        for path in [place.base.path().to_owned(), place.dir().path().to_owned()] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        Some(place)
+    }
+
+    /// A rules file in it.
+    pub fn rules(&self, text: &str) -> PathBuf {
+        let path = self.base.path().join("rules");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        path
+    }
+
+    /// What [`Daemon::logged`] has said.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.base.path().join("log")).unwrap()
     }
 
     pub fn path(&self) -> PathBuf {
@@ -80,6 +113,10 @@ impl Drop for Place {
     }
 }
 
+fn open_to_all(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|seen| seen.permissions().mode() & 0o001 != 0)
+}
+
 /// Kills a process and waits until it is dead.
 pub fn end(pid: u32) {
     let Ok(pidfd) = PidFd::open(pid) else { return };
@@ -116,12 +153,30 @@ pub struct Daemon {
 
 impl Daemon {
     pub fn start(place: &Place, more: &[&str]) -> Self {
+        Self::launch(place, more, Stdio::inherit())
+    }
+
+    /// One whose words are kept: [`Place::log`]. It has these rules.
+    pub fn ruled(place: &Place, rules: &Path) -> Self {
+        let mut log = std::fs::File::options();
+        let log = log.create(true).append(true);
+        let log = log.open(place.base.path().join("log")).unwrap();
+        let rules = rules.to_str().unwrap();
+        Self::launch(
+            place,
+            &["--idle", "never", "-v", "--rules", rules],
+            log.into(),
+        )
+    }
+
+    fn launch(place: &Place, more: &[&str], log: Stdio) -> Self {
         let (mut ready, announce) = std::io::pipe().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_namespaced"));
         command.arg("--dir").arg(place.path()).args(more);
         command
             .arg("--ready-fd")
             .arg(announce.as_raw_fd().to_string());
+        command.stderr(log);
         process::detached(&mut command, Some(announce.as_fd()));
         let child = command.spawn().unwrap();
         drop(announce);
@@ -165,12 +220,27 @@ impl Assistant {
 
     /// One that would start `daemon`.
     pub fn with_daemon(place: &Place, daemon: &Path) -> Self {
+        Self::start(place, daemon, None)
+    }
+
+    /// One of another user, whose group has the same number, and who is in these groups besides. It has
+    /// opened a session with what is there.
+    pub fn of_user(place: &Place, user: u32, groups: &[u32]) -> Self {
+        let mut assistant = Self::start(place, Path::new("/nonexistent"), Some((user, groups)));
+        assert_eq!(assistant.ask("look"), "ok");
+        assistant
+    }
+
+    fn start(place: &Place, daemon: &Path, user: Option<(u32, &[u32])>) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "assistant", "--nocapture", "--test-threads=1"]);
         command
             .env("RESMGR_DIR", place.path())
             .env("RESMGR_NAMESPACED", daemon);
         command.env("RESMGR_ASSISTANT", "1");
+        if let Some((user, groups)) = user {
+            process::as_user(&mut command, user, user, groups);
+        }
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -258,6 +328,14 @@ pub fn assist() {
                 }
                 Err(error) => error.to_string(),
             },
+            (["look"], _) => match RuntimeDir::search().and_then(|dirs| Session::connect(&dirs[0]))
+            {
+                Ok(opened) => {
+                    session = Some(opened);
+                    "ok".into()
+                }
+                Err(error) => error.to_string(),
+            },
             (words, Some(session)) => {
                 obey(session, words).unwrap_or_else(|errno| format!("{errno:?}"))
             }
@@ -291,6 +369,14 @@ fn obey(session: &Session, words: &[&str]) -> Result<String, Errno> {
             }
             text
         }
+        ["list", name] => {
+            let page = session.list(&path(name), b"")?;
+            let names = page.names.iter();
+            let names: Vec<_> = names
+                .map(|one| String::from_utf8_lossy(&one.name).into_owned())
+                .collect();
+            names.join(" ")
+        }
         ["serve"] => {
             session.serve()?;
             "ok".into()
@@ -309,7 +395,8 @@ fn obey(session: &Session, words: &[&str]) -> Result<String, Errno> {
             let expected = channels(session, name)?;
             let mut asked = 0u64;
             while !Path::new(end).exists() {
-                if channels(session, name)? != expected {
+                // Another path each time: what is known already is not asked again.
+                if channels(session, &format!("{name}/{asked}"))? != expected {
                     return Ok("another answer".into());
                 }
                 asked += 1;

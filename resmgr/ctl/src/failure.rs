@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     Nobody,
     #[error("{path}: {errno}")]
     Path { path: String, errno: Errno },
+    #[error("{path}: not {what} within the time")]
+    Late { path: String, what: &'static str },
     #[error("find the processes: {0}")]
     Processes(Errno),
     #[error("{0}")]
@@ -32,6 +34,7 @@ impl Failure {
     pub(crate) fn status(&self) -> u8 {
         match self {
             Self::Nobody
+            | Self::Late { .. }
             | Self::Path {
                 errno: Errno::NOENT | Errno::NOTDIR,
                 ..

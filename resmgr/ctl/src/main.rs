@@ -42,6 +42,7 @@ enum Command {
     Who(command::who::Who),
     Blocked(command::blocked::Blocked),
     Stat(command::stat::Stat),
+    Wait(command::wait::Wait),
     Top(command::top::Top),
     Completions(command::completions::Completions),
 }
@@ -82,6 +83,7 @@ fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Who(who) => who.run(out),
         Command::Blocked(blocked) => blocked.run(out),
         Command::Stat(stat) => stat.run(out),
+        Command::Wait(wait) => wait.run(out),
         Command::Top(top) => top.run(out),
         Command::Completions(completions) => completions.run(out),
     }

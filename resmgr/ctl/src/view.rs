@@ -121,13 +121,15 @@ impl View {
 
 /// Whether there is something at the path and nothing below it: it is listed itself, as ls(1) lists a file.
 pub(crate) fn is_leaf(here: NameKind) -> bool {
-    here == NameKind::REGISTERED
+    !here.is_empty() && !here.intersects(NameKind::DIR | NameKind::PARENT)
 }
 
-/// What stands behind a name: a slash where there is, or may be, something below.
+/// What stands behind a name: a slash where there is, or may be, something below; `@` behind a symbolic link.
 pub(crate) fn mark(kind: NameKind) -> &'static str {
     if kind.intersects(NameKind::DIR | NameKind::PARENT) {
         "/"
+    } else if kind.contains(NameKind::LINK) {
+        "@"
     } else {
         ""
     }

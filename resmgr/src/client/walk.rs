@@ -14,6 +14,8 @@ use std::io::{IoSlice, IoSliceMut};
 
 /// Symbolic links in one walk (`ELOOP`).
 const LINKS_MAX: usize = 32;
+/// Resolutions of one path whose servers go while they are being asked: that many deaths are a fault of theirs.
+const RESOLUTIONS_MAX: usize = 8;
 
 /// What is sent to each server: the connect message but for path and handle, and what follows it.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +42,10 @@ pub(crate) struct Found {
 pub(crate) enum Said {
     /// It answered.
     Yes(Found),
-    /// It does not know the path, or has gone.
+    /// It does not know the path.
     NotHere,
+    /// It has gone, or is not the process that was named.
+    Gone,
     /// The path is a link to this one.
     GoOn(Pathname),
 }
@@ -53,7 +57,7 @@ impl Caller<'_> {
         for _ in 0..=LINKS_MAX {
             match self.servers(&path, ask)? {
                 Said::Yes(found) => return Ok(found),
-                Said::NotHere => return Err(Errno::NOENT),
+                Said::NotHere | Said::Gone => return Err(Errno::NOENT),
                 Said::GoOn(next) => path = next,
             }
         }
@@ -61,23 +65,25 @@ impl Caller<'_> {
     }
 
     fn servers(&self, path: &Pathname, ask: &Ask<'_>) -> Result<Said> {
-        for entry in names::resolve(path, FileType(ask.connect.file_type.cast_signed()))? {
+        let file_type = FileType(ask.connect.file_type.cast_signed());
+        let asked = among(path, file_type, |entry| {
             // The program behind a name knows no messages of files: it might answer late, or never.
             if entry.file_type == FileType::NAME && !ask.next.is_empty() {
-                continue;
+                return Ok(Tried::Not);
             }
-            match self.server(path, &entry, ask)? {
-                Said::NotHere => {}
-                said => return Ok(said),
-            }
-        }
-        Ok(Said::NotHere)
+            Ok(match self.server(path, entry, ask)? {
+                Said::NotHere => Tried::Not,
+                Said::Gone => Tried::Gone,
+                said => Tried::Yes(said),
+            })
+        })?;
+        Ok(asked.unwrap_or(Said::NotHere))
     }
 
     /// Sends the message to one server.
     pub(crate) fn server(&self, path: &Pathname, entry: &Entry, ask: &Ask<'_>) -> Result<Said> {
         let Some(connection) = connect_to(entry)? else {
-            return Ok(Said::NotHere);
+            return Ok(Said::Gone);
         };
         let mut message = Vec::new();
         let slash = if path.has_trailing_slash() {
@@ -98,6 +104,7 @@ impl Caller<'_> {
         let reply = &mut [IoSliceMut::new(&mut room)];
         match connection.send_with(parts, reply, self.options()) {
             Ok(reply) => said(connection, reply, room, (path, entry)),
+            Err(SendError::Gone(Errno::SRCH)) => Ok(Said::Gone),
             Err(error) if moves_on(error) => Ok(Said::NotHere),
             Err(error) => Err(error.errno()),
         }
@@ -137,10 +144,50 @@ fn link_target(link: &LinkReply, path: &Pathname, entry: &Entry) -> Result<Pathn
     Pathname::new([prefix, b"/", &link.path].concat())
 }
 
-/// A connection to a registered server; `None` when it has gone, and its name is about to.
+/// What came of one server.
+pub(crate) enum Tried<T> {
+    /// It is the one.
+    Yes(T),
+    /// It is not.
+    Not,
+    /// It has gone, or is not the process that was named.
+    Gone,
+}
+
+/// Tries the servers that a path leads to, in their order, until one is the right one. If none is, and one has
+/// gone, the path may lead elsewhere by now: it is resolved anew for as long as that says something else.
+pub(crate) fn among<T>(
+    path: &Pathname,
+    file_type: FileType,
+    mut try_one: impl FnMut(&Entry) -> Result<Tried<T>>,
+) -> Result<Option<T>> {
+    let mut known = Vec::new();
+    for _ in 0..RESOLUTIONS_MAX {
+        let entries = names::resolve(path, file_type)?;
+        if entries == known {
+            break;
+        }
+        let mut gone = false;
+        for entry in &entries {
+            match try_one(entry)? {
+                Tried::Yes(found) => return Ok(Some(found)),
+                Tried::Not => {}
+                Tried::Gone => gone = true,
+            }
+        }
+        if !gone {
+            break;
+        }
+        known = entries;
+    }
+    Ok(None)
+}
+
+/// A connection to a registered server: to the very process that the namespace named, whoever has its number or
+/// its socket by now. `None` when it has gone, and its name is about to.
 pub(crate) fn connect_to(entry: &Entry) -> Result<Option<Connection>> {
     let chid = ChannelId::from_raw(entry.chid.cast_unsigned());
-    match Connection::attach(entry.pid, chid) {
+    match Connection::attach_to(entry.pid, entry.identity, chid) {
         Ok(connection) => Ok(Some(connection)),
         Err(Errno::SRCH) => Ok(None),
         Err(errno) => Err(errno),
@@ -185,6 +232,7 @@ mod tests {
         let entry = Entry {
             nd: 0,
             pid: 1,
+            identity: 0,
             chid: 1,
             handle: 0,
             file_type: FileType::ANY,

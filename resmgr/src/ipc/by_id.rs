@@ -3,6 +3,7 @@
 use super::attachment::Attachment;
 use super::attachments::NewId;
 use super::inherited::{self, Text};
+use super::rendezvous::Which;
 use super::{Coid, Connection, ServerInfo, process, timeout};
 use resmgr_sys::standin::StandIn;
 use resmgr_sys::{Errno, Result};
@@ -147,5 +148,5 @@ fn find(coid: Coid) -> Result<Arc<Attachment>> {
     // It stays open whatever comes of this.
     stand_in.leave();
     let (id, flags) = (NewId::Found(coid.0), inherited::found_flags(text.flags));
-    process::current().attach(text.target, text.birth, id, flags)
+    process::current().attach(text.target, Which::born(text.birth), id, flags)
 }

@@ -4,6 +4,7 @@ use super::attachment::{self, Attachment};
 use super::attachments::NewId;
 use super::borrow::BorrowedRequest;
 use super::link::{ClientLink, PulseFields, RequestFields};
+use super::rendezvous::Which;
 use super::{
     CancelToken, ChannelId, Coid, ConnectFlags, Credentials, PulseFlags, SendError, ServerInfo,
     TakenDescriptors, Waiting,
@@ -144,7 +145,25 @@ impl Connection {
             IdSpace::SideChannel => NewId::Side,
             IdSpace::Descriptor(lowest) => NewId::Lowest(lowest),
         };
-        let made = process::current().attach(target, 0, id, flags)?;
+        let made = process::current().attach(target, Which::default(), id, flags)?;
+        Ok(Self::owner(made))
+    }
+
+    /// As [`attach`](Self::attach), but only to the process of this identity, as the namespace's entries have it;
+    /// 0 stands for any. A process's number may be another one's by now, and so may its socket: nothing is said
+    /// to that one.
+    ///
+    /// # Errors
+    /// Also:
+    /// - `ESRCH`: it is another one.
+    pub fn attach_to(pid: u32, identity: u64, chid: ChannelId) -> Result<Self> {
+        timeout::clear();
+        let (target, flags) = (Target { nd: 0, pid, chid }, ConnectFlags::empty());
+        let which = Which {
+            process: identity,
+            ..Which::default()
+        };
+        let made = process::current().attach(target, which, NewId::Side, flags)?;
         Ok(Self::owner(made))
     }
 

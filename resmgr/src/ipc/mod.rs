@@ -64,6 +64,11 @@
 //!   thread has, in thread-local memory. A change is one system call, a boost one packet by the sender
 //!   that needs it. The alternatives were a bell that rings while the server is awake and an epoll set
 //!   that the background thread shares: either is a system call for each message of everybody.
+//! - *The ordinary call has a path of its own* (`link::calling`): 653 instructions of the sender instead of 1,150. Between
+//!   two processors that do not share a core the round trip of 64 bytes went from 0.93 to 0.80 us, of which the
+//!   bare hand-over of two lines and back is 0.54 (EPYC, 2026-11-25).
+//! - *A client's rights are asked for when it claims a priority that needs them*, not when it attaches: that
+//!   is eight system calls, most of them in /proc. What it may have is what the kernel says at its first such claim.
 //!
 //! # Where it differs from QNX
 //! `tests/conformance/RULES.md` has the whole list, each difference with its reason.

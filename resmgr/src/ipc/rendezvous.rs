@@ -63,6 +63,27 @@ pub(super) fn stop_listening(dir: &RuntimeDir) {
     let _ = std::fs::remove_file(dir.entry(&name_of(std::process::id())));
 }
 
+/// Which of all channels that ever had a number: 0 stands for any.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Which {
+    /// When the channel was made: see [`Far::birth`].
+    pub(super) birth: u64,
+    /// The process: see [`PidFd::identity`].
+    pub(super) process: u64,
+}
+
+impl Which {
+    /// The channel of this birth.
+    pub(super) fn born(birth: u64) -> Self {
+        Self { birth, process: 0 }
+    }
+
+    /// Whether `process` is the one that is meant. One that cannot be told from others of its number is not.
+    pub(super) fn is_by(self, process: &PidFd, pid: u32) -> bool {
+        self.process == 0 || process.identity(pid) == Ok(self.process)
+    }
+}
+
 /// A client that was taken in.
 pub(super) struct Admitted {
     pub(super) link: Arc<ServerLink>,
@@ -165,17 +186,18 @@ fn take_in(place: &mut Option<PrivateFd>, hello: Hello) -> Result<(Admitted, Off
     ))
 }
 
-/// Client: meets the process `pid` and attaches to its channel; only to the one of this birth, if that is not 0.
+/// Client: meets the process `pid` and attaches to its channel, if it is the one that is meant.
 ///
 /// # Errors
-/// - `ESRCH`: no such process, it has no public channel, or not this one.
+/// - `ESRCH`: no such process, or another one by now; it has no public channel, or not this one.
 /// - `EPERM`: the channel is private, or not open to this user.
 /// - `EAGAIN`: it can take in no more clients now.
 /// - `EMFILE`: this process has no descriptors left.
 /// - `ETIMEDOUT`: it does not answer.
 /// - `EPROTONOSUPPORT`: it was built with another layout.
 /// - `EPROTO`: it is no server of this kind.
-pub(super) fn connect(pid: u32, chid: ChannelId, birth: u64) -> Result<ClientLink> {
+pub(super) fn connect(pid: u32, chid: ChannelId, which: Which) -> Result<ClientLink> {
+    let birth = which.birth;
     let socket = reach(pid, PATIENCE)?;
     // Before anything is checked: it gives nothing away, and a server that finds it when it accepts need not wait
     // for it.
@@ -185,6 +207,9 @@ pub(super) fn connect(pid: u32, chid: ChannelId, birth: u64) -> Result<ClientLin
         return Err(Errno::SRCH);
     }
     let process = socket::peer_pidfd(socket.as_fd())?;
+    if !which.is_by(&process, pid) {
+        return Err(Errno::SRCH);
+    }
     let mut bytes = [0; handshake::LONGEST];
     let deadline = Some(Instant::now() + PATIENCE);
     let packet = socket::receive_until(socket.as_fd(), &mut bytes, deadline).map_err(lost)?;

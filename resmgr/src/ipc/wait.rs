@@ -167,6 +167,14 @@ pub(crate) enum Plan {
     Look { tight: u32, yielding: u32 },
 }
 
+impl Plan {
+    /// Whether it begins in a tight loop.
+    #[inline]
+    pub(crate) fn is_tight(self) -> bool {
+        matches!(self, Self::Round | Self::Look { tight: 1.., .. })
+    }
+}
+
 /// What a waiter has learnt; one for each link on the client's side, one for each channel on the server's.
 #[derive(Debug)]
 pub(crate) struct Spin {

@@ -1,7 +1,7 @@
 //! This process: who it is, what it may open, how it goes to the background.
 
 use crate::{Errno, Result, check, check_long, signal};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -318,6 +318,27 @@ pub fn wait_for(pid: u32) -> Result<i32> {
     // SAFETY: the status lives on this stack.
     check(unsafe { libc::waitpid(pid, &raw mut status, 0) })?;
     Ok(status)
+}
+
+/// The one socket that a service manager has opened for this process (LISTEN_PID, LISTEN_FDS); children do not
+/// get it. `None` when there is none. To be asked once, and before this process opens anything: whoever asks owns the
+/// descriptor.
+///
+/// # Errors
+/// - `EINVAL`: it is not exactly one.
+/// - `EBADF`: there is no such descriptor.
+pub fn activation_socket() -> Result<Option<OwnedFd>> {
+    const FIRST: i32 = 3;
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    if number("LISTEN_PID") != Some(std::process::id()) {
+        return Ok(None);
+    }
+    if number("LISTEN_FDS") != Some(1) {
+        return Err(Errno::INVAL);
+    }
+    // SAFETY: no pointers; it fails when the number is not open.
+    check(unsafe { libc::fcntl(FIRST, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    Ok(Some(crate::own(FIRST)))
 }
 
 /// Writes raw bytes to an inherited descriptor by number, then closes it: a daemon's readiness.

@@ -63,7 +63,7 @@ fn alone(row: &Row) -> String {
 
 fn digits(unit: Unit) -> usize {
     match unit {
-        Unit::Nanoseconds => 0,
+        Unit::Nanoseconds | Unit::Bytes => 0,
         Unit::Kibibytes | Unit::Times => 2,
     }
 }

@@ -57,6 +57,7 @@ mod report;
 mod resource;
 mod server;
 mod table;
+mod tree;
 mod wait;
 mod watchdog;
 

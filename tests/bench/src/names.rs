@@ -4,6 +4,7 @@
 //! - `names/resolve`: a registered path to its entry.
 //! - `names/attach-detach`: a path registered and given up again, two round trips and two lines of the
 //!   journal.
+//! - `names/tree/…`: the tree alone, see [`tree`](crate::tree).
 //!
 //! The one that is measured has a directory of its own, and nobody else asks it.
 
@@ -12,17 +13,18 @@ use crate::bench::Bench;
 use crate::failure::{Doing, Failure};
 use crate::ipc::Seqpacket;
 use crate::measure::Subject;
-
 use crate::placement::{Placement, Seat};
 use crate::report::{Against, Row};
 use crate::server::{Server, say_ready};
+use crate::tree;
 use resmgr_namespace::server::Config;
 use resmgr_namespace::{Attach, AttachFlags, FileType, Pathname, RuntimeDir, Session};
 use tempfile::TempDir;
 
 /// Measures what was asked for.
 pub(crate) fn cases(bench: &mut Bench) -> Result<(), Failure> {
-    if !bench.wants("names/") {
+    tree::cases(bench)?;
+    if !bench.wants("names/resolve") && !bench.wants("names/attach-detach") {
         return Ok(());
     }
     let Some(cpu) = bench.place(Placement::OneCore)? else {

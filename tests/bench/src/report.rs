@@ -60,6 +60,8 @@ pub(crate) enum Unit {
     Nanoseconds,
     /// Memory.
     Kibibytes,
+    /// Little memory.
+    Bytes,
     /// One thing over another.
     Times,
 }
@@ -70,6 +72,7 @@ impl Unit {
         match self {
             Self::Nanoseconds => "ns",
             Self::Kibibytes => "KiB",
+            Self::Bytes => "B",
             Self::Times => "x",
         }
     }

@@ -96,6 +96,7 @@ fn figure(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Nanoseconds => time(value),
         _ if !value.is_finite() => dash(),
+        Unit::Bytes => format!("{value:.0} B"),
         Unit::Kibibytes => format!("{value:.1} KiB"),
         Unit::Times => format!("{value:.2}"),
     }

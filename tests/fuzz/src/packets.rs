@@ -2,10 +2,10 @@
 
 use crate::Script;
 use resmgr::fuzzing;
-use resmgr_namespace::protocol::{self, Answer, MOST, Request};
+use resmgr_namespace::protocol::{self, Answer, MOST, Request, Resolved};
 use resmgr_namespace::registration::Registration;
 use resmgr_namespace::tree::Tree;
-use resmgr_namespace::{Attach, AttachId};
+use resmgr_namespace::{Attach, AttachId, Standing};
 
 /// The first byte says what the packets are.
 pub fn packets(data: &[u8]) {
@@ -34,8 +34,9 @@ fn answers(packet: &[u8]) {
     let answers = [
         protocol::decode_kept(content).map(Answer::Kept),
         protocol::decode_attached(content).map(Answer::Attached),
-        protocol::decode_entries(content).map(Answer::Entries),
+        protocol::decode_resolved(content).map(Answer::Resolved),
         protocol::decode_listing(content).map(Answer::Listing),
+        protocol::decode_standing(content).map(Answer::Standing),
     ];
     for answer in answers.into_iter().flatten() {
         let packet = protocol::encode_answer(serial, &Ok(answer.clone()));
@@ -47,15 +48,19 @@ fn answers(packet: &[u8]) {
             Answer::Kept(count) => assert_eq!(protocol::decode_kept(content), Ok(count)),
             Answer::Attached(id) => assert_eq!(protocol::decode_attached(content), Ok(id)),
             // Long ones are cut.
-            Answer::Entries(entries) => {
-                let again = protocol::decode_entries(content).unwrap();
-                assert_eq!(again, entries[..again.len()]);
+            Answer::Resolved(Resolved { entries, followed }) => {
+                let again = protocol::decode_resolved(content).unwrap();
+                assert_eq!(again.entries, entries[..again.entries.len()]);
+                assert_eq!(again.followed, followed);
             }
             Answer::Listing(listing) => {
                 let again = protocol::decode_listing(content).unwrap();
                 assert_eq!(again.names, listing.names[..again.names.len()]);
             }
-            Answer::Done => {}
+            Answer::Standing(standing) => {
+                assert_eq!(protocol::decode_standing(content), Ok(standing));
+            }
+            Answer::Done | Answer::Target(_) => {}
         }
     }
 }
@@ -94,9 +99,28 @@ fn serve(tree: &mut Tree, ids: &mut u64, request: Request) -> resmgr_sys::Result
         }
         Request::Detach(id) => tree.detach(id).map(|()| Answer::Done),
         Request::Resolve { file_type, path } => {
-            tree.resolve(&path?, file_type, 1).map(Answer::Entries)
+            let path = path?;
+            let followed = tree.follow(&path)?;
+            let path = followed.as_ref().unwrap_or(&path);
+            let entries = tree.resolve(path.path(), file_type, 1)?;
+            Ok(Answer::Resolved(Resolved { entries, followed }))
         }
+        Request::Link { id, link } => {
+            let link = link?;
+            *ids += 1;
+            let id = if id.0 == 0 { AttachId(*ids) } else { id };
+            tree.link(&link.path, &link.target, id, 2)?;
+            Ok(Answer::Attached(id))
+        }
+        Request::ReadLink(path) => Ok(Answer::Target(tree.read_link(&path?)?.into())),
         Request::List { after, path } => tree.list(&path?, &after, 100).map(Answer::Listing),
+        Request::Watch { file_type, path } => {
+            let path = path?;
+            Ok(Answer::Standing(Standing {
+                present: tree.resolve(&path, file_type, 1).is_ok(),
+                mark: *ids,
+            }))
+        }
         Request::Hello { .. } | Request::Serve | Request::Settled => Ok(Answer::Done),
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `channel NAME flags=N wait= rights= direct= clients= user-clients= calls= bulk=` | `channel CHID` |
 //! | `limit CHANNELS CONNECTIONS` | `ok` |
-//! | `attach NAME PID CHID fd= nd= flags=` | `connection COID` |
+//! | `attach NAME PID CHID fd= nd= flags= identity=` | `connection COID` |
 //! | `send NAME DATA room= priority= deadline= wait= cancel= lend= take=` | `answer STATUS LEN BUFFER` |
 //! | `send-borrowed NAME DATA room= again= lend= take=` | the same, built in the link's memory |
 //! | `pulse NAME CODE VALUE priority= how=` | `ok` |
@@ -16,11 +16,13 @@
 //!
 //! Connections by number, and in children: see `by_id`. `#COID` stands for a connection where a name does.
 //!
-//! More are in [`events`](super::events).
+//! More are in [`events`](super::events) and [`waits`](super::waits).
 //! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
-use super::{Words, bulk, by_id, endurance, events, inspect, load, parcels, pending, poll, show};
+use super::{
+    Words, bulk, by_id, endurance, events, inspect, load, parcels, pending, poll, show, waits,
+};
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
     ConnectRights, Connection, Credentials, IdSpace, ProcessLimits, Pulse, PulseFlags, Received,
@@ -111,6 +113,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         "name-attach" | "name-attach-on" | "name-detach" | "name-open" | "path-attach" => {
             named(things, words)
         }
+        "name-wait" => waits::run(words),
         _ => events::run(things, words).unwrap_or_else(|| on_process(words)),
     }
 }
@@ -249,7 +252,10 @@ fn attach(things: &Things, words: &Words<'_>) -> String {
     let lowest = words.named_number("fd");
     let space = lowest.map_or(IdSpace::SideChannel, IdSpace::Descriptor);
     let flags = ConnectFlags::from_bits_retain(words.named_number("flags").unwrap_or(0));
-    let made = Connection::attach_with(target, space, flags);
+    let made = match words.named_number("identity") {
+        Some(identity) => Connection::attach_to(target.pid, identity, target.chid),
+        None => Connection::attach_with(target, space, flags),
+    };
     outcome(made.map(|connection| keep(things, words.get(1), connection)))
 }
 

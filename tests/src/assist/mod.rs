@@ -16,6 +16,7 @@ mod pending;
 mod poll;
 mod things;
 pub mod threads;
+mod waits;
 mod words;
 
 use resmgr_sys::process;

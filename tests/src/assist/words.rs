@@ -14,6 +14,7 @@ const NAMES: &[&str] = &[
     "rights",
     "behalf",
     "how",
+    "identity",
     "share",
     "rearm",
     "event",

@@ -89,10 +89,10 @@ impl Ls {
 
     fn short(out: &mut Output<'_>, name: &Found) -> Result<(), Failure> {
         let mark = view::mark(name.kind);
-        let shown = if mark.is_empty() {
-            name.shown.clone()
-        } else {
+        let shown = if mark == "/" {
             out.paint(Paint::Directory, &name.shown)
+        } else {
+            name.shown.clone()
         };
         out.line(&format!("{shown}{mark}"))
     }
@@ -137,7 +137,8 @@ fn as_json(view: &View, name: &Found) -> Result<Value, Failure> {
         "name": name.shown,
         "path": printable(name.path.as_bytes()),
         "registered": name.kind.contains(NameKind::REGISTERED),
-        "directory": !view::mark(name.kind).is_empty(),
+        "directory": view::mark(name.kind) == "/",
+        "link": name.kind.contains(NameKind::LINK),
         "servers": servers,
     }))
 }

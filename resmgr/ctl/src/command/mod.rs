@@ -7,4 +7,5 @@ pub(crate) mod resolve;
 pub(crate) mod stat;
 pub(crate) mod top;
 pub(crate) mod tree;
+pub(crate) mod wait;
 pub(crate) mod who;

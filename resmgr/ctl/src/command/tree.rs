@@ -36,6 +36,7 @@ impl Tree {
 fn name(out: &Output<'_>, shown: &str, kind: NameKind, is_root: bool) -> String {
     match view::mark(kind) {
         "" => shown.into(),
+        "@" => format!("{shown}@"),
         mark if is_root && shown == "/" => out.paint(Paint::Directory, mark),
         mark => format!("{}{mark}", out.paint(Paint::Directory, shown)),
     }
@@ -94,7 +95,8 @@ fn as_json(view: &View, path: &Pathname, shown: &str, kind: NameKind) -> Result<
     Ok(json!({
         "name": shown,
         "registered": kind.contains(NameKind::REGISTERED),
-        "directory": !view::mark(kind).is_empty(),
+        "directory": view::mark(kind) == "/",
+        "link": kind.contains(NameKind::LINK),
         "children": children,
     }))
 }

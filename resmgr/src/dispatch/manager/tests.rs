@@ -93,6 +93,7 @@ fn open_as(caller: &Caller<'_>, chid: ChannelId, flags: OpenFlags) -> Result<Fil
     let entry = Entry {
         nd: 0,
         pid: 0,
+        identity: 0,
         chid: chid.raw().cast_signed(),
         handle: 0,
         file_type: FileType::ANY,
@@ -110,7 +111,7 @@ fn open_as(caller: &Caller<'_>, chid: ChannelId, flags: OpenFlags) -> Result<Fil
     };
     match caller.server(&Pathname::new("/x")?, &entry, &ask)? {
         Said::Yes(found) => Ok(File::new(found.connection, flags)),
-        Said::NotHere | Said::GoOn(_) => Err(Errno::NOENT),
+        Said::NotHere | Said::Gone | Said::GoOn(_) => Err(Errno::NOENT),
     }
 }
 

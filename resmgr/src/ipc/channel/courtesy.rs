@@ -43,6 +43,11 @@ impl Courtesy {
         }
     }
 
+    /// A receiver has slept: everybody has had the processor.
+    pub(super) fn rested(&self) {
+        self.served.store(0, Ordering::Relaxed);
+    }
+
     /// A receiver comes back, and owes nobody an answer.
     #[inline]
     pub(super) fn is_due(&self) -> bool {

@@ -22,7 +22,8 @@ const BELLS_STALE: Duration = Duration::from_micros(20);
 /// How many looks at one word go to each look at everything. That takes about a quarter of a microsecond more, and
 /// fetches the line of the ring from the client's processor, which then has to fetch it back.
 const THOROUGH_EVERY: u32 = 4;
-/// The same for the first look at everything, about a microsecond later, if the last item was what one word told.
+/// The same for the first look at everything of a tight loop, about a microsecond later, if the last item was what one
+/// word told.
 const THOROUGH_AFTER: u32 = 32;
 
 /// What a receive finds at first.
@@ -173,7 +174,7 @@ impl Shared {
             state.be_quiet();
             spare = state.only_link().map(Arc::clone);
         }
-        let thorough = if state.is_patient() {
+        let thorough = if state.is_patient() && plan.is_tight() {
             THOROUGH_AFTER
         } else {
             THOROUGH_EVERY
@@ -333,6 +334,7 @@ impl Shared {
             self.fall_asleep(&mut state);
         }
         let slept = bells.wait(deadline, events);
+        self.courtesy.rested();
         let mut state = self.lock();
         state.sleepers -= 1;
         state.crew_sleeps -= known;

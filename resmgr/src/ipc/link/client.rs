@@ -73,8 +73,7 @@ pub(crate) struct ClientLink {
     pub(super) given_up: Mutex<Vec<(u16, u32, Option<Block>)>>,
     pub(super) given_up_count: AtomicUsize,
     pub(super) arena: Mutex<Arena>,
-    /// Pulses sent so far.
-    pub(super) pulses: Mutex<u32>,
+    pub(super) pulses: Mutex<super::announcing::Pulses>,
     pub(super) state: AtomicU8,
     /// Kept here, too: the server can write the client's part.
     registered_only: AtomicBool,

@@ -133,7 +133,7 @@ impl ServerLink {
     }
 
     /// How far the client's claims are believed. The kernel is asked at the first claim that needs it: most clients
-    /// never make one, and the answer costs a quarter of what attaching does.
+    /// never make one, and the answer is eight system calls, most of them in /proc.
     fn standing(&self) -> Standing {
         *self.standing.get_or_init(|| self.ask_standing())
     }

@@ -6,18 +6,20 @@ use crate::ipc::attachments::NewId;
 use crate::ipc::channel::Shared;
 use crate::ipc::kernel::Source;
 use crate::ipc::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink};
+use crate::ipc::rendezvous::Which;
 use crate::ipc::{ChannelFlags, ChannelId, Coid, ConnectFlags, Credentials, Target, rendezvous};
 use resmgr_sys::epoll::EventFd;
+use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result};
 use std::sync::Arc;
 
 impl Process {
-    /// A new connection to a channel, on the link that this process has to it or makes; `birth`, if not 0, says
-    /// which channel of that number is meant.
+    /// A new connection to a channel, on the link that this process has to it or makes; `which` says which
+    /// channel of that number is meant.
     pub(in crate::ipc) fn attach(
         &self,
         target: Target,
-        birth: u64,
+        which: Which,
         id: NewId,
         flags: ConnectFlags,
     ) -> Result<Arc<Attachment>> {
@@ -30,10 +32,10 @@ impl Process {
             target.pid
         };
         let (made, replaced) = if flags.contains(ConnectFlags::NOSHARE) {
-            let link = self.make_link(pid, target.chid, birth)?;
+            let link = self.make_link(pid, target.chid, which)?;
             self.add_or_end(&link, id, flags)?
         } else {
-            self.attach_shared((pid, target.chid), birth, id, flags)?
+            self.attach_shared((pid, target.chid), which, id, flags)?
         };
         // Not before now: its end may need the lock of this very place.
         if let Some(replaced) = replaced {
@@ -54,20 +56,23 @@ impl Process {
     fn attach_shared(
         &self,
         key: (u32, ChannelId),
-        birth: u64,
+        which: Which,
         id: NewId,
         flags: ConnectFlags,
     ) -> Result<(Arc<Attachment>, Option<Arc<Attachment>>)> {
         let place = Arc::clone(lock(&self.links).entry(key).or_default());
         let mut kept = lock(&place);
-        if let Some(link) = kept.as_ref().filter(|link| link.is_usable()) {
-            if birth != 0 && birth != link.far.birth {
+        // A link that is another process's is one to a dead process, whose end is still to be noticed: it stays
+        // with those who have it.
+        let is_meant = |link: &Arc<ClientLink>| link.is_usable() && is_by(link, which);
+        if let Some(link) = kept.as_ref().filter(|link| is_meant(link)) {
+            if which.birth != 0 && which.birth != link.far.birth {
                 return Err(Errno::SRCH);
             }
             let most = self.limits().connections;
             return self.connections.add(link, id, flags, most);
         }
-        let link = self.make_link(key.0, key.1, birth)?;
+        let link = self.make_link(key.0, key.1, which)?;
         let added = self.add_or_end(&link, id, flags)?;
         *kept = Some(link);
         Ok(added)
@@ -88,18 +93,24 @@ impl Process {
         added
     }
 
-    fn make_link(&self, pid: u32, chid: ChannelId, birth: u64) -> Result<Arc<ClientLink>> {
+    fn make_link(&self, pid: u32, chid: ChannelId, which: Which) -> Result<Arc<ClientLink>> {
         if pid == std::process::id() {
-            return self.make_local_link(chid, birth);
+            return self.make_local_link(chid, which);
         }
-        let link = Arc::new(rendezvous::connect(pid, chid, birth)?);
+        let link = Arc::new(rendezvous::connect(pid, chid, which)?);
         self.kernel()?.watch(Source::Server(Arc::clone(&link)))?;
         Ok(link)
     }
 
     /// Client and server in one process: the same protocol over the same layout, without sockets.
-    fn make_local_link(&self, chid: ChannelId, birth: u64) -> Result<Arc<ClientLink>> {
-        let channel = self.channel(chid).filter(|found| found.is_born(birth));
+    fn make_local_link(&self, chid: ChannelId, which: Which) -> Result<Arc<ClientLink>> {
+        let pid = std::process::id();
+        if which.process != 0 && !which.is_by(&PidFd::open(pid)?, pid) {
+            return Err(Errno::SRCH);
+        }
+        let channel = self
+            .channel(chid)
+            .filter(|found| found.is_born(which.birth));
         let channel = channel.ok_or(Errno::SRCH)?;
         let memory = LinkMemory::local(channel.layout)?;
         let bell = EventFd::new()?;
@@ -201,4 +212,10 @@ impl Process {
             }
         }
     }
+}
+
+/// Whether a link leads to the process that is meant. One of this process does: it was checked by number.
+fn is_by(link: &ClientLink, which: Which) -> bool {
+    link.remote()
+        .is_none_or(|remote| which.is_by(&remote.process, link.far.pid))
 }

@@ -1,0 +1,126 @@
+//! Who watches a path is told what becomes of it, whoever serves.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Assistant, Daemon, LIMIT, Place, end, path};
+use resmgr_namespace::protocol::{Request, VERSION, decode_answer};
+use resmgr_namespace::{AttachFlags, Errno, FileType, Standing, Watch};
+use resmgr_sys::epoll::{Ready, poll_one};
+use resmgr_sys::{Result, socket};
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+#[test]
+fn assistant() {
+    common::assist();
+}
+
+fn watch(place: &Place, name: &str) -> Watch {
+    let deadline = Instant::now() + LIMIT;
+    let session = place.session();
+    session.watch(&path(name), FileType::ANY, deadline).unwrap()
+}
+
+/// What is told next.
+fn told(watch: &mut Watch) -> Result<Standing> {
+    let deadline = Instant::now() + LIMIT;
+    assert!(poll_one(watch.as_fd(), Ready::IN, Some(deadline))?);
+    watch.refresh(deadline)
+}
+
+fn is_silent(watch: &Watch) -> bool {
+    poll_one(watch.as_fd(), Ready::IN, Some(Instant::now())) == Ok(false)
+}
+
+#[test]
+fn names_appear_change_and_vanish() {
+    let place = Place::new();
+    let _daemon = Daemon::start(&place, &["--idle", "never"]);
+    let mut owner = Assistant::ready(&place);
+    let mut name = watch(&place, "/dev/x");
+    let mut parent = watch(&place, "/dev");
+    assert!(!name.standing().present && !parent.standing().present);
+
+    let first = owner.attach("/dev/x", 1, AttachFlags::empty());
+    let alone = told(&mut name).unwrap();
+    assert!(alone.present && told(&mut parent).unwrap().present);
+
+    let second = owner.attach("/dev/x", 2, AttachFlags::empty());
+    let both = told(&mut name).unwrap();
+    assert!(both.present && both.mark != alone.mark);
+    assert_eq!(owner.ask(&format!("detach {second}")), "ok");
+    assert_eq!(told(&mut name), Ok(alone));
+
+    owner.attach("/dev/y", 3, AttachFlags::empty());
+    assert_eq!(owner.ask(&format!("detach {first}")), "ok");
+    assert!(!told(&mut name).unwrap().present);
+    assert!(is_silent(&name) && is_silent(&parent));
+    owner.kill();
+    assert!(!told(&mut parent).unwrap().present);
+}
+
+#[test]
+fn a_watch_survives_the_server() {
+    let place = Place::new();
+    let mut owner = Assistant::ready(&place);
+    let mut stays = Assistant::ready(&place);
+    owner.attach("/dev/x", 1, AttachFlags::empty());
+    stays.attach("/dev/stays", 1, AttachFlags::empty());
+    let mut going = watch(&place, "/dev/x");
+    let mut staying = watch(&place, "/dev/stays");
+    let before = staying.standing();
+    assert!(going.standing().present && before.present);
+    for _ in 0..3 {
+        end(place.server().unwrap());
+        owner.kill();
+        // Somebody who needs the namespace starts it again.
+        owner = Assistant::ready(&place);
+        assert!(
+            !told(&mut going).unwrap().present,
+            "its server died in the gap"
+        );
+        assert_eq!(told(&mut staying), Ok(before));
+        owner.attach("/dev/x", 1, AttachFlags::empty());
+        assert!(told(&mut going).unwrap().present);
+    }
+}
+
+/// Where nobody starts a server the refresh waits for one, as long as it may.
+#[test]
+fn without_a_server_a_watch_waits_until_its_deadline() {
+    let place = Place::new();
+    let mut daemon = Daemon::start(&place, &["--idle", "never"]);
+    let mut watch = watch(&place, "/dev/x");
+    daemon.child.kill().unwrap();
+    daemon.wait();
+    let soon = Instant::now() + std::time::Duration::from_millis(50);
+    let outcome = watch.refresh(soon);
+    assert!(matches!(outcome, Err(Errno::NOENT | Errno::TIMEDOUT)));
+}
+
+#[test]
+fn a_session_watches_only_so_many_paths() {
+    let place = Place::new();
+    let _daemon = Daemon::start(&place, &["--idle", "never"]);
+    let client = socket::connect(&place.dir().entry("ns"), LIMIT).unwrap();
+    let ask = |serial: u32, request: &Request| {
+        socket::send(client.as_fd(), &request.encode(serial).unwrap(), &[]).unwrap();
+        let mut buffer = [0; 64];
+        let deadline = Some(Instant::now() + LIMIT);
+        let packet = socket::receive_until(client.as_fd(), &mut buffer, deadline).unwrap();
+        let (to, content) = decode_answer(&buffer[..packet.len]).unwrap();
+        assert_eq!(to, serial);
+        content.map(drop)
+    };
+    let hello = Request::Hello { version: VERSION };
+    assert_eq!(ask(1, &hello), Ok(()));
+    let watch = Request::Watch {
+        file_type: FileType::ANY,
+        path: Ok(path("/dev/x")),
+    };
+    for serial in 2..66 {
+        assert_eq!(ask(serial, &watch), Ok(()));
+    }
+    assert_eq!(ask(66, &watch), Err(Errno::AGAIN));
+}
