@@ -21,7 +21,8 @@
 
 use super::things::Things;
 use super::{
-    Words, bulk, by_id, endurance, events, load, parcels, paths, pending, poll, show, waits,
+    Words, bulk, by_id, endurance, events, inspect, load, parcels, paths, pending, poll, show,
+    waits,
 };
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
@@ -134,6 +135,7 @@ fn on_process(words: &Words<'_>) -> String {
             "ok".into()
         }
         "ready" => "ready".into(),
+        "inspect" => inspect::run(words),
         "exec" => {
             let error = std::process::Command::new(words.get(1))
                 .arg(words.get(2))

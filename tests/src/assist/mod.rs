@@ -9,6 +9,7 @@ mod by_id;
 mod commands;
 mod endurance;
 mod events;
+mod inspect;
 mod load;
 mod parcels;
 mod paths;
