@@ -215,6 +215,33 @@ fn what_may_not_be_resolved_is_not_there_and_not_listed() {
 }
 
 #[test]
+fn links_lead_nobody_past_the_rules() {
+    let Some(place) = Place::of_all_users() else {
+        return;
+    };
+    let rules = place.rules(&format!(
+        "allow attach /srv any\ndeny resolve,list /hidden user:{BOB}\ndeny all /srv/own user:{BOB}\n"
+    ));
+    let _daemon = Daemon::ruled(&place, &rules);
+    let mut root = Assistant::ready(&place);
+    root.attach("/hidden/x", 1, AttachFlags::empty());
+    let mut ann = Assistant::of_user(&place, ANN, &[]);
+    let mut bob = Assistant::of_user(&place, BOB, &[]);
+    for name in ["/srv/way", "/srv/own"] {
+        let made = ann.ask(&format!("link {name} /hidden"));
+        assert!(made.parse::<u64>().is_ok(), "{made}");
+    }
+    assert_eq!(ann.ask("resolve /srv/way/x"), format!("{}/1 ", root.pid()));
+    assert_eq!(ann.ask("list /srv/way"), "x");
+    assert_eq!(bob.ask("resolve /srv/way/x"), "ENOENT");
+    assert_eq!(bob.ask("list /srv/way"), "ENOENT");
+    assert_eq!(bob.ask("list /srv"), "way");
+    // A link is a name: nobody else takes its place, and none is made where the rules give none.
+    assert_eq!(bob.ask("link /srv/way /srv"), "EACCES");
+    assert_eq!(ann.ask("link /elsewhere /srv"), "EACCES");
+}
+
+#[test]
 fn rules_are_read_again_and_a_bad_file_changes_nothing() {
     let Some(place) = Place::of_all_users() else {
         return;
@@ -233,8 +260,15 @@ fn rules_are_read_again_and_a_bad_file_changes_nothing() {
         rules.display()
     );
     reload("deny attach /srv any\nallow read /srv any\n", &bad);
-    assert!(attaches(&mut ann, "/srv/b", AttachFlags::empty()));
-    reload("# none\n", "new rules");
+    assert!(attaches(&mut ann, "/srv/b", AttachFlags::SELF));
+    // Known without asking, until the rules change.
+    let here = format!("{}/1 ", ann.pid());
+    assert_eq!(ann.ask("resolve /srv/b"), here);
+    assert_eq!(ann.ask("resolve /srv/b"), here);
+    reload("deny resolve /srv/b any\n", "new rules rules=1");
+    assert_eq!(ann.ask("resolve /srv/b"), "ENOENT");
+    reload("# none\n", "new rules rules=0");
+    assert_eq!(ann.ask("resolve /srv/b"), here);
     assert!(!attaches(&mut ann, "/srv/c", AttachFlags::empty()));
     // What is there stays.
     assert_eq!(ann.ask("list /srv"), "a b");

@@ -369,6 +369,13 @@ fn obey(session: &Session, words: &[&str]) -> Result<String, Errno> {
             }
             text
         }
+        ["link", name, target] => {
+            let link = resmgr_namespace::registration::Link {
+                path: Pathname::new(name)?,
+                target: target.as_bytes().into(),
+            };
+            session.link(&link)?.0.to_string()
+        }
         ["list", name] => {
             let page = session.list(&path(name), b"")?;
             let names = page.names.iter();

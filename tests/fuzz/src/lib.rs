@@ -11,6 +11,7 @@
 //! | [`packets`] | packets of the handshake and of the namespace | what decodes is what was encoded; the tree answers within a packet |
 //! | [`messages`] | connect and I/O messages, replies, directory entries | what decodes is inside the bytes, and is what was encoded |
 //! | [`manager`] | messages to a resource manager | each is answered, and the manager lives on |
+//! | [`rules`] | who asks for which path, and a rules file | a file is refused as a whole, at its first bad line; the longest prefix decides, then the first rule |
 #![forbid(unsafe_code)]
 // A broken promise is a panic here; that is what it is for.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
@@ -22,6 +23,7 @@ mod hostile_server;
 mod manager;
 mod messages;
 mod packets;
+mod rules;
 mod script;
 
 pub use hostile_client::hostile_client;
@@ -29,16 +31,18 @@ pub use hostile_server::hostile_server;
 pub use manager::manager;
 pub use messages::messages;
 pub use packets::packets;
+pub use rules::rules;
 pub(crate) use script::Script;
 
 /// A target, by its name.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     ("hostile_client", hostile_client),
     ("hostile_server", hostile_server),
     ("manager", manager),
     ("messages", messages),
     ("packets", packets),
+    ("rules", rules),
 ];
