@@ -141,7 +141,7 @@ impl Link {
         answer
     }
 
-    fn send(&mut self, request: &Request, deadline: Instant) -> Result<u32> {
+    pub(super) fn send(&mut self, request: &Request, deadline: Instant) -> Result<u32> {
         self.serial = self.serial.checked_add(1).unwrap_or(1);
         let packet = request.encode(self.serial)?;
         loop {
@@ -158,7 +158,7 @@ impl Link {
     }
 
     /// Waits for the answer with this serial; answers to calls that were given up are passed over.
-    fn receive(&mut self, serial: u32, deadline: Instant) -> Result<Result<Vec<u8>>> {
+    pub(super) fn receive(&mut self, serial: u32, deadline: Instant) -> Result<Result<Vec<u8>>> {
         loop {
             let len = self.wait_for_packet(deadline)?;
             let packet = self.buffer.get(..len).ok_or(Errno::PROTO)?;
