@@ -5,6 +5,8 @@
 //! | `ns` | the socket of whoever serves |
 //! | `lock` | its record lock and its pid; opened by servers and those who try to be one, by nobody else |
 //! | `journal` | the names, for its successor |
+//! | `generation` | the page that every client maps for reading |
+//! | `start` | whose lock is the turn to start a server |
 //! | `p/PID` | the sockets of processes with channels |
 //!
 //! Everything that a namespace trusts follows from the directory's owner: only processes that the file
