@@ -3,7 +3,7 @@
 use crate::Script;
 use resmgr::fuzzing;
 use resmgr_namespace::protocol::{self, Answer, MOST, Request};
-use resmgr_namespace::registration::Registration;
+use resmgr_namespace::registration::{Registration, Standing};
 use resmgr_namespace::tree::Tree;
 use resmgr_namespace::{Attach, AttachId};
 
@@ -56,6 +56,9 @@ fn answers(packet: &[u8]) {
                 let again = protocol::decode_listing(content).unwrap();
                 assert_eq!(again.names, listing.names[..again.names.len()]);
             }
+            Answer::Standing(standing) => {
+                assert_eq!(protocol::decode_standing(content), Ok(standing));
+            }
             Answer::Done => {}
         }
     }
@@ -98,6 +101,10 @@ fn serve(tree: &mut Tree, ids: &mut u64, request: Request) -> resmgr_sys::Result
             tree.resolve(&path?, file_type, 1).map(Answer::Entries)
         }
         Request::List { after, path } => tree.list(&path?, &after, 100).map(Answer::Listing),
+        Request::Watch { file_type, path } => {
+            let present = tree.resolve(&path?, file_type, 1).is_ok();
+            Ok(Answer::Standing(Standing { present, mark: 0 }))
+        }
         Request::Hello { .. } | Request::Serve | Request::Settled => Ok(Answer::Done),
     }
 }
