@@ -6,6 +6,8 @@
 //! | `lock` | its record lock and its pid; opened by servers and those who try to be one, by nobody else |
 //! | `journal` | the names, for its successor |
 //! | `rules` | a link to the rules file, for its successor |
+//! | `generation` | the page that every client maps for reading |
+//! | `start` | whose lock is the turn to start a server |
 //! | `p/PID` | the sockets of processes with channels |
 //!
 //! Everything that a namespace trusts follows from the directory's owner: only processes that the file

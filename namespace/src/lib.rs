@@ -13,6 +13,7 @@
 //! - [`client`]: a process's session, which finds, starts and outlives servers.
 //!
 //! Invariants that all of it keeps:
+//! - A change is counted on the page before it is acknowledged, so that what clients keep is never wrong.
 //! - Whoever serves a directory holds the record lock of its file `lock`; so two never serve at once.
 //! - A name belongs to a process (a pidfd, never a number) and goes with it.
 //! - What a peer sends is checked by [`protocol`] and [`path`] before anything else looks at it; a breach

@@ -8,7 +8,7 @@ use resmgr_namespace::protocol::{Request, VERSION};
 use resmgr_namespace::{Attach, AttachFlags, Errno, FileType};
 use resmgr_sys::epoll::{Ready, poll_one};
 use resmgr_sys::pidfd::PidFd;
-use resmgr_sys::socket;
+use resmgr_sys::{process, signal, socket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
@@ -165,4 +165,67 @@ fn a_client_that_never_reads_is_cut_off() {
     };
     assert!(matches!(errno, Errno::PIPE | Errno::CONNRESET), "{errno:?}");
     assert_eq!(channels(&session, "/x"), Err(Errno::NOENT));
+}
+
+#[test]
+fn who_watches_and_never_reads_is_cut_off_and_holds_up_nobody() {
+    let place = Place::new();
+    let _daemon = Daemon::start(&place, &["--idle", "never"]);
+    let session = place.session();
+    let deadline = Instant::now() + LIMIT;
+    let mut reads = session
+        .watch(&path("/dev/x"), FileType::ANY, deadline)
+        .unwrap();
+    let deaf = raw_client(&place);
+    let hello = Request::Hello { version: VERSION }.encode(1).unwrap();
+    socket::send(deaf.as_fd(), &hello, &[]).unwrap();
+    for serial in 2..66 {
+        let watch = Request::Watch {
+            file_type: FileType::ANY,
+            path: Ok(path("/dev/x")),
+        };
+        socket::send(deaf.as_fd(), &watch.encode(serial).unwrap(), &[]).unwrap();
+    }
+    let attach = Attach {
+        path: path("/dev/x"),
+        chid: 1,
+        handle: 0,
+        file_type: FileType::ANY,
+        flags: AttachFlags::SELF,
+        exclusive: true,
+    };
+    // Far more than any queue holds.
+    for _ in 0..100 {
+        let id = session.attach(&attach).unwrap();
+        assert!(poll_one(reads.as_fd(), Ready::IN, Some(deadline)).unwrap());
+        session.detach(id).unwrap();
+        reads.refresh(deadline).unwrap();
+    }
+    let ends = Ready::PEER_CLOSED;
+    assert!(poll_one(deaf.as_fd(), ends, Some(deadline)).unwrap());
+}
+
+#[test]
+fn stopped_processes_hold_up_nobody() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place, &["--idle", "never"]);
+    let mut stopped = Assistant::ready(&place);
+    let mut running = Assistant::ready(&place);
+    stopped.attach("/dev/x", 1, AttachFlags::empty());
+    assert_eq!(stopped.ask("watch"), "watching");
+    process::kill(stopped.pid(), signal::STOP).unwrap();
+    let session = place.session();
+    for _ in 0..100 {
+        let id = running.attach("/dev/y", 2, AttachFlags::empty());
+        assert_eq!(channels(&session, "/dev/x").unwrap(), [(stopped.pid(), 1)]);
+        assert_eq!(channels(&session, "/dev/y").unwrap(), [(running.pid(), 2)]);
+        assert_eq!(running.ask(&format!("detach {id}")), "ok");
+    }
+    // Nor does one keep a successor from serving, or lose its own name to it.
+    process::kill(daemon.child.id(), signal::KILL).unwrap();
+    running.attach("/dev/y", 2, AttachFlags::empty());
+    assert_eq!(channels(&session, "/dev/x").unwrap(), [(stopped.pid(), 1)]);
+    process::kill(stopped.pid(), signal::CONT).unwrap();
+    assert_eq!(stopped.answer(), "recovered");
+    assert_eq!(channels(&session, "/dev/x").unwrap(), [(stopped.pid(), 1)]);
 }

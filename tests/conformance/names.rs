@@ -235,3 +235,23 @@ fn n13_the_wait_for_a_name_outlives_who_serves_and_ends_at_its_deadline() {
     assert_eq!(pair.server.ask("path-attach /dev/x ch"), "ok");
     assert_eq!(appears.end(), "ok");
 }
+
+#[test]
+fn pn_a_repeated_open_of_a_known_name_asks_nobody() {
+    let pair = with_name();
+    drop(pair.server.begin("echo n"));
+    let open = || {
+        let opened = pair.client.ask("name-open printer as=c");
+        assert!(opened.starts_with("connection "), "{opened}");
+        pair.client.ask("detach c");
+    };
+    open();
+    let before = pair.world().answered();
+    (0..100).for_each(|_| open());
+    // The second look's own greeting.
+    assert_eq!(pair.world().answered(), before + 1);
+    // A change somewhere else: the next open asks again, and finds the same.
+    assert_eq!(pair.server.ask("name-attach scanner as=s"), "channel 2");
+    open();
+    assert_eq!(pair.world().answered(), before + 4);
+}

@@ -113,6 +113,12 @@ impl World {
         }
     }
 
+    /// How many requests whoever serves has answered, this look's own among them.
+    pub fn answered(&self) -> u64 {
+        let dir = RuntimeDir::at(self.path()).unwrap();
+        Session::connect(&dir).unwrap().answered().unwrap()
+    }
+
     fn kill_all(&self) {
         // Taken out first: a lock must not be poisoned by a failure in here.
         let peers = std::mem::take(&mut *self.peers.lock().unwrap());

@@ -147,7 +147,7 @@ impl Link {
         answer
     }
 
-    fn send(&mut self, request: &Request, deadline: Instant) -> Result<u32> {
+    pub(super) fn send(&mut self, request: &Request, deadline: Instant) -> Result<u32> {
         self.serial = self.serial.checked_add(1).unwrap_or(1);
         let packet = request.encode(self.serial)?;
         loop {
@@ -164,7 +164,12 @@ impl Link {
     }
 
     /// Waits for the answer with this serial; answers to calls that were given up are passed over.
-    fn receive(&mut self, serial: u32, brings: bool, deadline: Instant) -> Result<Result<Vec<u8>>> {
+    pub(super) fn receive(
+        &mut self,
+        serial: u32,
+        brings: bool,
+        deadline: Instant,
+    ) -> Result<Result<Vec<u8>>> {
         loop {
             let len = self.wait_for_packet(brings, deadline)?;
             let packet = self.buffer.get(..len).ok_or(Errno::PROTO)?;

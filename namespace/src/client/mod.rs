@@ -38,6 +38,10 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Servers that may go during one call before it gives up: that many deaths are a fault of the call.
 const SERVERS: usize = 8;
 
+/// Requests that are sent before the first answer is read, when a new server is given all names: few enough
+/// for both queues of the socket.
+const AHEAD: usize = 32;
+
 /// What to do when nobody serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Absent {
@@ -451,18 +455,23 @@ fn restore(
 }
 
 fn hand_over(link: &mut Link, state: &State, kept: u32, deadline: Instant) -> Result<()> {
-    for (id, held) in &state.names {
-        let request = held.clone().request(*id);
-        if let Err(errno) = link.round_trip(&request, deadline)? {
-            // Only possible where the journal was lost: somebody else was faster.
-            tracing::warn!(?held, %errno, "a name did not survive its server");
+    let names = state.names.iter();
+    let mut requests: Vec<_> = names.map(|(id, held)| held.clone().request(*id)).collect();
+    requests.extend(state.listens.then_some(Request::Serve));
+    requests.extend((kept > 0).then_some(Request::Settled));
+    for some in requests.chunks(AHEAD) {
+        let serials = some.iter().map(|request| link.send(request, deadline));
+        let serials = serials.collect::<Result<Vec<_>>>()?;
+        for (request, serial) in some.iter().zip(serials) {
+            match (link.receive(serial, false, deadline)?, request) {
+                (Ok(_), _) => {}
+                (Err(errno), Request::Attach { .. } | Request::Link { .. }) => {
+                    // Only possible where the journal was lost: somebody else was faster.
+                    tracing::warn!(?request, %errno, "a name did not survive its server");
+                }
+                (Err(errno), _) => return Err(errno),
+            }
         }
-    }
-    if state.listens {
-        link.round_trip(&Request::Serve, deadline)??;
-    }
-    if kept > 0 {
-        link.round_trip(&Request::Settled, deadline)??;
     }
     Ok(())
 }

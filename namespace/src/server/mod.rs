@@ -130,6 +130,9 @@ struct Session {
 /// The one that serves.
 #[derive(Debug)]
 pub struct Server {
+    /// Dropped first, once the socket is removed: this one answers no more. The sessions end after it, so
+    /// that their clients, who then start the next server, do not find the lock taken.
+    _holding: Holding,
     dir: RuntimeDir,
     config: Config,
     listener: PrivateFd,
@@ -148,8 +151,6 @@ pub struct Server {
     /// Set while the listener rests.
     resume: Option<Instant>,
     idle_since: Instant,
-    /// Dropped last: until then nobody else serves.
-    _holding: Holding,
 }
 
 impl Server {

@@ -97,13 +97,16 @@ impl Server {
         }
     }
 
-    /// Tells those who watch what has changed since the last time.
+    /// Tells those who watch what has changed since the last time. Whoever does not listen is closed, and its
+    /// names are a change again.
     pub(super) fn tell(&mut self) {
-        let changes = self.registry.changes();
-        if self.watches.seen == changes {
-            return;
+        while self.watches.seen != self.registry.changes() {
+            self.watches.seen = self.registry.changes();
+            self.tell_all();
         }
-        self.watches.seen = changes;
+    }
+
+    fn tell_all(&mut self) {
         let mut of = std::mem::take(&mut self.watches.of);
         let mut deaf = Vec::new();
         for (slot, list) in &mut of {

@@ -116,13 +116,13 @@ fn one(bench: &mut Bench) -> Result<(), Failure> {
 
 /// Memory of a process, in KiB.
 #[derive(Clone, Copy, Debug)]
-struct Held {
-    resident: u32,
+pub(crate) struct Held {
+    pub(crate) resident: u32,
     page_tables: u32,
 }
 
 impl Held {
-    fn by(pid: u32) -> Result<Self, Failure> {
+    pub(crate) fn by(pid: u32) -> Result<Self, Failure> {
         let read = |file: &str| {
             let path = format!("/proc/{pid}/{file}");
             fs::read_to_string(&path).doing(format_args!("read {path}"))

@@ -7,8 +7,11 @@
 //! - `names/attach-detach`: a path registered and given up again, two round trips and two lines of the
 //!   journal.
 //! - `names/tree/…`: the tree alone, see [`tree`](crate::tree).
+//! - `names/clients`: see [`clients`].
 //!
 //! The one that is measured has a directory of its own, and nobody else asks it.
+
+mod clients;
 
 use crate::arguments::{Errand, Role, Work};
 use crate::bench::Bench;
@@ -23,6 +26,7 @@ use resmgr_namespace::server::Config;
 use resmgr_namespace::{Attach, AttachFlags, FileType, Pathname, RuntimeDir, Session};
 use tempfile::TempDir;
 
+const ANY: FileType = FileType::ANY;
 /// What a resolution may cost beside the bare way there and back.
 const ROUND_TRIP: End = End::Times(1.3);
 
@@ -48,11 +52,14 @@ pub(crate) fn cases(bench: &mut Bench) -> Result<(), Failure> {
     let known = Resolve::new(&dir, Repeated::Known)?;
     one(bench, cpu, ("names/known", None), known)?;
     let attach = AttachDetach::new(&dir)?;
-    one(bench, cpu, ("names/attach-detach", None), attach)
+    one(bench, cpu, ("names/attach-detach", None), attach)?;
+    clients::case(bench, &server, &dir)
 }
 
 /// The server's side.
 pub(crate) fn serve(errand: &Errand) -> Result<(), Failure> {
+    let _ =
+        resmgr_sys::process::raise_descriptor_limit().doing("raise the limit of descriptors")?;
     let dir = RuntimeDir::at(&errand.at).doing("open the runtime directory")?;
     let config = Config {
         idle: None,
