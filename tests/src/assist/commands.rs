@@ -21,7 +21,8 @@
 
 use super::things::Things;
 use super::{
-    Words, bulk, by_id, endurance, events, inspect, load, parcels, pending, poll, show, waits,
+    Words, bulk, by_id, endurance, events, files, inspect, load, parcels, pending, poll, show,
+    waits,
 };
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
@@ -135,6 +136,7 @@ fn on_process(words: &Words<'_>) -> String {
         }
         "ready" => "ready".into(),
         "inspect" => inspect::run(words),
+        "manage" | "open" => files::run(words),
         "exec" => {
             let error = std::process::Command::new(words.get(1))
                 .arg(words.get(2))

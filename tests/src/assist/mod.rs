@@ -9,6 +9,7 @@ mod by_id;
 mod commands;
 mod endurance;
 mod events;
+mod files;
 mod inspect;
 mod load;
 mod parcels;
