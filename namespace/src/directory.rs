@@ -37,9 +37,20 @@ pub struct RuntimeDir {
 }
 
 impl RuntimeDir {
-    /// The directory of the caller's own namespace, made if it is not there.
+    /// The directory in which the caller's names are registered: that of its own namespace, made if it is not
+    /// there, or the one that [`VARIABLE`] names. That one may be root's; what its rules say decides then.
     pub fn own() -> Result<Self, StartError> {
-        Self::at(&own_path())
+        match chosen() {
+            Some(path) => Self::chosen_at(&absolute(&path)?),
+            None => Self::at(&own_path()),
+        }
+    }
+
+    fn chosen_at(path: &Path) -> Result<Self, StartError> {
+        match Self::open(path) {
+            Err(error) if error.errno() == Errno::NOENT => Self::at(path),
+            opened => opened,
+        }
     }
 
     /// A named directory as one's own: made if it is not there, refused if it is not the caller's.

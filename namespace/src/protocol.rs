@@ -67,6 +67,9 @@ pub enum Request {
     },
     /// This process has a socket `p/PID`, which must go when the process does.
     Serve,
+    /// As `Serve`, from a process that may not make that socket by itself: the answer brings it, bound, as a
+    /// descriptor, for the process to listen on.
+    Listen,
     /// Everything that this process wants kept has been attached again: what else was kept may go.
     Settled,
     /// Make a symbolic link. Answered with its id; it is taken back like any name.
@@ -97,6 +100,7 @@ const SETTLED: u8 = 7;
 const LINK: u8 = 8;
 const READ_LINK: u8 = 9;
 const WATCH: u8 = 10;
+const LISTEN: u8 = 13;
 
 impl Request {
     /// The packet for this request.
@@ -104,7 +108,7 @@ impl Request {
     /// # Errors
     /// The path's own, if it is no good.
     pub fn encode(&self, serial: u32) -> Result<Vec<u8>> {
-        let mut out = Writer::default();
+        let mut out = Writer::new();
         match self {
             Self::Hello { version } => out.head(HELLO, serial).u32(MAGIC).u32(*version),
             Self::Attach { id, attach } => {
@@ -142,6 +146,7 @@ impl Request {
                 let path = path.as_ref().map_err(|errno| *errno)?;
                 out.head(WATCH, serial).i32(file_type.0).path(path)
             }
+            Self::Listen => out.head(LISTEN, serial),
         };
         Ok(out.0)
     }
@@ -185,6 +190,7 @@ impl Request {
                 file_type: FileType(from.i32()?),
                 path: from.path(),
             },
+            LISTEN => Self::Listen,
             _ => return Err(Malformed),
         };
         from.end()?;
@@ -223,7 +229,7 @@ pub struct Resolved {
 
 /// The packet for an answer. A listing that does not fit is cut, and says that there is more.
 pub fn encode_answer(serial: u32, answer: &Result<Answer>) -> Vec<u8> {
-    let mut out = Writer::default();
+    let mut out = Writer::new();
     let errno = answer
         .as_ref()
         .err()
@@ -327,10 +333,13 @@ pub fn decode_standing(content: &[u8]) -> Result<Standing, Malformed> {
 }
 
 /// Bytes to be sent.
-#[derive(Default)]
 struct Writer(Vec<u8>);
 
 impl Writer {
+    /// With room for most packets, so that few grow.
+    fn new() -> Self {
+        Self(Vec::with_capacity(128))
+    }
     fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
@@ -355,7 +364,9 @@ impl Writer {
     }
     /// Always the last of a packet.
     fn path(&mut self, path: &Pathname) -> &mut Self {
+        let slash = path.has_trailing_slash() && path.as_bytes() != b"/";
         self.bytes(path.as_bytes())
+            .bytes(if slash { b"/" } else { b"" })
     }
     fn rooted(&mut self, path: &Rooted) -> &mut Self {
         // A path is shorter than PATH_MAX.

@@ -148,7 +148,12 @@ fn the_socket_outlives_each_server_and_whoever_connects_meanwhile_waits() {
     session.attach(&attach).unwrap();
     first.stop();
     assert_eq!(managed.notice(), "STOPPING=1");
-    assert_eq!(managed.place.files(), ["generation", "journal", "ns"]);
+    let left = managed.place.files();
+    let stays = |name: &str| left.iter().any(|file| file == name);
+    assert!(
+        stays("ns") && stays("journal") && !stays("lock"),
+        "{left:?}"
+    );
     let waiting = managed.greet();
     let _second = managed.activate();
     assert!(is_answered(&waiting));

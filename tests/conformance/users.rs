@@ -1,7 +1,8 @@
 //! What differs when the client belongs to another user (X-6, X-10, M-11, P-4).
 
 use crate::flags::NONE;
-use resmgr_tests::{Pair, Place, User, field};
+use resmgr_tests::{Pair, Peer, Place, User, World, field};
+use std::os::unix::fs::symlink;
 
 /// A pair of two users, or of one when the test has to do without the other.
 fn two_users() -> Option<Pair> {
@@ -110,4 +111,63 @@ fn x10_supplementary_groups_are_told_however_many() {
         assert_eq!(told, expected.join(","));
         assert_eq!(field(&peer.ask("self-info"), "groups"), told);
     }
+}
+
+/// A namespace of root's with rules, a server of the user whom they let in, and a client of a third one.
+fn with_rules(rules: &str) -> Option<(World, Peer, Peer)> {
+    if Place::OtherUser.is_missing() {
+        return None;
+    }
+    let world = World::of_all_users();
+    let file = world.path().join("rules.text");
+    std::fs::write(&file, rules).unwrap();
+    // As a server of the names leaves it for the next one.
+    symlink(&file, world.path().join("rules")).unwrap();
+    // Root's comes first: others cannot begin to serve there.
+    world.peer().ask("channel ch");
+    let third = User {
+        id: User::STRANGER.id + 1,
+        groups: &[],
+    };
+    let (server, client) = (world.peer_of(User::STRANGER), world.peer_of(third));
+    Some((world, server, client))
+}
+
+#[test]
+fn r1_a_user_whom_a_rule_lets_in_serves_everybody_in_the_systems_namespace() {
+    let allow = format!(
+        "allow attach /dev/name/local/printer user:{}\n",
+        User::STRANGER.id
+    );
+    let Some((world, server, client)) = with_rules(&allow) else {
+        return;
+    };
+    server.ask("channel open rights=anyone");
+    server.ask("channel closed");
+    assert_eq!(server.ask("name-attach-on printer open"), "channel 1");
+    let refused = server.ask("name-attach-on plotter open as=p");
+    assert!(refused.starts_with("error EACCES"), "{refused}");
+    let open = client.begin("name-open printer as=c");
+    server.ask("receive open");
+    server.ask("reply m 0 -");
+    assert!(open.end().starts_with("connection "));
+    // By number, each channel's own rights hold.
+    let pid = server.pid();
+    assert!(
+        client
+            .ask(&format!("attach d {pid} 1"))
+            .starts_with("connection ")
+    );
+    assert_eq!(client.ask(&format!("attach e {pid} 2")), "error EPERM");
+    // Somebody whom no rule lets in cannot even be reached there.
+    let refused = client.ask("channel ch");
+    assert!(refused.starts_with("error EACCES"), "{refused}");
+    // And all of it outlives whoever serves the names.
+    world.kill_namespaced();
+    let root = world.peer();
+    root.ask("channel ch");
+    let open = client.begin("name-open printer as=f");
+    server.ask("receive open");
+    server.ask("reply m 0 -");
+    assert!(open.end().starts_with("connection "));
 }

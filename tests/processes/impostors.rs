@@ -122,8 +122,9 @@ impl Names {
                 Request::Hello { .. } => Ok(Answer::Kept(0)),
                 Request::Resolve { .. } => {
                     asked += 1;
+                    let entries = vec![answers[asked.min(answers.len()) - 1]];
                     Ok(Answer::Resolved(Resolved {
-                        entries: vec![answers[asked.min(answers.len()) - 1]],
+                        entries,
                         followed: None,
                     }))
                 }

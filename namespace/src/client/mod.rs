@@ -26,9 +26,9 @@ use known::Known;
 use link::{Link, is_gone};
 use reach::reach;
 use resmgr_sys::fork::{self, PrivateFd};
-use resmgr_sys::{Errno, Result};
+use resmgr_sys::{Errno, Result, socket};
 use std::collections::BTreeMap;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 pub use watch::Watch;
@@ -169,7 +169,7 @@ impl Session {
     /// # Errors
     /// - `EBUSY`: exclusive, and the path is taken.
     /// - `EINVAL`: both BEFORE and AFTER, or no channel.
-    /// - `EACCES`: the namespace is somebody else's.
+    /// - `EACCES`: the namespace is somebody else's, and no rule of it allows this.
     /// - `EAGAIN`, `ENFILE`: too many names of this process; of all.
     #[doc(alias = "resmgr_attach")]
     #[doc(alias = "name_attach")]
@@ -291,6 +291,11 @@ impl Session {
         Watch::new((&self.dir, self.absent), (path, file_type), deadline)
     }
 
+    /// Forgets what it has resolved, as a program does that has changed its groups, or that measures.
+    pub fn forget(&self) {
+        self.known.forget();
+    }
+
     /// How many requests were answered in this directory, all clients' together, since its page was made.
     /// `None` where there is no page. For tools and tests: an open of a known name leaves it as it is.
     pub fn answered(&self) -> Option<u64> {
@@ -304,6 +309,27 @@ impl Session {
         self.ask(&mut turn.state, &Request::Serve, deadline)?;
         turn.state.listens = true;
         Ok(())
+    }
+
+    /// The socket `p/PID` of this process in a directory that is somebody else's, made by its server: clients
+    /// connect to it from now on. It is removed when this process ends.
+    ///
+    /// # Errors
+    /// - `EACCES`: this user may not register any name there.
+    pub fn listen(&self) -> Result<OwnedFd> {
+        let deadline = self.deadline();
+        let mut turn = self.turn(deadline)?;
+        self.ask(&mut turn.state, &Request::Listen, deadline)?;
+        let brought = turn
+            .state
+            .link
+            .as_mut()
+            .and_then(|link| link.brought.take());
+        let socket = brought.ok_or(Errno::PROTO)?;
+        // Only this process can do it: clients see who did.
+        socket::listen_again(socket.as_fd())?;
+        turn.state.listens = true;
+        Ok(socket)
     }
 
     /// Makes sure that somebody serves, and has this process's names.

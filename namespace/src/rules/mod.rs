@@ -49,6 +49,17 @@ enum Who {
     Owner,
 }
 
+impl Who {
+    fn is(self, client: &Client<'_>, owns: impl Fn() -> bool) -> bool {
+        match self {
+            Self::Any => true,
+            Self::User(uid) => client.uid == uid,
+            Self::Group(gid) => client.gid == gid || client.groups.contains(&gid),
+            Self::Owner => owns(),
+        }
+    }
+}
+
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Rule {
@@ -102,6 +113,15 @@ impl Rules {
         self.len += 1;
     }
 
+    /// Whether some rule lets `client` attach somewhere, without a name that it has already.
+    pub fn gives_a_place(&self, client: &Client<'_>) -> bool {
+        let gives = |rule: &Rule| {
+            let attach = rule.allow && rule.rights.contains(Rights::ATTACH);
+            attach && rule.who.iter().any(|who| who.is(client, || false))
+        };
+        self.by_prefix.values().flatten().any(gives)
+    }
+
     /// Whether `client` has the one right to `path`. `owns` says whether the name is the client's already; it
     /// is asked only if a rule wants to know.
     pub fn decide(
@@ -111,12 +131,7 @@ impl Rules {
         client: &Client<'_>,
         owns: impl Fn() -> bool,
     ) -> Decision {
-        let is_for = |who: &Who| match *who {
-            Who::Any => true,
-            Who::User(uid) => client.uid == uid,
-            Who::Group(gid) => client.gid == gid || client.groups.contains(&gid),
-            Who::Owner => owns(),
-        };
+        let is_for = |who: &Who| who.is(client, &owns);
         let counts = |rule: &&Rule| rule.rights.contains(right) && rule.who.iter().any(is_for);
         let decided = path.prefixes().find_map(|prefix| {
             let rule = self.by_prefix.get(prefix)?.iter().find(counts)?;

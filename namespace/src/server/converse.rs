@@ -3,62 +3,61 @@
 //! Checks in this order: shape, conversation (a greeting first, and only one), path, right, room, then
 //! the act. A breach of the first two ends the conversation and is counted; everything else is an errno.
 
-use super::{Server, TURN};
+use super::Server;
 use crate::path::Rooted;
-use crate::protocol::{Answer, MOST, Request, Resolved, VERSION, encode_answer};
+use crate::protocol::{Answer, Request, Resolved, VERSION, encode_answer};
 use crate::registration::FileType;
 use resmgr_sys::{Errno, Result, socket};
 use std::os::fd::AsFd;
 
 impl Server {
-    /// Answers what a client has sent.
+    /// Answers the next request of a client. Only one: the set tells of the rest in the next round, when
+    /// others have had theirs, and looking for more would cost every lone request a system call.
     pub(super) fn converse(&mut self, slot: usize) {
-        let mut buffer = [0; MOST];
-        for _ in 0..TURN {
-            let Some(session) = self.sessions.get(slot) else {
-                return;
-            };
-            match socket::receive(session.socket.as_fd(), &mut buffer) {
-                Ok(packet) if packet.len == 0 && packet.fds.is_empty() => return self.close(slot),
-                Ok(packet) if packet.truncated || !packet.fds.is_empty() => {
-                    return self.breach(slot);
-                }
-                Ok(packet) => {
-                    if !self.serve(slot, &buffer[..packet.len]) {
-                        return;
-                    }
-                }
-                Err(Errno::AGAIN | Errno::INTR) => return,
-                Err(_) => return self.close(slot),
-            }
+        let Some(session) = self.sessions.get(slot) else {
+            return;
+        };
+        // A descriptor that comes along has no room, and so is a breach, too.
+        match socket::receive_plain(session.socket.as_fd(), &mut self.buffer[..]) {
+            Ok(packet) if packet.truncated => self.breach(slot),
+            Ok(packet) if packet.len == 0 => self.close(slot),
+            Ok(packet) => self.serve(slot, packet.len),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(_) => self.close(slot),
         }
     }
 
-    /// One request; false when the session has ended over it.
-    fn serve(&mut self, slot: usize, packet: &[u8]) -> bool {
+    /// The request in the buffer.
+    fn serve(&mut self, slot: usize, len: usize) {
         let session = &mut self.sessions[slot];
-        let Ok((serial, request)) = Request::decode(packet) else {
-            self.breach(slot);
-            return false;
+        let Ok((serial, request)) = Request::decode(&self.buffer[..len]) else {
+            return self.breach(slot);
         };
         let greeting = matches!(request, Request::Hello { .. });
         if greeting == session.greeted {
-            self.breach(slot);
-            return false;
+            return self.breach(slot);
         }
         session.greeted = true;
-        let answer = self.answer(slot, serial, request);
+        let (answer, made) = match request {
+            Request::Listen => match self.make_socket(slot) {
+                Ok(made) => (Ok(Answer::Done), Some(made)),
+                Err(errno) => (Err(errno), None),
+            },
+            request => (self.answer(slot, serial, request), None),
+        };
         self.registry.answered();
         let refused = greeting && answer.is_err();
         let packet = encode_answer(serial, &answer);
         let page = self.registry.page().filter(|_| greeting && !refused);
-        let page = page.map(AsFd::as_fd);
-        let sent = socket::send(self.sessions[slot].socket.as_fd(), &packet, page.as_slice());
+        let brings = page.map(AsFd::as_fd).or(made.as_ref().map(AsFd::as_fd));
+        let sent = socket::send(
+            self.sessions[slot].socket.as_fd(),
+            &packet,
+            brings.as_slice(),
+        );
         if refused || sent.is_err() {
             self.close(slot);
-            return false;
         }
-        true
     }
 
     fn breach(&mut self, slot: usize) {
@@ -98,16 +97,15 @@ impl Server {
             Request::Resolve { file_type, path } => {
                 self.resolve(slot, &path?, file_type).map(Answer::Resolved)
             }
-            Request::List { after, path } => {
-                let path = path?.into();
-                let followed = self.follow(slot, &path)?.unwrap_or(path);
-                self.list(slot, followed.path(), &after)
-                    .map(Answer::Listing)
-            }
+            Request::List { after, path } => self
+                .list(slot, &Rooted::from(path?), &after)
+                .map(Answer::Listing),
             Request::Serve => {
                 self.registry.processes[process].listens = true;
                 Ok(Answer::Done)
             }
+            // Its answer is more than a packet.
+            Request::Listen => Err(Errno::NOSYS),
             Request::Settled => {
                 self.registry.settle(process);
                 Ok(Answer::Done)
@@ -132,26 +130,24 @@ impl Server {
         }
     }
 
-    /// The path that links lead to, if there are any on the way. The client may know both, or neither is there.
-    fn follow(&self, slot: usize, path: &Rooted) -> Result<Option<Rooted>> {
-        self.may_resolve(slot, path.path())?;
-        let followed = self.registry.tree.follow(path)?;
-        if let Some(followed) = &followed {
-            self.may_resolve(slot, followed.path())?;
-        }
-        Ok(followed)
-    }
-
+    /// Where a path leads, for the client of a session: both the path and what links make of it must be the
+    /// client's to resolve.
     pub(super) fn resolve(
         &self,
         slot: usize,
         path: &Rooted,
         file_type: FileType,
     ) -> Result<Resolved> {
-        let followed = self.follow(slot, path)?;
+        self.may_resolve(slot, path.path())?;
         let asking = self.registry.processes[self.sessions[slot].process].pid;
-        let path = followed.as_ref().unwrap_or(path);
-        match self.registry.resolve(path.path(), file_type, asking) {
+        let followed = self.registry.tree.follow(path)?;
+        let entries = match &followed {
+            None => self.registry.resolve(path.path(), file_type, asking),
+            Some(followed) => self
+                .may_resolve(slot, followed.path())
+                .and_then(|()| self.registry.resolve(followed.path(), file_type, asking)),
+        };
+        match entries {
             Ok(entries) => Ok(Resolved { entries, followed }),
             // What the links led to may be another namespace's.
             Err(Errno::NOENT | Errno::NOTDIR) if followed.is_some() => Ok(Resolved {

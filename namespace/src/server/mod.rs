@@ -24,7 +24,7 @@ mod watches;
 
 use crate::StartError;
 use crate::directory::RuntimeDir;
-use crate::protocol::encode_answer;
+use crate::protocol::{MOST, encode_answer};
 use crate::registration::AttachId;
 use crate::rules::Rules;
 use holding::Holding;
@@ -44,7 +44,7 @@ use watches::Watches;
 
 /// The socket's name in the directory.
 pub(crate) const SOCKET: &str = "ns";
-/// Requests of one session that are answered before the others get their turn.
+/// Clients that are let in before the others get their turn.
 const TURN: usize = 16;
 /// How long the listener rests when this process has no descriptor left.
 const REST: Duration = Duration::from_millis(100);
@@ -142,6 +142,8 @@ pub struct Server {
     watches: Watches,
     rules: Rules,
     rules_file: Option<PathBuf>,
+    /// The request that is being answered.
+    buffer: Box<[u8; MOST]>,
     breaches: u64,
     /// Set while the listener rests.
     resume: Option<Instant>,
@@ -201,6 +203,7 @@ impl Server {
             watches: Watches::default(),
             rules,
             rules_file,
+            buffer: Box::new([0; MOST]),
             breaches: 0,
             resume: None,
             idle_since: Instant::now(),
@@ -220,8 +223,9 @@ impl Server {
     pub fn read_rules(&mut self) -> Result<usize, StartError> {
         if let Some(file) = &self.rules_file {
             self.rules = Rules::read(file)?;
-            // What clients know may not be theirs to know any more.
+            // What clients know by now, and what they watch, may look different to them.
             self.registry.changed();
+            self.tell();
         }
         Ok(self.rules.len())
     }

@@ -15,12 +15,15 @@ use crate::registration::{
 use crate::tree::Tree;
 use crate::turn::Turn;
 use resmgr_sys::pidfd::PidFd;
-use resmgr_sys::socket::Credentials;
+use resmgr_sys::socket::{self, Credentials};
 use resmgr_sys::who::who;
 use resmgr_sys::{Errno, Result};
 use slab::Slab;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::time::{Duration, SystemTime};
 
 /// A living process that has something here.
@@ -173,6 +176,25 @@ impl Registry {
                 None => self.remove_socket(pid),
             }
         }
+    }
+
+    /// Makes the socket of a living process, in place of any that a dead one of its number, or it itself, had.
+    pub(super) fn make_socket(&mut self, process: usize) -> Result<OwnedFd> {
+        let process = &mut self.processes[process];
+        let directory = self.dir.entry("p");
+        match fs::DirBuilder::new().mode(0o755).create(&directory) {
+            // The mode was cut by the file mode mask, which is not meant for this.
+            Ok(()) => fs::set_permissions(&directory, fs::Permissions::from_mode(0o755))?,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.into()),
+        }
+        let path = self.dir.entry(&format!("p/{}", process.pid));
+        let _ = fs::remove_file(&path);
+        let made = socket::bind(&path)?;
+        process.listens = true;
+        // Who may connect is each channel's matter.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666))?;
+        Ok(made)
     }
 
     fn remove_socket(&self, pid: u32) {

@@ -4,12 +4,13 @@
 //! somebody has is never given away by the right to attach alone: see [`may_attach`](Server::may_attach).
 
 use super::{Server, Session};
-use crate::path::Pathname;
+use crate::path::{Pathname, Rooted};
 use crate::protocol::PAGE;
 use crate::registration::Name;
 use crate::rules::{Client, Decision, Rights};
 use crate::tree::Listing;
 use resmgr_sys::{Errno, Result};
+use std::os::fd::OwnedFd;
 
 impl Server {
     /// Whether a user may do everything here.
@@ -30,13 +31,8 @@ impl Server {
                 prefix_len: 0,
             };
         }
-        let client = Client {
-            uid: session.uid,
-            gid: session.gid,
-            groups: &session.groups,
-        };
         let owns = || self.has_name(session.uid, path);
-        self.rules.decide(right, path, &client, owns)
+        self.rules.decide(right, path, &client(session), owns)
     }
 
     fn may(&self, session: &Session, right: Rights, path: &Pathname) -> bool {
@@ -72,6 +68,22 @@ impl Server {
         if allowed { Ok(()) } else { Err(Errno::ACCES) }
     }
 
+    /// The socket of a process that may register somewhere, but not make anything in this directory. It is bound
+    /// here, with the process's number for its name, and the process listens on it: so clients see that process
+    /// at its other end, and a number is nobody else's to take.
+    ///
+    /// # Errors
+    /// - `EACCES`: the rules allow it no name at all.
+    pub(super) fn make_socket(&mut self, slot: usize) -> Result<OwnedFd> {
+        let session = &self.sessions[slot];
+        let may = self.is_master(session.uid) || self.rules.gives_a_place(&client(session));
+        if !may {
+            return Err(Errno::ACCES);
+        }
+        let process = session.process;
+        self.registry.make_socket(process)
+    }
+
     /// The right to know where a path leads.
     ///
     /// # Errors
@@ -90,12 +102,14 @@ impl Server {
     /// # Errors
     /// - `EACCES`: the path may not be listed.
     /// - `ENOENT`: it may not be resolved either, or is not there.
-    pub(super) fn list(&self, slot: usize, path: &Pathname, after: &[u8]) -> Result<Listing> {
+    pub(super) fn list(&self, slot: usize, path: &Rooted, after: &[u8]) -> Result<Listing> {
         let session = &self.sessions[slot];
-        if !self.may(session, Rights::LIST, path) {
-            self.may_resolve(slot, path)?;
-            return Err(Errno::ACCES);
+        self.may_list(slot, path.path())?;
+        let followed = self.registry.tree.follow(path)?;
+        if let Some(followed) = &followed {
+            self.may_list(slot, followed.path())?;
         }
+        let path = followed.as_ref().unwrap_or(path).path();
         let mut page = self.registry.tree.list(path, after, PAGE)?;
         if self.rules.is_empty() || self.is_master(session.uid) {
             return Ok(page);
@@ -112,10 +126,26 @@ impl Server {
         }
     }
 
+    fn may_list(&self, slot: usize, path: &Pathname) -> Result<()> {
+        if self.may(&self.sessions[slot], Rights::LIST, path) {
+            return Ok(());
+        }
+        self.may_resolve(slot, path)?;
+        Err(Errno::ACCES)
+    }
+
     /// Whether a client sees a name in its directory.
     fn shows(&self, session: &Session, directory: &Pathname, child: &Name) -> bool {
         directory.join(&child.name).is_ok_and(|path| {
             self.may(session, Rights::RESOLVE, &path) || self.may(session, Rights::LIST, &path)
         })
+    }
+}
+
+fn client(session: &Session) -> Client<'_> {
+    Client {
+        uid: session.uid,
+        gid: session.gid,
+        groups: &session.groups,
     }
 }

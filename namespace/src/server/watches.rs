@@ -81,16 +81,16 @@ impl Server {
     pub(super) fn is_other(&self, slot: usize) -> bool {
         self.sessions
             .get(slot)
-            .is_some_and(|session| session.uid != self.dir.owner_uid() && session.uid != 0)
+            .is_some_and(|session| !self.is_master(session.uid))
     }
 
     fn standing(&self, slot: usize, path: &Pathname, file_type: FileType) -> Standing {
+        if self.may_resolve(slot, path).is_err() {
+            return Standing::default();
+        }
         let resolved = self.resolve(slot, &path.clone().into(), file_type);
         let entries = resolved.map(|resolved| resolved.entries);
-        let here = self
-            .may_resolve(slot, path)
-            .and_then(|()| self.registry.tree.list(path, &[], 0))
-            .map(|list| list.here);
+        let here = self.registry.tree.list(path, &[], 0).map(|list| list.here);
         Standing {
             present: entries.is_ok() || here.is_ok(),
             mark: mark(&entries.unwrap_or_default(), here.unwrap_or_default()),
@@ -137,6 +137,9 @@ fn mark(entries: &[Entry], here: NameKind) -> u64 {
     };
     for one in entries {
         add(one.pid);
+        for half in [one.identity, one.identity >> 32] {
+            add(u32::try_from(half & u64::from(u32::MAX)).unwrap_or(0));
+        }
         add(one.chid.cast_unsigned());
         add(one.handle);
         add(one.file_type.0.cast_unsigned());

@@ -228,8 +228,8 @@ fn open_files_are_counted_and_told() {
     let world = World::new();
     let (server, client) = (world.peer(), world.peer());
     assert_eq!(server.ask("manage /dev/text"), "ok");
-    assert_eq!(client.ask("open /dev/text"), "ok");
-    assert_eq!(client.ask("open /dev/text"), "ok");
+    assert_eq!(client.ask("keep-open /dev/text"), "ok");
+    assert_eq!(client.ask("keep-open /dev/text"), "ok");
     let found = json(&world, &["who"]);
     let channel = &entry(&found["servers"], "pid", server.pid())["channels"][0];
     assert_eq!(channel["names"][0], "/dev/text");

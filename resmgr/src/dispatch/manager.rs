@@ -83,7 +83,7 @@ impl Manager {
     /// # Errors
     /// - `EINVAL`, `ENOENT`: no path.
     /// - `ENAMETOOLONG`: it is too long.
-    /// - `EACCES`: the namespace is somebody else's.
+    /// - `EACCES`: the namespace is root's, and no rule lets this user have the name.
     #[doc(alias = "resmgr_attach")]
     pub fn attach<D: Device>(self, path: impl AsRef<Path>, device: D) -> Result<Self, StartError> {
         self.attach_with(path, AttachFlags::empty(), device)

@@ -35,6 +35,7 @@ mod wire;
 
 use super::{ChannelFlags, ChannelId, Rcvid, Scoid, rendezvous};
 pub(super) use answer::{answer, asks};
+pub(super) use ask::taken;
 use resmgr_namespace::RuntimeDir;
 use resmgr_sys::Result;
 use std::time::{Duration, Instant};

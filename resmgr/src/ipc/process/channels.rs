@@ -104,8 +104,12 @@ impl Process {
         }
         // The namespace removes the socket when this process dies; so it has to know of it first.
         let session = crate::ipc::sessions::own().map_err(|error| error.errno())?;
-        session.serve()?;
-        let socket = rendezvous::listen(session.dir())?;
+        let socket = if session.dir().is_own() {
+            session.serve()?;
+            rendezvous::listen(session.dir())?
+        } else {
+            session.listen()?
+        };
         self.kernel()?
             .watch(Source::Listener(PrivateFd::new(socket)))?;
         *listening = Some(session.dir().clone());
