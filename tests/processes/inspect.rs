@@ -91,11 +91,18 @@ fn messages_are_counted_whoever_waits_how() {
 fn many_clients_come_in_several_answers() {
     let world = World::new();
     let server = server(&world);
-    let links: Vec<_> = (0..600)
+    let mut links: Vec<_> = (0..600)
         .map(|_| RawClient::attach(&world, server.pid(), 1))
         .collect();
-    let said = inspect(&world.peer(), &server);
-    assert_eq!(said.matches(" client=").count(), links.len());
+    let looker = world.peer();
+    let count = || inspect(&looker, &server).matches(" client=").count();
+    assert_eq!(count(), links.len());
+    // Their ids stay taken: the channel has DISCONNECT, and nobody detaches them.
+    links.drain(..100);
+    until("those that have gone are told no more", || {
+        count() == links.len()
+    });
+    let said = inspect(&looker, &server);
     assert_eq!(said.matches(" chid=").count(), 1);
 }
 

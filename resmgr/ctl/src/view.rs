@@ -93,9 +93,9 @@ impl View {
             each(&child, kind)?;
             if kind.contains(NameKind::PARENT) {
                 match self.walk(&child, each) {
-                    // It went between the two questions.
+                    // It went between the two questions, or this user may not list it.
                     Err(Failure::Path {
-                        errno: Errno::NOENT,
+                        errno: Errno::NOENT | Errno::ACCES | Errno::PERM,
                         ..
                     }) => {}
                     done => done?,

@@ -224,6 +224,57 @@ fn who_shows_names_and_clients() {
 }
 
 #[test]
+fn open_files_are_counted_and_told() {
+    let world = World::new();
+    let (server, client) = (world.peer(), world.peer());
+    assert_eq!(server.ask("manage /dev/text"), "ok");
+    assert_eq!(client.ask("keep-open /dev/text"), "ok");
+    assert_eq!(client.ask("keep-open /dev/text"), "ok");
+    let found = json(&world, &["who"]);
+    let channel = &entry(&found["servers"], "pid", server.pid())["channels"][0];
+    assert_eq!(channel["names"][0], "/dev/text");
+    assert_eq!(entry(&channel["clients"], "pid", client.pid())["opens"], 2);
+    let told = json(&world, &["stat", "/dev/text"]);
+    assert_eq!(
+        (&told["type"], &told["mode"]),
+        (&"character device".into(), &"0666".into())
+    );
+    assert_eq!(resmgrctl(&world, &["stat", "/dev/none"]).0, 1);
+    server.stop();
+    let (status, _, complaint) = resmgrctl(&world, &["stat", "/dev/text"]);
+    assert_eq!(status, 111);
+    assert!(complaint.contains("/dev/text"), "{complaint}");
+    server.signal(resmgr_sys::signal::CONT);
+}
+
+#[test]
+fn trees_and_long_lists_show_who_serves() {
+    let world = World::new();
+    let server = server(&world);
+    server.ask("path-attach /dev/thing ch");
+    let tree = json(&world, &["tree"]);
+    assert_eq!(tree["name"], "/");
+    let dev = &tree["children"][0];
+    assert_eq!(
+        (&dev["name"], &dev["directory"]),
+        (&"dev".into(), &true.into())
+    );
+    assert_eq!(dev["children"][0]["name"], "thing");
+    let drawn = "/\n└── dev/\n    └── thing\n";
+    assert_eq!(resmgrctl(&world, &["tree"]).1, drawn);
+    let list = json(&world, &["ls", "/dev"]);
+    assert_eq!(list[0]["path"], "/dev/thing");
+    assert_eq!(list[0]["servers"][0]["pid"], server.pid());
+    let (_, long, _) = resmgrctl(&world, &["ls", "-l", "/dev"]);
+    let words: Vec<_> = long.lines().nth(1).unwrap().split_whitespace().collect();
+    let pid = server.pid().to_string();
+    assert_eq!(words, [pid.as_str(), "1", "any", "-", "thing"]);
+    let resolved = json(&world, &["resolve", "/dev/thing"]);
+    assert_eq!(resolved[0]["prefix"], "/dev/thing");
+    assert_eq!(resolved[0]["chid"], 1);
+}
+
+#[test]
 fn names_are_waited_for() {
     let world = World::new();
     let server = server(&world);

@@ -90,3 +90,11 @@ pub fn hello(packet: &[u8]) -> Result<Vec<u8>> {
 pub fn welcome(packet: &[u8]) -> Result<Vec<u8>> {
     Welcome::decode(packet).map(|welcome| welcome.encode().to_vec())
 }
+
+/// What an inspector makes of a process's answer; how many records it took.
+///
+/// # Errors
+/// The decoder's own.
+pub fn inspected(packet: &[u8]) -> Result<usize> {
+    super::inspect::taken(packet)
+}

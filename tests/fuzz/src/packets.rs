@@ -12,7 +12,12 @@ pub fn packets(data: &[u8]) {
     let mut script = Script::new(data);
     match script.byte() % 4 {
         0 => again(fuzzing::hello, script.rest()),
-        1 => again(fuzzing::welcome, script.rest()),
+        1 => {
+            let packet = script.rest();
+            again(fuzzing::welcome, packet);
+            let taken = fuzzing::inspected(packet).unwrap_or(0);
+            assert!(taken <= packet.len());
+        }
         2 => answers(script.rest()),
         _ => conversation(&mut script),
     }

@@ -65,13 +65,12 @@ impl Shared {
         let first = after.and_then(State::key).map_or(0, |key| key + 1);
         let (seen, links, queued, complete) = {
             let mut state = self.lock();
-            let mut links: Vec<Arc<ServerLink>> = Vec::new();
-            let live = state.clients.iter().filter(|(key, _)| *key >= first);
-            for (_, client) in live.take(most_clients + 1) {
-                if let Client::Live(link) = client {
-                    links.push(Arc::clone(link));
-                }
-            }
+            let live = |(key, client): (usize, &Client)| match client {
+                Client::Live(link) if key >= first => Some(Arc::clone(link)),
+                _ => None,
+            };
+            let links = state.clients.iter().filter_map(live);
+            let mut links: Vec<Arc<ServerLink>> = links.take(most_clients + 1).collect();
             let complete = links.len() <= most_clients;
             links.truncate(most_clients);
             for link in &links {

@@ -198,6 +198,17 @@ impl Reading {
     }
 }
 
+/// What is made of one packet; how many records were taken.
+pub(in crate::ipc) fn taken(packet: &[u8]) -> Result<usize> {
+    let mut reading = Reading::default();
+    for record in wire::records(packet)? {
+        if reading.take(&record)?.is_some() {
+            break;
+        }
+    }
+    Ok(reading.records)
+}
+
 fn known(field: u64) -> Option<u64> {
     (field != UNKNOWN).then_some(field)
 }

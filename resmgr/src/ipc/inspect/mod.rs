@@ -11,10 +11,10 @@
 //! channel's queue, as at the next receive.
 //!
 //! # What it costs
-//! A receive counts one message more, which is one instruction. Every 64th call of a client's slot is timed,
-//! which is two readings of the clock. A client that has looked for its answer in vain notes the time before it
-//! sleeps: a reading of the coarse clock, which is a hundredth of what the sleep takes. A look itself takes the
-//! channel's lock once for 16 clients.
+//! A receive counts one message more. Every 64th call of a client's slot is timed: two readings of the clock, and
+//! a lock each time. Together that is 7 of the 1,082 instructions of a receive and its reply (callgrind, 2026-11-25).
+//! A client that has looked for its answer in vain reads the coarse clock before it sleeps; one that is answered at
+//! once does nothing. A look itself takes the channel's lock once for 16 clients.
 //!
 //! ```no_run
 //! use resmgr::ipc::inspect;
@@ -35,6 +35,7 @@ mod wire;
 
 use super::{ChannelFlags, ChannelId, Rcvid, Scoid, rendezvous};
 pub(super) use answer::{answer, asks};
+pub(super) use ask::taken;
 use resmgr_namespace::RuntimeDir;
 use resmgr_sys::Result;
 use std::time::{Duration, Instant};

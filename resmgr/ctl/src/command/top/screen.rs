@@ -133,7 +133,7 @@ impl View {
             (None, Some(now)) => {
                 let servers = now.survey().processes.len();
                 let every = self.interval.as_secs_f64();
-                format!("resmgrctl top: {servers} servers, every {every} s; q quits")
+                format!("resmgrctl top: processes {servers}, every {every} s; q quits")
             }
         };
         Paragraph::new(text).style(Style::new().add_modifier(Modifier::BOLD))
