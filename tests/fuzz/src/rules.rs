@@ -25,7 +25,7 @@ pub fn rules(data: &[u8]) {
     let mut script = Script::new(data);
     let (uid, gid) = (script.byte().into(), script.byte().into());
     let groups = [script.byte().into()];
-    let (right, owns) = (1 << (script.byte() % 4), script.byte() % 2 == 0);
+    let (right, owns) = (1 << (script.byte() % 4), script.byte().is_multiple_of(2));
     let rest = script.rest();
     let (path, text) = match rest.iter().position(|byte| *byte == b'\n') {
         Some(end) => (&rest[..end], &rest[end + 1..]),
