@@ -97,7 +97,7 @@ impl<R: Refuse> Call<R> {
         Caller {
             credentials: Some(credentials),
             cancel: Some(&self.cancel),
-            deadline: None,
+            ..Caller::default()
         }
     }
 

@@ -34,7 +34,7 @@ pub(crate) fn read(
     let nodes = &desk.shared.nodes;
     let kind_of = |entry: &ListEntry| match entry.kind {
         EntryKind::Directory => FileType::Directory,
-        EntryKind::File | EntryKind::Unknown => FileType::RegularFile,
+        EntryKind::File | EntryKind::Link | EntryKind::Unknown => FileType::RegularFile,
     };
     let dots = [
         (number, FileType::Directory, ".".as_ref()),
@@ -70,7 +70,7 @@ fn list(desk: &mut Desk<'_, ReplyDirectory>, path: &Path) -> Result<Vec<ListEntr
     let mut entries = caller.list(path)?;
     for entry in entries
         .iter_mut()
-        .filter(|entry| entry.kind == EntryKind::Unknown)
+        .filter(|entry| matches!(entry.kind, EntryKind::Link | EntryKind::Unknown))
     {
         let caller = Caller {
             deadline: Some(Instant::now() + PATIENCE),

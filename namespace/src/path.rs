@@ -21,7 +21,7 @@ pub const LOCAL_NAMES: &str = "/dev/name/local";
 pub struct Pathname {
     /// `/` alone, or `/` before each component and none at the end.
     text: Box<[u8]>,
-    /// Whether the original ended in a slash: its author means a directory.
+    /// Whether the original ended in a slash, `.` or `..`: its author means a directory.
     slash: bool,
 }
 
@@ -62,7 +62,10 @@ impl Pathname {
         }
         Ok(Self {
             text: text.into(),
-            slash: path.ends_with(b"/"),
+            slash: matches!(
+                path.rsplit(|byte| *byte == b'/').next(),
+                Some(b"" | b"." | b"..")
+            ),
         })
     }
 
@@ -71,7 +74,7 @@ impl Pathname {
         &self.text
     }
 
-    /// Whether the path was written with a slash at its end (`eflag` DIR of a connect message).
+    /// Whether the path was written with a slash, `.` or `..` at its end (`eflag` DIR of a connect message).
     pub fn has_trailing_slash(&self) -> bool {
         self.slash
     }
@@ -154,7 +157,7 @@ impl Rooted {
             below => below,
         };
         let text = [root, below].concat();
-        if text.len() >= PATH_MAX {
+        if text.len() + usize::from(inside.slash) >= PATH_MAX {
             return Err(Errno::NAMETOOLONG);
         }
         let path = Pathname {
@@ -275,6 +278,7 @@ mod tests {
             );
         }
         assert!(Pathname::new("/a/").unwrap().has_trailing_slash());
+        assert!(Pathname::new("/a/b/..").unwrap().has_trailing_slash());
         assert!(!Pathname::new("/a").unwrap().has_trailing_slash());
     }
 
@@ -314,7 +318,7 @@ mod tests {
         ] {
             let path = Rooted::within(&root, inside.as_bytes()).unwrap();
             assert_eq!(path.path().to_string(), expected);
-            assert_eq!(path.path().has_trailing_slash(), inside.ends_with('/'));
+            assert_eq!(path.path().has_trailing_slash(), !inside.ends_with('x'));
         }
         let path = |root| Rooted::new(Pathname::new("/jail/a/b/link/x").unwrap(), root);
         for (root, prefix, target, expected) in [

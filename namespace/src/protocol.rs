@@ -108,7 +108,7 @@ impl Request {
     /// # Errors
     /// The path's own, if it is no good.
     pub fn encode(&self, serial: u32) -> Result<Vec<u8>> {
-        let mut out = Writer::default();
+        let mut out = Writer::new();
         match self {
             Self::Hello { version } => out.head(HELLO, serial).u32(MAGIC).u32(*version),
             Self::Attach { id, attach } => {
@@ -229,7 +229,7 @@ pub struct Resolved {
 
 /// The packet for an answer. A listing that does not fit is cut, and says that there is more.
 pub fn encode_answer(serial: u32, answer: &Result<Answer>) -> Vec<u8> {
-    let mut out = Writer::default();
+    let mut out = Writer::new();
     let errno = answer
         .as_ref()
         .err()
@@ -333,10 +333,13 @@ pub fn decode_standing(content: &[u8]) -> Result<Standing, Malformed> {
 }
 
 /// Bytes to be sent.
-#[derive(Default)]
 struct Writer(Vec<u8>);
 
 impl Writer {
+    /// With room for most packets, so that few grow.
+    fn new() -> Self {
+        Self(Vec::with_capacity(128))
+    }
     fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
@@ -361,7 +364,9 @@ impl Writer {
     }
     /// Always the last of a packet.
     fn path(&mut self, path: &Pathname) -> &mut Self {
+        let slash = path.has_trailing_slash() && path.as_bytes() != b"/";
         self.bytes(path.as_bytes())
+            .bytes(if slash { b"/" } else { b"" })
     }
     fn rooted(&mut self, path: &Rooted) -> &mut Self {
         // A path is shorter than PATH_MAX.

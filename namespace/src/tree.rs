@@ -10,8 +10,9 @@
 //! A million names must fit, and cost a resolution no more than a thousand do. So all nodes are in one
 //! slab, a node holds a short name and its one registration itself, and all children are found through one
 //! table, by parent and name: a step is one line of the table and two of the node, however many siblings
-//! there are. (A sorted map in each node took twenty comparisons in a directory of a million, each in memory
-//! that no cache holds.) Only nodes that have children keep a sorted list of them, for listings.
+//! there are. (With a sorted map in each node a name among a million took 322 bytes and a resolution three
+//! times as long, and a thousand names in use four times as long as in a tree of a thousand.) Only nodes that
+//! have children keep a sorted list of them, for listings. `names/tree` of the benchmark measures it.
 //!
 //! Symbolic links ([`link`](Tree::link)) are registrations without a channel. They are followed before any
 //! server is looked at ([`follow`](Tree::follow), in `links`), so nothing may be registered at one or
@@ -198,9 +199,8 @@ impl Tree {
     /// directories above it; the longest prefix first, each with its prefix's length.
     pub fn holders(&self, path: &Pathname) -> impl Iterator<Item = (usize, &Registration)> {
         let whole = path.as_bytes().len();
-        let mut walk: Vec<_> = self.nodes.walk(path).collect();
-        walk.reverse();
-        let all = walk.into_iter().flat_map(|(at, prefix)| {
+        let walk: Vec<_> = self.nodes.walk(path).collect();
+        let all = walk.into_iter().rev().flat_map(|(at, prefix)| {
             let here = self.nodes[at].here.iter();
             here.map(move |one| (prefix, one))
         });

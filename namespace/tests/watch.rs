@@ -1,5 +1,5 @@
 //! Who watches a path is told what becomes of it, whoever serves.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 mod common;
 

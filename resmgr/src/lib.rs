@@ -35,5 +35,8 @@ pub mod resource;
 pub mod wire;
 
 pub use error::StartError;
-pub use name::{name_attach, name_close, name_detach, name_open, resmgr_attach, resmgr_detach};
+pub use name::{
+    name_attach, name_close, name_detach, name_open, read_link, resmgr_attach, resmgr_detach,
+    symlink, unlink,
+};
 pub use resmgr_sys::{Errno, Result};

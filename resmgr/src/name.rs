@@ -18,11 +18,12 @@ use crate::names::{self, Registration, pathname};
 use crate::wire::Connect;
 use crate::{Errno, Result, StartError};
 use resmgr_namespace::path::name_path;
-use resmgr_namespace::{Attach, Entry, Pathname};
+use resmgr_namespace::{Attach, Entry, Link, Pathname};
 pub use resmgr_namespace::{AttachFlags, FileType};
+use std::ffi::OsString;
 use std::io::{IoSlice, IoSliceMut};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 /// What a server of a name may put into its answer to an open; it is not looked at.
 const REPLY_ROOM: usize = 256;
@@ -143,7 +144,8 @@ fn attach_name(path: Pathname, channel: Channel, owned: bool) -> Result<NameAtta
 /// - `EINTR`: a signal ended the wait; others: the program's answer.
 pub fn name_open(name: impl AsRef<Path>) -> Result<Connection> {
     let path = name_path(name.as_ref().as_os_str().as_bytes(), false)?;
-    among(&path, FileType::NAME, open_entry)?.ok_or(Errno::NOENT)
+    let asked = among(&path.into(), FileType::NAME, |_, entry| open_entry(entry))?;
+    asked.ok_or(Errno::NOENT)
 }
 
 /// The connection to one server of the name, unless it says that the name is not there.
@@ -186,13 +188,15 @@ impl PathAttach {
 }
 
 /// Registers a path for a channel whose messages the program answers by itself. `handle` comes back in
-/// each connect message. A path that is taken already is legal: the order decides who is asked first.
+/// each connect message. A path that is taken already is legal: the order decides who is asked first. An
+/// empty path with FTYPEONLY stands for every path of this type of file.
 ///
 /// QNX's function of this name takes tables of handlers: here that is
 /// [`Manager::attach`](crate::dispatch::Manager::attach).
 ///
 /// # Errors
 /// - `EINVAL`, `ENOENT`: no path, or `BEFORE` with `AFTER`. `ENAMETOOLONG`: it is too long.
+/// - `EEXIST`: a symbolic link is at the path, or above it.
 /// - `EACCES`: the namespace is root's, and no rule lets this user have the name.
 pub fn resmgr_attach(
     channel: &Channel,
@@ -203,6 +207,12 @@ pub fn resmgr_attach(
 ) -> Result<PathAttach, StartError> {
     let path = path.as_ref();
     let failed = |errno| StartError::new("attach", errno).name(path);
+    // One type of file, wherever its name is (PN-4).
+    let (path, flags) = if path.as_os_str().is_empty() && flags.contains(AttachFlags::FTYPEONLY) {
+        (Path::new("/"), flags | AttachFlags::DIR)
+    } else {
+        (path, flags)
+    };
     let attach = Attach {
         path: pathname(path).map_err(failed)?,
         chid: channel.id().raw().cast_signed(),
@@ -217,6 +227,55 @@ pub fn resmgr_attach(
 /// Takes a path back; open files stay. Dropping does the same.
 pub fn resmgr_detach(attach: PathAttach) {
     drop(attach);
+}
+
+/// A symbolic link of the path manager.
+#[derive(Debug)]
+pub struct Symlink(Registration);
+
+impl Symlink {
+    /// The number of the registration.
+    pub fn id(&self) -> u64 {
+        self.0.id().0
+    }
+}
+
+/// Makes a symbolic link in the namespace (`ln -P`): whoever comes upon `path`, also in the middle of a
+/// longer one, goes on at `target`, before any server is asked. A relative target begins at the directory
+/// of the link; that nothing is there is found out by whoever follows it.
+///
+/// QNX: the link stays until somebody unlinks it. Here it is a name of this process, and goes with it.
+///
+/// # Errors
+/// - `EEXIST`: the path is registered, a directory that leads to something, a link, or below one.
+/// - `ENOENT`: no path, or no target. `EINVAL`: a NUL in one. `ENAMETOOLONG`: one is too long.
+/// - `EACCES`: the namespace is somebody else's.
+#[doc(alias = "pathmgr_symlink")]
+pub fn symlink(target: impl AsRef<Path>, path: impl AsRef<Path>) -> Result<Symlink, StartError> {
+    let path = path.as_ref();
+    let failed = |errno| StartError::new("link", errno).name(path);
+    let link = Link {
+        path: pathname(path).map_err(failed)?,
+        target: target.as_ref().as_os_str().as_bytes().into(),
+    };
+    Registration::link(&link).map(Symlink)
+}
+
+/// Takes a link back. Dropping does the same.
+#[doc(alias = "pathmgr_unlink")]
+pub fn unlink(link: Symlink) {
+    drop(link);
+}
+
+/// Where a symbolic link of the path manager leads, as it was made. Links on the way to it are not followed.
+///
+/// # Errors
+/// - `EINVAL`: there is something, but no link.
+/// - `ENOENT`: there is nothing in the tree.
+#[doc(alias = "readlink")]
+pub fn read_link(path: impl AsRef<Path>) -> Result<PathBuf> {
+    let target = names::read_link(&pathname(path.as_ref())?)?;
+    Ok(OsString::from_vec(target).into())
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ mod wait;
 use crate::ipc::sessions;
 use crate::resource::lock;
 use crate::{Errno, Result, StartError};
-use resmgr_namespace::{Attach, AttachId, Entry, FileType, Name, NameKind, Pathname, Session};
+use resmgr_namespace::protocol::Resolved;
+use resmgr_namespace::tree::{LINKS_MAX, Listing};
+use resmgr_namespace::{Attach, AttachId, Entry, FileType, Link, Pathname, Rooted, Session};
 use resmgr_sys::fork::PerProcess;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -33,6 +35,14 @@ impl Registration {
         let failed = |errno| StartError::new("attach", errno).name(attach.path.to_string());
         let session = sessions::own().map_err(|error| failed(error.errno()).reason(error))?;
         let id = session.attach(attach).map_err(failed)?;
+        Ok(Self { session, id })
+    }
+
+    /// Makes a symbolic link in this process's own namespace.
+    pub(crate) fn link(link: &Link) -> Result<Self, StartError> {
+        let failed = |errno| StartError::new("link", errno).name(link.path.to_string());
+        let session = sessions::own().map_err(|error| failed(error.errno()).reason(error))?;
+        let id = session.link(link).map_err(failed)?;
         Ok(Self { session, id })
     }
 
@@ -62,24 +72,96 @@ pub(crate) fn reach() -> Result<(), StartError> {
     sessions::own().map(drop).map_err(failed)
 }
 
-/// All registrations that a path leads to, those of the process's own namespace first.
-///
-/// # Errors
-/// - `ENOTDIR`: what is registered at the beginning of the path is no directory.
-/// - `ENOENT`: there is none.
-pub(crate) fn resolve(path: &Pathname, file_type: FileType) -> Result<Vec<Entry>> {
-    look(|session| session.resolve(path, file_type), Vec::extend)
+/// Where a path leads.
+#[derive(Debug)]
+pub(crate) struct Way {
+    /// The path after all links of the namespaces have been followed.
+    pub(crate) path: Rooted,
+    /// All registrations that it leads to, those of the process's own namespace first; `ENOTDIR` when what
+    /// is registered at its beginning is no directory, `ENOENT` when there is none.
+    pub(crate) servers: Result<Vec<Entry>>,
 }
 
-/// A directory of the tree: what is known of the path itself, and its children sorted by name.
-pub(crate) fn list(path: &Pathname) -> Result<(NameKind, Vec<Name>)> {
-    look(
-        |session| pages(session, path),
-        |(kind, names), (more_kind, more)| {
-            *kind |= more_kind;
-            names.extend(more);
-        },
-    )
+/// Follows a path through the namespaces. A link of one may lead to a path, or a link, of the other.
+///
+/// # Errors
+/// - `ELOOP`: too many links. `ENAMETOOLONG`: what they lead to is too long.
+pub(crate) fn follow(path: &Rooted, file_type: FileType) -> Result<Way> {
+    let mut path = path.clone();
+    for _ in 0..=LINKS_MAX {
+        let found = look(|session| session.follow(&path, file_type), join);
+        let servers = match found {
+            Ok(Resolved {
+                followed: Some(next),
+                ..
+            }) => {
+                path = next;
+                continue;
+            }
+            Ok(Resolved { entries, .. }) => Ok(entries),
+            Err(errno @ (Errno::NOENT | Errno::NOTDIR)) => Err(errno),
+            Err(errno) => return Err(errno),
+        };
+        return Ok(Way { path, servers });
+    }
+    Err(Errno::LOOP)
+}
+
+/// The first that has a link decides where to go on.
+fn join(found: &mut Resolved, more: Resolved) {
+    found.entries.extend(more.entries);
+    found.followed = found.followed.take().or(more.followed);
+}
+
+/// A page of a directory of the tree, sorted by name: see [`Session::list`].
+pub(crate) fn page(path: &Pathname, after: &[u8]) -> Result<Listing> {
+    look(|session| session.list(path, after), merge)
+}
+
+/// Where the link at exactly this path leads.
+pub(crate) fn read_link(path: &Pathname) -> Result<Vec<u8>> {
+    look(|session| session.read_link(path), |_, _| {})
+}
+
+/// Whether a path ends in a link of the path manager; a slash behind it means what the link leads to.
+pub(crate) fn ends_in_link(path: &Rooted) -> Result<bool> {
+    let text = path.path().as_bytes();
+    let slash = text.iter().rposition(|byte| *byte == b'/');
+    let inside = slash.filter(|slash| *slash >= path.root() && text != b"/");
+    let Some(slash) = inside.filter(|_| !path.path().has_trailing_slash()) else {
+        return Ok(false);
+    };
+    let (parent, name) = text.split_at(slash);
+    let parent = Rooted::new(Pathname::new([parent, b"/"].concat())?, path.root())?;
+    let parent = follow(&parent, FileType::ANY)?.path;
+    match read_link(&parent.path().join(name)?) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT | Errno::INVAL) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// One page of two. What lies behind the end of either, if that one goes on, is left for the next.
+fn merge(page: &mut Listing, other: Listing) {
+    let end = |page: &Listing| {
+        let last = page.names.last().filter(|_| page.more)?;
+        Some(last.name.clone())
+    };
+    let ends = [end(page), end(&other)];
+    let end = ends.into_iter().flatten().min();
+    page.here |= other.here;
+    page.more |= other.more;
+    page.names.extend(other.names);
+    page.names.sort_by(|one, other| one.name.cmp(&other.name));
+    page.names.dedup_by(|again, name| {
+        let same = again.name == name.name;
+        if same {
+            name.kind |= again.kind;
+        }
+        same
+    });
+    page.names
+        .retain(|name| end.as_ref().is_none_or(|end| name.name <= *end));
 }
 
 /// Asks every namespace and puts the answers together; an error counts only when nobody had an answer.
@@ -108,19 +190,6 @@ fn ask_all<T>(
     answer
 }
 
-fn pages(session: &Session, path: &Pathname) -> Result<(NameKind, Vec<Name>)> {
-    let mut names: Vec<Name> = Vec::new();
-    loop {
-        let after = names.last().map_or(Vec::new(), |name| name.name.clone());
-        let page = session.list(path, &after)?;
-        let more = page.more && !page.names.is_empty();
-        names.extend(page.names);
-        if !more {
-            return Ok((page.here, names));
-        }
-    }
-}
-
 fn known() -> Result<Vec<&'static Session>> {
     let known = lock(KNOWN.get(Mutex::default)).clone();
     if known.is_empty() {
@@ -146,8 +215,10 @@ pub(crate) fn pathname(path: &Path) -> Result<Pathname> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ask_all, pathname};
+    use super::{ask_all, merge, pathname};
     use crate::Errno;
+    use resmgr_namespace::tree::Listing;
+    use resmgr_namespace::{Name, NameKind};
     use std::path::Path;
 
     #[test]
@@ -160,6 +231,33 @@ mod tests {
             "/dev/x"
         );
         assert_eq!(pathname(Path::new("")).unwrap_err(), Errno::NOENT);
+    }
+
+    fn page(names: &str, more: bool) -> Listing {
+        let name = |name: char| Name {
+            name: vec![u8::try_from(name).unwrap()],
+            kind: NameKind::REGISTERED,
+            target: Vec::new(),
+        };
+        Listing {
+            here: NameKind::PARENT,
+            names: names.chars().map(name).collect(),
+            more,
+        }
+    }
+
+    #[test]
+    fn pn7_pages_of_two_namespaces_lose_and_repeat_nothing() {
+        for (one, other, expected) in [
+            (page("ace", false), page("bcd", false), page("abcde", false)),
+            (page("ace", true), page("bcf", false), page("abce", true)),
+            (page("ace", true), page("bc", true), page("abc", true)),
+            (page("", false), page("b", true), page("b", true)),
+        ] {
+            let mut merged = one;
+            merge(&mut merged, other);
+            assert_eq!(merged, expected);
+        }
     }
 
     #[test]

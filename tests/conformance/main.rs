@@ -75,6 +75,7 @@ mod messages;
 mod names;
 mod numbers;
 mod partial;
+mod paths;
 mod pending;
 mod poll;
 mod pools;

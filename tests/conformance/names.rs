@@ -1,4 +1,4 @@
-//! Names (N-*) and paths (PN-*), between processes.
+//! Names (N-*), between processes.
 
 use resmgr_tests::{Pair, Place, field};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -176,15 +176,6 @@ fn n12_names_have_directories_and_end_with_their_process() {
     resmgr_tests::observe::until("the name is gone", || {
         pair.client.ask("name-open office/printer") == "error ENOENT"
     });
-}
-
-#[test]
-fn pn1_several_servers_may_have_one_path() {
-    let pair = apart();
-    pair.server.ask("channel ch");
-    pair.client.ask("channel ch");
-    assert_eq!(pair.server.ask("path-attach /dev/tty ch"), "ok");
-    assert_eq!(pair.client.ask("path-attach /dev/tty ch"), "ok");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod hostile_clients;
 mod hostile_servers;
 mod idle;
 mod impostors;
+mod inspect;
 mod kills;
 mod load;
 mod names;

@@ -19,7 +19,7 @@ pub fn namespaced() -> PathBuf {
             let program = programs().join("namespaced");
             // Cargo says where it is when it runs a test; who runs one by hand has built the daemon before.
             if let Some(cargo) = std::env::var_os("CARGO") {
-                build(Command::new(cargo));
+                build(Command::new(cargo), "resmgr-namespace", "namespaced");
             }
             assert!(
                 program.is_file(),
@@ -31,21 +31,31 @@ pub fn namespaced() -> PathBuf {
         .clone()
 }
 
-fn build(mut cargo: Command) {
-    cargo.args([
-        "build",
-        "--quiet",
-        "-p",
-        "resmgr-namespace",
-        "--bin",
-        "namespaced",
-    ]);
+static ASSIST: OnceLock<PathBuf> = OnceLock::new();
+
+/// The program `assist`. Cargo has built it for tests of this crate, and for no others.
+pub(crate) fn assist() -> PathBuf {
+    ASSIST
+        .get_or_init(|| {
+            let ours = env!("CARGO_PKG_NAME");
+            if std::env::var("CARGO_PKG_NAME").is_ok_and(|name| name != ours)
+                && let Some(cargo) = std::env::var_os("CARGO")
+            {
+                build(Command::new(cargo), ours, "assist");
+            }
+            programs().join("assist")
+        })
+        .clone()
+}
+
+fn build(mut cargo: Command, package: &str, program: &str) {
+    cargo.args(["build", "--quiet", "-p", package, "--bin", program]);
     if programs().ends_with("release") {
         cargo.arg("--release");
     }
     let built = cargo.status();
     assert!(
         built.is_ok_and(|status| status.success()),
-        "`cargo build -p resmgr-namespace` has failed"
+        "`cargo build -p {package}` has failed"
     );
 }

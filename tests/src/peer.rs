@@ -1,6 +1,6 @@
 //! [`Peer`]: a process of a world that does what it is told.
 
-use crate::daemon::programs;
+use crate::daemon::assist;
 use crate::observe::{all_stopped, until};
 use crate::{LIMIT, Pending, User, namespaced};
 use resmgr_sys::epoll::{Ready, poll_one};
@@ -34,7 +34,7 @@ struct Process {
 
 impl Peer {
     pub(crate) fn start(directory: &Path, user: Option<User>) -> Self {
-        let mut command = Command::new(programs().join("assist"));
+        let mut command = Command::new(assist());
         if let Some(user) = user {
             user.runs(&mut command);
         }

@@ -1,8 +1,8 @@
 //! [`Known`]: what a process has resolved, for as long as the page says that nothing has changed.
 //!
 //! Bounded; belongs to one session, so to one process: what a path leads to depends on who asks (SELF, and
-//! rights). An answer is of use only to the user and group that asked for it: a program that has changed
-//! its user asks again.
+//! rights). An answer is of use only to the user that asked for it: a program that has changed its user
+//! asks again.
 //!
 //! The race: an answer is given, then something changes, and only then is the answer put away here. So the
 //! generation is read *before* the request is sent, and the answer put away under that number. If a change
@@ -21,6 +21,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Answers that are kept. Beyond, all are forgotten: a program that opens so many has no favourites.
 const MOST: usize = 512;
+/// Types of files whose (empty) tables stay.
+const MOST_TYPES: usize = 16;
 /// Entries of one answer that are worth their room.
 const MOST_ENTRIES: usize = 32;
 
@@ -44,8 +46,8 @@ struct Answer {
     says: Result<Resolved>,
 }
 
-/// Effective user and group.
-type Asker = (u32, u32);
+/// The effective user.
+type Asker = u32;
 
 /// When a request was sent: the answer to it belongs to this state of the namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +58,17 @@ pub(super) struct Mark {
 }
 
 fn asker() -> Asker {
-    (process::effective_uid(), process::effective_gid())
+    process::effective_uid()
+}
+
+impl Inner {
+    fn clear(&mut self) {
+        if self.answers.len() > MOST_TYPES {
+            self.answers.clear();
+        }
+        self.answers.values_mut().for_each(HashMap::clear);
+        self.count = 0;
+    }
 }
 
 impl Known {
@@ -73,6 +85,11 @@ impl Known {
             epoch,
             ..Inner::default()
         };
+    }
+
+    /// Nothing is known any more.
+    pub(super) fn forget(&self) {
+        self.lock().clear();
     }
 
     /// The answer, if it is still true.
@@ -109,8 +126,7 @@ impl Known {
             return;
         };
         if inner.count >= MOST {
-            inner.answers.clear();
-            inner.count = 0;
+            inner.clear();
         }
         let answer = Answer {
             generation: mark.generation,

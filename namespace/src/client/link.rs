@@ -9,7 +9,7 @@ use resmgr_sys::epoll::{Ready, poll_one};
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::{Errno, Result, socket};
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Whether an error means that nobody serves there (any more).
 pub(super) fn is_gone(errno: Errno) -> bool {
@@ -23,6 +23,9 @@ pub(super) fn is_gone(errno: Errno) -> bool {
     GONE.contains(&errno)
 }
 
+/// By how much a receive may outlast its deadline.
+const SLACK: Duration = Duration::from_millis(10);
+
 /// A connection whose server is the directory's owner's.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -32,6 +35,9 @@ pub(super) struct Link {
     /// The descriptor that the last answer brought.
     pub(super) brought: Option<OwnedFd>,
     view: Option<View>,
+    buffer: Box<[u8; MOST]>,
+    /// How long one receive may wait by itself.
+    patience: Duration,
     /// Attachments whose caller gave up: should the answer still come, nobody wants the name.
     given_up: Vec<u32>,
 }
@@ -41,7 +47,7 @@ impl Link {
     pub(super) fn open(dir: &RuntimeDir, deadline: Instant) -> Result<(Self, u32)> {
         let patience = deadline.saturating_duration_since(Instant::now());
         // No time at all would mean no limit to the kernel.
-        let patience = patience.max(std::time::Duration::from_millis(1));
+        let patience = patience.max(Duration::from_millis(1));
         let socket =
             socket::connect(&dir.entry(SOCKET), patience).map_err(|errno| match errno {
                 Errno::AGAIN => Errno::TIMEDOUT,
@@ -57,12 +63,15 @@ impl Link {
             );
             return Err(Errno::ACCES);
         }
+        socket::set_waiting(socket.as_fd(), patience)?;
         let mut link = Self {
             socket,
             server: server.pid,
             serial: 0,
             brought: None,
             view: None,
+            buffer: Box::new([0; MOST]),
+            patience,
             given_up: Vec::new(),
         };
         let hello = Request::Hello { version: VERSION };
@@ -128,7 +137,8 @@ impl Link {
         deadline: Instant,
     ) -> Result<Result<Vec<u8>>> {
         let serial = self.send(request, deadline)?;
-        let answer = self.receive(serial, deadline);
+        let brings = matches!(request, Request::Listen);
+        let answer = self.receive(serial, brings, deadline);
         if answer == Err(Errno::TIMEDOUT)
             && matches!(request, Request::Attach { .. } | Request::Link { .. })
         {
@@ -154,34 +164,60 @@ impl Link {
     }
 
     /// Waits for the answer with this serial; answers to calls that were given up are passed over.
-    fn receive(&mut self, serial: u32, deadline: Instant) -> Result<Result<Vec<u8>>> {
-        let mut buffer = [0; MOST];
+    fn receive(&mut self, serial: u32, brings: bool, deadline: Instant) -> Result<Result<Vec<u8>>> {
         loop {
-            let packet = socket::receive_until(self.socket.as_fd(), &mut buffer, Some(deadline))?;
-            self.brought = packet.fds.into_iter().next();
-            let packet = buffer.get(..packet.len).ok_or(Errno::PROTO)?;
+            let len = self.wait_for_packet(brings, deadline)?;
+            let packet = self.buffer.get(..len).ok_or(Errno::PROTO)?;
             let (to, content) = protocol::decode_answer(packet).map_err(|_| Errno::PROTO)?;
             match content {
                 Err(refused) if to == 0 => return Err(refused),
                 content if to == serial => return Ok(content.map(<[u8]>::to_vec)),
-                content => self.pass_over(to, content, deadline)?,
+                content => {
+                    let unwanted = unwanted(content);
+                    self.pass_over(to, unwanted, deadline)?;
+                }
             }
         }
     }
 
-    fn pass_over(&mut self, to: u32, content: Result<&[u8]>, deadline: Instant) -> Result<()> {
+    /// The next packet's length; it is in the buffer. One system call when the deadline leaves the socket's
+    /// own patience, as it does for every call that did not have to wait for its turn, and when the answer brings
+    /// no descriptor.
+    fn wait_for_packet(&mut self, brings: bool, deadline: Instant) -> Result<usize> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if brings || left + SLACK < self.patience {
+                let buffer = &mut self.buffer[..];
+                let packet = socket::receive_until(self.socket.as_fd(), buffer, Some(deadline))?;
+                self.brought = packet.fds.into_iter().next();
+                return Ok(packet.len);
+            }
+            match socket::receive_waiting(self.socket.as_fd(), &mut self.buffer[..]) {
+                Ok(0) => return Err(Errno::CONNRESET),
+                Ok(len) => return Ok(len),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Err(Errno::TIMEDOUT),
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    fn pass_over(&mut self, to: u32, unwanted: Option<AttachId>, deadline: Instant) -> Result<()> {
         let Some(at) = self.given_up.iter().position(|serial| *serial == to) else {
             return Ok(());
         };
         self.given_up.swap_remove(at);
-        let unwanted = content
-            .ok()
-            .and_then(|content| protocol::decode_attached(content).ok());
-        match unwanted.filter(|id| *id != AttachId(0)) {
+        match unwanted {
             Some(id) => self.send(&Request::Detach(id), deadline).map(drop),
             None => Ok(()),
         }
     }
+}
+
+/// The name of an attachment whose caller has given up, if it was made.
+fn unwanted(content: Result<&[u8]>) -> Option<AttachId> {
+    let id = protocol::decode_attached(content.ok()?).ok()?;
+    (id != AttachId(0)).then_some(id)
 }
 
 /// The server learns the end even if some forked child has a copy of the socket.

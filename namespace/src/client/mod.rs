@@ -291,6 +291,11 @@ impl Session {
         Watch::new((&self.dir, self.absent), (path, file_type), deadline)
     }
 
+    /// Forgets what it has resolved, as a program does that has changed its groups, or that measures.
+    pub fn forget(&self) {
+        self.known.forget();
+    }
+
     /// How many requests were answered in this directory, all clients' together, since its page was made.
     /// `None` where there is no page. For tools and tests: an open of a known name leaves it as it is.
     pub fn answered(&self) -> Option<u64> {

@@ -20,7 +20,7 @@ fn attach() -> Attach {
 }
 
 fn requests() -> Vec<Request> {
-    let path = Pathname::new("/dev");
+    let path = Pathname::new("/dev/");
     vec![
         Request::Hello { version: VERSION },
         Request::Attach {

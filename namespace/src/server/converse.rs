@@ -3,48 +3,39 @@
 //! Checks in this order: shape, conversation (a greeting first, and only one), path, right, room, then
 //! the act. A breach of the first two ends the conversation and is counted; everything else is an errno.
 
-use super::{Server, TURN};
+use super::Server;
 use crate::path::Rooted;
-use crate::protocol::{Answer, MOST, Request, Resolved, VERSION, encode_answer};
+use crate::protocol::{Answer, Request, Resolved, VERSION, encode_answer};
 use crate::registration::FileType;
 use resmgr_sys::{Errno, Result, socket};
 use std::os::fd::AsFd;
 
 impl Server {
-    /// Answers what a client has sent.
+    /// Answers the next request of a client. Only one: the set tells of the rest in the next round, when
+    /// others have had theirs, and looking for more would cost every lone request a system call.
     pub(super) fn converse(&mut self, slot: usize) {
-        let mut buffer = [0; MOST];
-        for _ in 0..TURN {
-            let Some(session) = self.sessions.get(slot) else {
-                return;
-            };
-            match socket::receive(session.socket.as_fd(), &mut buffer) {
-                Ok(packet) if packet.len == 0 && packet.fds.is_empty() => return self.close(slot),
-                Ok(packet) if packet.truncated || !packet.fds.is_empty() => {
-                    return self.breach(slot);
-                }
-                Ok(packet) => {
-                    if !self.serve(slot, &buffer[..packet.len]) {
-                        return;
-                    }
-                }
-                Err(Errno::AGAIN | Errno::INTR) => return,
-                Err(_) => return self.close(slot),
-            }
+        let Some(session) = self.sessions.get(slot) else {
+            return;
+        };
+        // A descriptor that comes along has no room, and so is a breach, too.
+        match socket::receive_plain(session.socket.as_fd(), &mut self.buffer[..]) {
+            Ok(packet) if packet.truncated => self.breach(slot),
+            Ok(packet) if packet.len == 0 => self.close(slot),
+            Ok(packet) => self.serve(slot, packet.len),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(_) => self.close(slot),
         }
     }
 
-    /// One request; false when the session has ended over it.
-    fn serve(&mut self, slot: usize, packet: &[u8]) -> bool {
+    /// The request in the buffer.
+    fn serve(&mut self, slot: usize, len: usize) {
         let session = &mut self.sessions[slot];
-        let Ok((serial, request)) = Request::decode(packet) else {
-            self.breach(slot);
-            return false;
+        let Ok((serial, request)) = Request::decode(&self.buffer[..len]) else {
+            return self.breach(slot);
         };
         let greeting = matches!(request, Request::Hello { .. });
         if greeting == session.greeted {
-            self.breach(slot);
-            return false;
+            return self.breach(slot);
         }
         session.greeted = true;
         let (answer, made) = match request {
@@ -66,9 +57,7 @@ impl Server {
         );
         if refused || sent.is_err() {
             self.close(slot);
-            return false;
         }
-        true
     }
 
     fn breach(&mut self, slot: usize) {

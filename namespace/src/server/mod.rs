@@ -24,7 +24,7 @@ mod watches;
 
 use crate::StartError;
 use crate::directory::RuntimeDir;
-use crate::protocol::encode_answer;
+use crate::protocol::{MOST, encode_answer};
 use crate::registration::AttachId;
 use crate::rules::Rules;
 use holding::Holding;
@@ -44,7 +44,7 @@ use watches::Watches;
 
 /// The socket's name in the directory.
 pub(crate) const SOCKET: &str = "ns";
-/// Requests of one session that are answered before the others get their turn.
+/// Clients that are let in before the others get their turn.
 const TURN: usize = 16;
 /// How long the listener rests when this process has no descriptor left.
 const REST: Duration = Duration::from_millis(100);
@@ -139,9 +139,11 @@ pub struct Server {
     sessions: Slab<Session>,
     per_uid: HashMap<u32, usize>,
     registry: Registry,
+    watches: Watches,
     rules: Rules,
     rules_file: Option<PathBuf>,
-    watches: Watches,
+    /// The request that is being answered.
+    buffer: Box<[u8; MOST]>,
     breaches: u64,
     /// Set while the listener rests.
     resume: Option<Instant>,
@@ -198,9 +200,10 @@ impl Server {
             sessions: Slab::new(),
             per_uid: HashMap::new(),
             registry,
+            watches: Watches::default(),
             rules,
             rules_file,
-            watches: Watches::default(),
+            buffer: Box::new([0; MOST]),
             breaches: 0,
             resume: None,
             idle_since: Instant::now(),

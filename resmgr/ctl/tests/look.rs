@@ -152,7 +152,7 @@ fn looking_starts_nothing_and_every_failure_has_its_status() {
     assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 0);
     assert_eq!(resmgrctl(&base.path().join("none"), &["ls", "/"]).0, 1);
     for wrong in [
-        &["ls"][..],
+        &["resolve"][..],
         &["ls", "relative"],
         &["ls", ""],
         &["look"],

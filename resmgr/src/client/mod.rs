@@ -18,7 +18,7 @@ pub use crate::wire::{Dcmd, OpenFlags, Plain, Stat};
 pub use caller::Caller;
 pub use calls::Calls;
 pub use file::File;
-pub use list::{EntryKind, ListEntry, list};
+pub use list::{Entries, EntryKind, ListEntry, list};
 pub use open::{open, stat};
 
 #[cfg(test)]

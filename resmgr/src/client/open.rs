@@ -2,10 +2,10 @@
 
 use super::walk::Ask;
 use super::{Caller, File, OpenFlags, Stat};
-use crate::names::{self, pathname};
+use crate::names;
 use crate::wire::{self, Connect, ConnectKind, LinkReply, PATH_MAX};
 use crate::{Errno, Result};
-use resmgr_namespace::{Entry, FileType, NameKind, Pathname};
+use resmgr_namespace::{Entry, FileType, NameKind, Rooted};
 use resmgr_sys::process;
 use std::path::Path;
 
@@ -31,7 +31,7 @@ impl Caller<'_> {
     /// - `ENOENT`: nobody knows the path.
     /// - `ENOTDIR`: what is registered at the beginning of the path is no directory.
     /// - `EINVAL`, `ENAMETOOLONG`: it is no path.
-    /// - `ELOOP`: too many symbolic links.
+    /// - `ELOOP`: too many symbolic links; or the path is one, and not to be followed.
     /// - `EACCES`, `EISDIR`, `EEXIST` and others: the server's answer. `EPERM`: it is not open to this user.
     /// - `EINTR`, `ETIMEDOUT`: the call was ended early.
     pub fn open(&self, path: impl AsRef<Path>, flags: OpenFlags, mode: u32) -> Result<File> {
@@ -45,7 +45,7 @@ impl Caller<'_> {
             next: &[],
             room: LINK_ROOM,
         };
-        let found = self.walk(&pathname(path.as_ref())?, &ask)?;
+        let found = self.walk(&self.path(path.as_ref())?, &ask)?;
         Ok(File::new(found.connection, flags))
     }
 
@@ -55,14 +55,14 @@ impl Caller<'_> {
     /// # Errors
     /// As [`open`](Self::open); no permission is needed.
     pub fn stat(&self, path: impl AsRef<Path>) -> Result<Stat> {
-        let path = pathname(path.as_ref())?;
+        let path = self.path(path.as_ref())?;
         match self.ask_stat(&path) {
             Err(errno @ (Errno::NOENT | Errno::NOTDIR)) => known_stat(&path).ok_or(errno),
             answer => answer,
         }
     }
 
-    fn ask_stat(&self, path: &Pathname) -> Result<Stat> {
+    fn ask_stat(&self, path: &Rooted) -> Result<Stat> {
         let connect = Connect {
             kind: ConnectKind::COMBINE_CLOSE,
             ..Connect::default()
@@ -80,13 +80,16 @@ impl Caller<'_> {
 
 /// What the tree itself knows of a path that no server of files stands for. The root is a directory even
 /// where there is no name at all.
-fn known_stat(path: &Pathname) -> Option<Stat> {
+fn known_stat(path: &Rooted) -> Option<Stat> {
+    let way = names::follow(path, FileType::NAME).ok()?;
     let program = |entries: Vec<Entry>| entries.iter().any(|one| one.file_type == FileType::NAME);
-    if names::resolve(path, FileType::NAME).is_ok_and(program) {
+    if way.servers.is_ok_and(program) {
         return Some(made_up(Stat::NAME | 0o600));
     }
+    let path = way.path.path();
+    // No name comes after this one: only what the tree knows of the path itself is wanted.
     let parent = path.components().next().is_none()
-        || names::list(path).is_ok_and(|(kind, _)| kind.contains(NameKind::PARENT));
+        || names::page(path, &[0xff; 255]).is_ok_and(|page| page.here.contains(NameKind::PARENT));
     parent.then(|| made_up(Stat::DIRECTORY | 0o755))
 }
 

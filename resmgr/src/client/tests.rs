@@ -76,6 +76,7 @@ fn directories() {
     let entry = |name: &str, kind| ListEntry {
         name: name.into(),
         kind,
+        target: "".into(),
     };
     let expected = [
         entry("hello", EntryKind::File),
@@ -104,7 +105,8 @@ fn names() {
         listed,
         [ListEntry {
             name: "greeter".into(),
-            kind: EntryKind::File
+            kind: EntryKind::File,
+            target: "".into(),
         }]
     );
     drop(name);

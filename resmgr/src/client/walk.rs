@@ -1,19 +1,20 @@
 //! From a path to an answer: resolution, and the servers in their order.
 //!
 //! The namespace names the servers; each gets the same connect message with the path as it sees it, and
-//! the first that answers anything but "not here" decides. A symbolic link starts the walk again. The
+//! the first that answers anything but "not here" decides. A symbolic link starts the walk again; those of
+//! the path manager have been followed by then, and are counted apart. The
 //! connection goes to the process that the namespace named: `ipc` checks that by the process itself.
 
 use super::Caller;
 use crate::ipc::{ChannelId, Connection, Reply, SendError};
 use crate::names;
-use crate::wire::{Connect, ConnectStatus, LinkReply, PathEnd};
+use crate::wire::{Connect, ConnectStatus, LinkReply, OpenFlags, PathEnd};
 use crate::{Errno, Result};
-use resmgr_namespace::{Entry, FileType, Pathname};
+use resmgr_namespace::{Entry, FileType, Pathname, Rooted};
 use std::io::{IoSlice, IoSliceMut};
 
 /// Symbolic links in one walk (`ELOOP`).
-const LINKS_MAX: usize = 32;
+pub(super) const LINKS_MAX: usize = 32;
 /// Resolutions of one path whose servers go while they are being asked: that many deaths are a fault of theirs.
 const RESOLUTIONS_MAX: usize = 8;
 
@@ -47,12 +48,15 @@ pub(crate) enum Said {
     /// It has gone, or is not the process that was named.
     Gone,
     /// The path is a link to this one.
-    GoOn(Pathname),
+    GoOn(Rooted),
 }
 
 impl Caller<'_> {
     /// Sends the message to the servers that the path leads to, until one decides.
-    pub(crate) fn walk(&self, path: &Pathname, ask: &Ask<'_>) -> Result<Found> {
+    pub(crate) fn walk(&self, path: &Rooted, ask: &Ask<'_>) -> Result<Found> {
+        if ask.connect.flags.contains(OpenFlags::NO_FOLLOW) && names::ends_in_link(path)? {
+            return Err(Errno::LOOP);
+        }
         let mut path = path.clone();
         for _ in 0..=LINKS_MAX {
             match self.servers(&path, ask)? {
@@ -64,9 +68,9 @@ impl Caller<'_> {
         Err(Errno::LOOP)
     }
 
-    fn servers(&self, path: &Pathname, ask: &Ask<'_>) -> Result<Said> {
+    fn servers(&self, path: &Rooted, ask: &Ask<'_>) -> Result<Said> {
         let file_type = FileType(ask.connect.file_type.cast_signed());
-        let asked = among(path, file_type, |entry| {
+        let asked = among(path, file_type, |path, entry| {
             // The program behind a name knows no messages of files: it might answer late, or never.
             if entry.file_type == FileType::NAME && !ask.next.is_empty() {
                 return Ok(Tried::Not);
@@ -81,18 +85,18 @@ impl Caller<'_> {
     }
 
     /// Sends the message to one server.
-    pub(crate) fn server(&self, path: &Pathname, entry: &Entry, ask: &Ask<'_>) -> Result<Said> {
+    pub(crate) fn server(&self, path: &Rooted, entry: &Entry, ask: &Ask<'_>) -> Result<Said> {
         let Some(connection) = connect_to(entry)? else {
             return Ok(Said::Gone);
         };
         let mut message = Vec::new();
-        let slash = if path.has_trailing_slash() {
+        let slash = if path.path().has_trailing_slash() {
             PathEnd::SLASH
         } else {
             PathEnd::empty()
         };
         let connect = Connect {
-            path: path.below(usize::from(entry.prefix_len)),
+            path: path.path().below(usize::from(entry.prefix_len)),
             handle: entry.handle,
             end: slash,
             reply_max: u16::try_from(ask.room).unwrap_or(u16::MAX),
@@ -115,7 +119,7 @@ fn said(
     connection: Connection,
     reply: Reply,
     mut bytes: Vec<u8>,
-    (path, entry): (&Pathname, &Entry),
+    (path, entry): (&Rooted, &Entry),
 ) -> Result<Said> {
     bytes.truncate(reply.len);
     match ConnectStatus::from_status(reply.status) {
@@ -129,19 +133,29 @@ fn said(
     }
 }
 
-/// The path that a link leads to; a relative one begins at the server's own name (PN-9).
-fn link_target(link: &LinkReply, path: &Pathname, entry: &Entry) -> Result<Pathname> {
+/// The path that a server's link leads to; a relative one begins at the server's own name (PN-9). Both stay
+/// inside the root of whoever asks, which the server may make smaller (PN-13).
+fn link_target(link: &LinkReply, path: &Rooted, entry: &Entry) -> Result<Rooted> {
     if !link.entries.is_empty() {
         return Err(Errno::NOSYS);
     }
-    if link.path.starts_with(b"/") {
-        return Pathname::new(&link.path);
-    }
-    let prefix = path
-        .as_bytes()
-        .get(..usize::from(entry.prefix_len))
-        .ok_or(Errno::PROTO)?;
-    Pathname::new([prefix, b"/", &link.path].concat())
+    let text = path.path().as_bytes();
+    // A server whose name is part of the root is asked for what is inside.
+    let prefix = text.get(path.root()..usize::from(entry.prefix_len));
+    let inside = if link.path.starts_with(b"/") {
+        link.path.clone()
+    } else {
+        [prefix.unwrap_or_default(), b"/", &link.path].concat()
+    };
+    let root = text.get(..path.root()).ok_or(Errno::PROTO)?;
+    let root = Pathname::new([root, b"/"].concat())?;
+    let above = match usize::from(link.chroot_len) {
+        0 => 0,
+        new_root => inside.len() - link.path.len() + new_root,
+    };
+    let (above, below) = inside.split_at_checked(above).ok_or(Errno::PROTO)?;
+    let root = Rooted::within(&root, above)?;
+    Rooted::within(root.path(), below)
 }
 
 /// What came of one server.
@@ -156,20 +170,23 @@ pub(crate) enum Tried<T> {
 
 /// Tries the servers that a path leads to, in their order, until one is the right one. If none is, and one has
 /// gone, the path may lead elsewhere by now: it is resolved anew for as long as that says something else.
+///
+/// Each is tried with the path that links of the namespaces have led to.
 pub(crate) fn among<T>(
-    path: &Pathname,
+    path: &Rooted,
     file_type: FileType,
-    mut try_one: impl FnMut(&Entry) -> Result<Tried<T>>,
+    mut try_one: impl FnMut(&Rooted, &Entry) -> Result<Tried<T>>,
 ) -> Result<Option<T>> {
     let mut known = Vec::new();
     for _ in 0..RESOLUTIONS_MAX {
-        let entries = names::resolve(path, file_type)?;
+        let way = names::follow(path, file_type)?;
+        let entries = way.servers?;
         if entries == known {
             break;
         }
         let mut gone = false;
         for entry in &entries {
-            match try_one(entry)? {
+            match try_one(&way.path, entry)? {
                 Tried::Yes(found) => return Ok(Some(found)),
                 Tried::Not => {}
                 Tried::Gone => gone = true,
@@ -208,7 +225,7 @@ mod tests {
     use crate::Errno;
     use crate::ipc::SendError;
     use crate::wire::LinkReply;
-    use resmgr_namespace::{AttachFlags, Entry, FileType, Pathname};
+    use resmgr_namespace::{AttachFlags, Entry, FileType, Pathname, Rooted};
 
     #[test]
     fn pn5_only_not_here_moves_on() {
@@ -228,7 +245,7 @@ mod tests {
 
     #[test]
     fn pn9_a_relative_link_begins_at_the_servers_name() {
-        let path = Pathname::new("/fs/a/link").unwrap();
+        let path = Rooted::from(Pathname::new("/fs/a/link").unwrap());
         let entry = Entry {
             nd: 0,
             pid: 1,
@@ -244,10 +261,42 @@ mod tests {
                 path: target.into(),
                 ..LinkReply::default()
             };
-            assert_eq!(
-                link_target(&link, &path, &entry).unwrap().to_string(),
-                expected
-            );
+            let found = link_target(&link, &path, &entry).unwrap();
+            assert_eq!(found.path().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn pn13_a_servers_link_stays_in_the_root_and_may_make_it_smaller() {
+        let path = Rooted::new(Pathname::new("/fs/a/link").unwrap(), 5).unwrap();
+        let entry = Entry {
+            nd: 0,
+            pid: 1,
+            chid: 1,
+            handle: 0,
+            file_type: FileType::ANY,
+            flags: AttachFlags::DIR,
+            identity: 0,
+            prefix_len: 3,
+        };
+        for (target, chroot_len, expected) in [
+            ("/b", 0, ("/fs/a/b", 5)),
+            ("../../b", 0, ("/fs/a/b", 5)),
+            ("/b/c", 2, ("/fs/a/b/c", 7)),
+            ("/b/../..", 2, ("/fs/a/b", 7)),
+        ] {
+            let link = LinkReply {
+                path: target.into(),
+                chroot_len,
+                ..LinkReply::default()
+            };
+            let found = link_target(&link, &path, &entry).unwrap();
+            assert_eq!((&*found.path().to_string(), found.root()), expected);
+        }
+        let link = LinkReply {
+            chroot_len: 9,
+            ..LinkReply::default()
+        };
+        assert_eq!(link_target(&link, &path, &entry), Err(Errno::PROTO));
     }
 }

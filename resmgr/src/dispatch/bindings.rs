@@ -56,6 +56,11 @@ impl Bindings {
         ocb.cloned().ok_or(Errno::BADF)
     }
 
+    /// How many connections of a client lead to opens.
+    pub(super) fn count(&self, scoid: Scoid) -> usize {
+        lock(&self.clients).get(&scoid).map_or(0, Opens::len)
+    }
+
     /// Takes a connection's binding away; `EBADF` when there is none.
     pub(super) fn unbind(&self, scoid: Scoid, coid: Coid) -> Result<Arc<Ocb>> {
         let mut clients = lock(&self.clients);
@@ -99,6 +104,7 @@ mod tests {
         let (table, open) = (Bindings::default(), ocb());
         table.bind(ONE, Arc::clone(&open), || true).unwrap();
         table.bind(TWO, Arc::clone(&open), || true).unwrap();
+        assert_eq!((table.count(ONE.0), table.count(OTHER.0)), (2, 0));
         table.unbind(ONE.0, ONE.1).unwrap();
         assert_eq!(table.get(ONE.0, ONE.1).unwrap_err(), Errno::BADF);
         assert!(Arc::ptr_eq(&table.get(TWO.0, TWO.1).unwrap(), &open));

@@ -28,13 +28,15 @@ pub(super) struct Shared {
     pub(super) channel: Channel,
     /// The files, by the number that connect messages bear. Locked for look-ups only.
     nodes: Mutex<HashMap<u32, Arc<Node>>>,
-    bindings: Bindings,
+    bindings: Arc<Bindings>,
     stopping: AtomicBool,
 }
 
 impl Shared {
     pub(super) fn new(channel: Channel) -> Self {
-        let (nodes, bindings) = (Mutex::default(), Bindings::default());
+        let (nodes, bindings) = (Mutex::default(), Arc::<Bindings>::default());
+        let counted = Arc::clone(&bindings);
+        channel.count_opens(move |scoid| counted.count(scoid));
         Self {
             channel,
             nodes,

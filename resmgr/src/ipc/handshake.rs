@@ -13,7 +13,7 @@ const MAGIC: u32 = u32::from_ne_bytes(*b"RSM1");
 
 /// Counted up with every change of what lies where in a link, and in what order it is used: two builds that
 /// disagree refuse each other.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 
 /// More than either packet has.
 pub(super) const LONGEST: usize = 64;

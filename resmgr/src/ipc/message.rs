@@ -5,10 +5,10 @@ mod far;
 mod refusal;
 mod reply;
 
-use super::link::{self, RequestFields, ServerLink};
+use super::link::{self, RequestFields, ServerLink, Service};
 use super::queue::Call;
 use super::timeout;
-use super::{ChannelId, Coid, MessageFlags, MessageInfo, Rcvid, SharedBytes, process};
+use super::{ChannelId, Coid, MessageFlags, MessageInfo, Rcvid, Scoid, SharedBytes, process};
 use link::Breach;
 use reply::ReplySoFar;
 use resmgr_sys::vm::Far;
@@ -214,10 +214,49 @@ impl Message {
     }
 }
 
+/// In a message's own copy of how many descriptors it brings: it is timed. So the end of a message that is neither
+/// timed nor brings any is one look.
+const TIMED: u8 = 1 << 7;
+
+impl Message {
+    /// Whether it is one of the few that are timed.
+    #[inline]
+    pub(super) fn is_to_be_timed(&self) -> bool {
+        Service::times(self.number)
+    }
+
+    #[cold]
+    pub(super) fn begin_timing(&mut self) {
+        self.fields.lends |= TIMED;
+        self.link.service.begin(self.name());
+    }
+
+    fn name(&self) -> (Scoid, u16, u32) {
+        (self.link.scoid, self.slot, self.number)
+    }
+
+    /// How many descriptors it brings that nobody has asked for; none any more.
+    fn take_lends(&mut self) -> u8 {
+        let lends = self.fields.lends & !TIMED;
+        self.fields.lends &= TIMED;
+        lends
+    }
+
+    #[cold]
+    fn end_special(&mut self) {
+        if self.take_lends() > 0 {
+            self.link.drop_parcel(self.slot, self.number);
+        }
+        if self.fields.lends == TIMED {
+            self.link.service.end(self.name());
+        }
+    }
+}
+
 impl Drop for Message {
     fn drop(&mut self) {
         if self.fields.lends > 0 {
-            self.link.drop_parcel(self.slot, self.number);
+            self.end_special();
         }
         // A handler that loses its message must not leave the client blocked for ever.
         if !self.answered && self.refuse(Errno::IO).is_ok() {

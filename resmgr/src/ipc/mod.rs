@@ -32,6 +32,8 @@
 //!   a server sees messages in place ([`Message::shared`]), in a type that says that the bytes may change.
 //! - *Direct.* Where both sides allow it ([`ChannelOptions::direct`], [`SendOptions::direct`]) a server reads messages
 //!   from 64 KiB on in the client's own memory.
+//! - *Inspection.* Who is blocked on whom, and how much a process serves, is told to its own user and to root
+//!   ([`inspect`]).
 //! - *Descriptors* travel with messages and replies where the receiver asked for them, whichever way the message is
 //!   sent.
 //!
@@ -121,6 +123,7 @@ mod held;
 mod ids;
 mod info;
 mod inherited;
+pub mod inspect;
 mod janitor;
 mod kernel;
 pub mod limits;

@@ -311,6 +311,16 @@ impl Queue {
         calls.max(pulses)
     }
 
+    /// The messages that no receiver has taken yet.
+    pub(super) fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.calls.iter().map(|(_, call)| call)
+    }
+
+    /// How many pulses wait.
+    pub(super) fn pulses(&self) -> usize {
+        self.pulses.iter().count()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.calls.highest().is_none() && self.pulses.highest().is_none()
     }

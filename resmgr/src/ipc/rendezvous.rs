@@ -1,5 +1,5 @@
 //! How a client and a server meet: a socket named after the server's process in the runtime directory,
-//! one packet each way, and from then on memory.
+//! one packet each way, and from then on memory. Who wants to look only ([`inspect`]) is told and gets nothing.
 //!
 //! Both sides take each other's identity from the kernel: credentials, and a descriptor of the process,
 //! which no later process can inherit as it can a number.
@@ -7,7 +7,7 @@
 use super::channel::Shared;
 use super::handshake::{self, Hello, Welcome};
 use super::link::{ClientLink, Far, LinkMemory, Offer, Remote, ServerLink};
-use super::{ChannelFlags, ChannelId, Credentials, janitor, process};
+use super::{ChannelFlags, ChannelId, Credentials, inspect, janitor, process};
 use resmgr_namespace::RuntimeDir;
 use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{PerProcess, PrivateFd};
@@ -45,6 +45,17 @@ pub(super) fn listen(dir: &RuntimeDir) -> Result<OwnedFd> {
     // Who may connect is the directory's matter, and then each channel's.
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))?;
     Ok(listener)
+}
+
+/// The processes that have a socket in this directory, in no order; also dead ones that nobody has cleared away.
+pub(super) fn sockets(dir: &RuntimeDir) -> Result<Vec<u32>> {
+    let entries = match std::fs::read_dir(dir.entry(SOCKETS)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    Ok(entries.filter_map(Result::ok).filter_map(number).collect())
 }
 
 /// Server: removes the socket's name.
@@ -90,6 +101,9 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
         return Err(Errno::BADMSG);
     }
     let packet = socket::receive_plain(socket.as_fd(), &mut bytes)?;
+    if let Some(asked) = inspect::asks(&bytes[..packet.len]) {
+        return inspect::answer(socket, asked).map(|()| None);
+    }
     let mut socket = Some(socket);
     let taken = Hello::decode(&bytes[..packet.len]).and_then(|hello| take_in(&mut socket, hello));
     let (admitted, offer) = match (taken, socket) {
@@ -184,7 +198,7 @@ fn take_in(place: &mut Option<PrivateFd>, hello: Hello) -> Result<(Admitted, Off
 /// - `EPROTO`: it is no server of this kind.
 pub(super) fn connect(pid: u32, chid: ChannelId, which: Which) -> Result<ClientLink> {
     let birth = which.birth;
-    let socket = reach(pid)?;
+    let socket = reach(pid, PATIENCE)?;
     // Before anything is checked: it gives nothing away, and a server that finds it when it accepts need not wait
     // for it.
     socket::send(socket.as_fd(), &Hello { chid, birth }.encode(), &[]).map_err(lost)?;
@@ -230,7 +244,7 @@ pub(super) fn connect(pid: u32, chid: ChannelId, which: Which) -> Result<ClientL
 }
 
 /// The server went while it was being asked.
-fn lost(errno: Errno) -> Errno {
+pub(super) fn lost(errno: Errno) -> Errno {
     match errno {
         Errno::PIPE | Errno::CONNRESET => Errno::SRCH,
         other => other,
@@ -241,7 +255,7 @@ fn lost(errno: Errno) -> Errno {
 static FOUND: PerProcess<Mutex<Option<RuntimeDir>>> = PerProcess::new();
 
 /// Finds the process's socket: in the user's own directory, else in the system's.
-fn reach(pid: u32) -> Result<PrivateFd> {
+pub(super) fn reach(pid: u32, patience: Duration) -> Result<PrivateFd> {
     let name = name_of(pid);
     let lock = || {
         let found = FOUND.get(Mutex::default);
@@ -250,12 +264,12 @@ fn reach(pid: u32) -> Result<PrivateFd> {
     // Whose directory a process may trust changes with its user.
     let known = lock().clone().filter(RuntimeDir::is_trusted);
     if let Some(dir) = known
-        && let Some(socket) = reach_in(&dir, &name)?
+        && let Some(socket) = reach_in(&dir, &name, patience)?
     {
         return Ok(socket);
     }
     for dir in RuntimeDir::search().map_err(|error| error.errno())? {
-        if let Some(socket) = reach_in(&dir, &name)? {
+        if let Some(socket) = reach_in(&dir, &name, patience)? {
             *lock() = Some(dir);
             return Ok(socket);
         }
@@ -263,8 +277,8 @@ fn reach(pid: u32) -> Result<PrivateFd> {
     Err(Errno::SRCH)
 }
 
-fn reach_in(dir: &RuntimeDir, name: &str) -> Result<Option<PrivateFd>> {
-    match socket::connect(&dir.entry(name), PATIENCE) {
+fn reach_in(dir: &RuntimeDir, name: &str, patience: Duration) -> Result<Option<PrivateFd>> {
+    match socket::connect(&dir.entry(name), patience) {
         Ok(socket) => Ok(Some(PrivateFd::new(socket))),
         Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(None),
         Err(Errno::ACCES) => Err(Errno::PERM),

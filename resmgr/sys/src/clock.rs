@@ -9,12 +9,23 @@ pub type Deadline = Option<Instant>;
 /// and some milliseconds late.
 #[inline]
 pub fn coarse() -> u64 {
+    nanoseconds(libc::CLOCK_MONOTONIC_COARSE)
+}
+
+/// The monotonic clock, in nanoseconds.
+#[inline]
+pub fn exact() -> u64 {
+    nanoseconds(libc::CLOCK_MONOTONIC)
+}
+
+#[inline]
+fn nanoseconds(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the structure lives on this stack. The clock exists since Linux 2.6.32, so the call succeeds.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
+    // SAFETY: the structure lives on this stack. Both clocks exist since Linux 2.6.32, so the call succeeds.
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
     now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
 }
 

@@ -116,11 +116,7 @@ fn connect_to(socket: BorrowedFd<'_>, (address, len): &Address) -> Result<()> {
 #[cold]
 fn connect_patiently(address: &Address, patience: Duration) -> Result<OwnedFd> {
     let socket = new_socket(0)?;
-    let timeout = libc::timeval {
-        tv_sec: libc::time_t::try_from(patience.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_usec: libc::suseconds_t::from(patience.subsec_micros().cast_signed()),
-    };
-    set_option(socket.as_fd(), libc::SO_SNDTIMEO, &timeout)?;
+    set_option(socket.as_fd(), libc::SO_SNDTIMEO, &timeval(patience))?;
     connect_to(socket.as_fd(), address)?;
     set_nonblocking(socket.as_fd())?;
     Ok(socket)
@@ -203,6 +199,24 @@ fn set_option<T>(socket: BorrowedFd<'_>, option: i32, value: &T) -> Result<()> {
         libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, value, len)
     };
     check(done).map(drop)
+}
+
+/// Has [`receive_waiting`] wait on this socket, for at most `patience`. It is non-blocking for everything else
+/// here: sends and receives say so themselves.
+pub fn set_waiting(socket: BorrowedFd<'_>, patience: Duration) -> Result<()> {
+    set_option(socket, libc::SO_RCVTIMEO, &timeval(patience))?;
+    // SAFETY: the descriptor is borrowed; F_GETFL takes no argument.
+    let flags = check(unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_GETFL) })?;
+    let flags = flags & !libc::O_NONBLOCK;
+    // SAFETY: as above; F_SETFL takes an int.
+    check(unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, flags) }).map(drop)
+}
+
+fn timeval(time: Duration) -> libc::timeval {
+    libc::timeval {
+        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_usec: libc::suseconds_t::from(time.subsec_micros().cast_signed()),
+    }
 }
 
 /// Whether a descriptor that a peer sent is a socket of this machine's own kind: sending on one never
@@ -299,6 +313,9 @@ struct Control([u8; 64]);
 /// - `EAGAIN`: the peer's queue is full.
 /// - `EPIPE`, `ECONNRESET`: the peer has gone.
 pub fn send(socket: BorrowedFd<'_>, data: &[u8], fds: &[BorrowedFd<'_>]) -> Result<()> {
+    if fds.is_empty() {
+        return send_plain(socket, data);
+    }
     if fds.len() > MOST_FDS {
         return Err(Errno::INVAL);
     }
@@ -308,12 +325,18 @@ pub fn send(socket: BorrowedFd<'_>, data: &[u8], fds: &[BorrowedFd<'_>]) -> Resu
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = parts.as_ptr().cast_mut().cast();
     message.msg_iovlen = 1;
-    if !fds.is_empty() {
-        put_descriptors(&mut message, &mut control, fds)?;
-    }
+    put_descriptors(&mut message, &mut control, fds)?;
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     // SAFETY: the header points at `parts`, `data` and `control`, all of which outlive the call.
     let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) };
+    if sent < 0 { Err(Errno::last()) } else { Ok(()) }
+}
+
+/// Without a header for the kernel to copy and check, which is a tenth of a short packet's time.
+fn send_plain(socket: BorrowedFd<'_>, data: &[u8]) -> Result<()> {
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    // SAFETY: the data are borrowed for the call.
+    let sent = unsafe { libc::send(socket.as_raw_fd(), data.as_ptr().cast(), data.len(), flags) };
     if sent < 0 { Err(Errno::last()) } else { Ok(()) }
 }
 
@@ -363,7 +386,7 @@ pub struct Received {
 /// - `EAGAIN`: there is none.
 /// - `ECONNRESET`: the peer has gone.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received> {
-    receive_into(socket, buffer, &mut Control([0; 64]).0, 0)
+    receive_into(socket, buffer, &mut Control([0; 64]).0)
 }
 
 /// The most descriptors that the kernel lets one packet carry (SCM_MAX_FD).
@@ -376,18 +399,33 @@ struct LargeControl([u8; 16 + KERNELS_MOST * size_of::<RawFd>() + 4]);
 /// kernel on this very thread, and the last close of a bad descriptor can last.
 pub fn receive_all(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received> {
     let mut control = LargeControl([0; size_of::<LargeControl>()]);
-    receive_into(socket, buffer, &mut control.0, 0)
+    receive_into(socket, buffer, &mut control.0)
 }
 
 /// Takes a packet that carries no descriptors.
 pub fn receive_plain(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received> {
-    receive_into(socket, buffer, &mut [], 0)
+    receive_into(socket, buffer, &mut [])
+}
+
+/// Takes a packet, and waits for it as [`set_waiting`] says: one system call. Descriptors that come with it
+/// are dropped by the kernel. Returns its length: 0 when the peer has closed, more than the buffer's when it
+/// did not fit.
+///
+/// # Errors
+/// - `EAGAIN`: nothing came.
+/// - `EINTR`: a signal handler ran on this thread.
+pub fn receive_waiting(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
+    let (place, room) = (buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: at most `room` bytes go to the buffer, which is borrowed for the call.
+    let got = unsafe { libc::recv(socket.as_raw_fd(), place, room, libc::MSG_TRUNC) };
+    usize::try_from(got).map_err(|_| Errno::last())
 }
 
 /// Looks at the next packet and leaves it, with its descriptors, where it is: they are neither installed
 /// nor closed. `truncated` tells whether it has any, or is longer than the buffer.
 pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Peeked> {
-    let packet = receive_raw(socket, buffer, &mut [], libc::MSG_PEEK)?;
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    let packet = receive_raw(socket, buffer, &mut [], flags)?;
     Ok(Peeked {
         len: packet.0,
         carries: packet.1.msg_flags & libc::MSG_CTRUNC != 0,
@@ -406,13 +444,8 @@ pub struct Peeked {
     pub too_long: bool,
 }
 
-fn receive_into(
-    socket: BorrowedFd<'_>,
-    buffer: &mut [u8],
-    control: &mut [u8],
-    flags: i32,
-) -> Result<Received> {
-    let (len, message) = receive_raw(socket, buffer, control, flags)?;
+fn receive_into(socket: BorrowedFd<'_>, buffer: &mut [u8], control: &mut [u8]) -> Result<Received> {
+    let (len, message) = receive_raw(socket, buffer, control, libc::MSG_DONTWAIT)?;
     let fds = take_descriptors(&message);
     let truncated = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
     Ok(Received {
@@ -438,7 +471,7 @@ fn receive_raw(
         message.msg_control = control.as_mut_ptr().cast();
         message.msg_controllen = control.len();
     }
-    let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT | flags;
+    let flags = libc::MSG_CMSG_CLOEXEC | flags;
     // SAFETY: the header points at `parts` and `control`, which outlive the call.
     let got = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
     message.msg_iov = std::ptr::null_mut();

@@ -1,7 +1,9 @@
 //! `names/…`: what it costs to ask the one that serves the namespace, in a process of its own on the same
 //! processor, beside the bare round trip of 64 B over the kind of socket that it listens on.
 //!
-//! - `names/resolve`: a registered path to its entry.
+//! - `names/resolve`: a registered path to its entry, asked for each time: its way there and back may cost
+//!   1.3 times the bare one.
+//! - `names/known`: the same once it is known, as in a repeated open: no message.
 //! - `names/attach-detach`: a path registered and given up again, two round trips and two lines of the
 //!   journal.
 //! - `names/tree/…`: the tree alone, see [`tree`](crate::tree).
@@ -14,12 +16,15 @@ use crate::failure::{Doing, Failure};
 use crate::ipc::Seqpacket;
 use crate::measure::Subject;
 use crate::placement::{Placement, Seat};
-use crate::report::{Against, Row};
+use crate::report::{Against, End, Row};
 use crate::server::{Server, say_ready};
 use crate::tree;
 use resmgr_namespace::server::Config;
 use resmgr_namespace::{Attach, AttachFlags, FileType, Pathname, RuntimeDir, Session};
 use tempfile::TempDir;
+
+/// What a resolution may cost beside the bare way there and back.
+const ROUND_TRIP: End = End::Times(1.3);
 
 /// Measures what was asked for.
 pub(crate) fn cases(bench: &mut Bench) -> Result<(), Failure> {
@@ -38,8 +43,12 @@ pub(crate) fn cases(bench: &mut Bench) -> Result<(), Failure> {
     let mut server = Server::start(&errand, None)?;
     server.ready()?;
     let dir = RuntimeDir::at(directory.path()).doing("open the runtime directory")?;
-    one(bench, cpu, "names/resolve", Resolve::new(&dir)?)?;
-    one(bench, cpu, "names/attach-detach", AttachDetach::new(&dir)?)
+    let resolve = Resolve::new(&dir, Repeated::Asked)?;
+    one(bench, cpu, ("names/resolve", Some(ROUND_TRIP)), resolve)?;
+    let known = Resolve::new(&dir, Repeated::Known)?;
+    one(bench, cpu, ("names/known", None), known)?;
+    let attach = AttachDetach::new(&dir)?;
+    one(bench, cpu, ("names/attach-detach", None), attach)
 }
 
 /// The server's side.
@@ -57,7 +66,7 @@ pub(crate) fn serve(errand: &Errand) -> Result<(), Failure> {
 fn one(
     bench: &mut Bench,
     cpu: Seat,
-    case: &str,
+    (case, end): (&str, Option<End>),
     ours: impl Subject + 'static,
 ) -> Result<(), Failure> {
     if !bench.wants(case) {
@@ -68,25 +77,37 @@ fn one(
         Box::new(Seqpacket::start(cpu, Work::request(64))?),
     ];
     let mut series = bench.measure(case, &mut subjects)?;
-    let against = series.pop().map(|reference| Against::new(reference, None));
+    let against = series.pop().map(|reference| Against::new(reference, end));
     bench.report(Row::new(case, series.pop(), against.into_iter().collect()));
     Ok(())
+}
+
+/// Whether a path that was resolved before is asked for again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeated {
+    Asked,
+    Known,
 }
 
 #[derive(Debug)]
 struct Resolve {
     session: Session,
     path: Pathname,
+    repeated: Repeated,
 }
 
 impl Resolve {
-    fn new(dir: &RuntimeDir) -> Result<Self, Failure> {
+    fn new(dir: &RuntimeDir, repeated: Repeated) -> Result<Self, Failure> {
         let session = Session::connect(dir).doing("connect to the namespace")?;
-        let attach = registration("/dev/bench/resolved")?;
+        let attach = registration(match repeated {
+            Repeated::Asked => "/dev/bench/resolved",
+            Repeated::Known => "/dev/bench/known",
+        })?;
         session.attach(&attach).doing("register a name")?;
         Ok(Self {
             session,
             path: attach.path,
+            repeated,
         })
     }
 }
@@ -97,6 +118,9 @@ impl Subject for Resolve {
     }
 
     fn call(&mut self) -> Result<(), Failure> {
+        if self.repeated == Repeated::Asked {
+            self.session.forget();
+        }
         let entries = self.session.resolve(&self.path, FileType::ANY);
         match entries.doing("resolve a name")?.len() {
             1 => Ok(()),

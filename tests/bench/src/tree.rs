@@ -1,7 +1,9 @@
 //! `names/tree/…`: the tree alone, in this process, without a journal or a socket.
 //!
-//! - `names/tree/resolve/COUNT`: one path of four components among COUNT names. The paths are drawn at random
-//!   from all of them and are as many for every COUNT, so that what reading the question costs is the same.
+//! - `names/tree/resolve/COUNT`: one path of four components among COUNT names, of which 1,000, drawn at random,
+//!   are in use.
+//! - `names/tree/resolve/COUNT/cold`: the same with all of them in use, so that no cache holds what is
+//!   asked for; beside a read of one word of 128 MiB at random, than which nothing can be faster there.
 //! - `names/tree/attach-all/COUNT`: registering all of them.
 //! - `names/tree/bytes/COUNT`: resident memory for each, its text included.
 //! - `names/tree/list/COUNT`: one name in a listing of a directory of COUNT names, page by page.
@@ -13,6 +15,7 @@ use crate::placement::Placement;
 use crate::report::{Against, End, Row, Unit};
 use resmgr_namespace::tree::Tree;
 use resmgr_namespace::{AttachFlags, AttachId, FileType, Pathname, registration::Registration};
+use std::rc::Rc;
 use std::time::Instant;
 
 const FEW: usize = 1_000;
@@ -21,8 +24,11 @@ const MANY: usize = 1_000_000;
 const SOME: usize = 20_000;
 /// Names of one directory.
 const DIRECTORY: usize = 1_000;
-/// Questions before they repeat: what they touch is more than a cache holds.
-const QUESTIONS: usize = 1 << 18;
+/// Questions before they repeat: of names in use, and so many that what they touch is more than a cache holds.
+const QUESTIONS: usize = 1_000;
+const COLD_QUESTIONS: usize = 1 << 18;
+/// Words of the memory that a cold name is compared with.
+const WORDS: usize = 1 << 24;
 /// Questions between two looks at the clock.
 const BATCH: u32 = 64;
 const LISTED: usize = 100_000;
@@ -64,24 +70,41 @@ pub(crate) fn cases(bench: &mut Bench) -> Result<(), Failure> {
 }
 
 fn resolve(bench: &mut Bench, tree: Tree, many: usize) -> Result<(), Failure> {
-    let few = bench.unwatched(|| Resolve::new("ours", filled(FEW)?, FEW))?;
-    let many_names = bench.unwatched(|| Resolve::new("ours", tree, many))?;
-    let mut subjects: Vec<Box<dyn Subject>> = vec![Box::new(many_names), Box::new(few)];
-    let mut series = bench.measure("names/tree/resolve", &mut subjects)?;
-    let (Some(few), Some(many_names)) = (series.pop(), series.pop()) else {
-        return Err(Failure::new("nothing was measured"));
+    let (tree, small) = (Rc::new(tree), Rc::new(bench.unwatched(|| filled(FEW))?));
+    let few = Resolve::new(&small, FEW, QUESTIONS)?;
+    let used = Resolve::new(&tree, many, QUESTIONS)?;
+    let all = bench.unwatched(|| Resolve::new(&tree, many, COLD_QUESTIONS))?;
+    let memory = bench.unwatched(Memory::new);
+    let mut subjects: Vec<Box<dyn Subject>> = vec![
+        Box::new(few),
+        Box::new(used),
+        Box::new(all),
+        Box::new(memory),
+    ];
+    let series = bench.measure("names/tree/resolve", &mut subjects)?;
+    let [few, used, all, memory] = <[Series; 4]>::try_from(series)
+        .map_err(|_| Failure::new("not all of the names were measured"))?;
+    let small = |end| {
+        let name = "1000 names";
+        Against::new(
+            Series {
+                name,
+                ..few.clone()
+            },
+            end,
+        )
     };
-    let name = |count| format!("names/tree/resolve/{count}");
-    let reference = Series {
-        name: "1000 names",
-        ..few.clone()
+    let name = format!("names/tree/resolve/{many}");
+    let mut row = |case: &str, ours, against| {
+        bench.report(Row {
+            most: Some(RESOLVED),
+            ..Row::new(case, Some(ours), against)
+        });
     };
-    bench.report(Row::limited(name(FEW), few, Unit::Nanoseconds, RESOLVED));
-    let against = vec![Against::new(reference, Some(SLOWER))];
-    bench.report(Row {
-        most: Some(RESOLVED),
-        ..Row::new(name(many), Some(many_names), against)
-    });
+    row(&name, used, vec![small(Some(SLOWER))]);
+    let beside = vec![small(None), Against::new(memory, None)];
+    row(&format!("{name}/cold"), all, beside);
+    row(&format!("names/tree/resolve/{FEW}"), few, Vec::new());
     Ok(())
 }
 
@@ -134,31 +157,35 @@ fn resident() -> Result<f64, Failure> {
     pages.ok_or_else(|| Failure::new("statm says nothing"))
 }
 
+/// Numbers at random, the same in every run.
+#[derive(Debug)]
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, count: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap_or(0) % count
+    }
+}
+
 /// Questions one after the other.
 #[derive(Debug)]
 struct Resolve {
-    name: &'static str,
-    tree: Tree,
+    tree: Rc<Tree>,
     paths: Vec<Pathname>,
     next: usize,
 }
 
 impl Resolve {
-    fn new(name: &'static str, tree: Tree, count: usize) -> Result<Self, Failure> {
-        // A generator with a fixed beginning: every run asks the same.
-        let mut state = 1_u64;
-        let mut draw = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            usize::try_from(state >> 33).unwrap_or(0) % count
-        };
-        let paths = (0..QUESTIONS).map(|_| Pathname::new(text(draw())));
-        let paths = paths.collect::<Result<_, _>>().doing("read a path")?;
+    fn new(tree: &Rc<Tree>, count: usize, questions: usize) -> Result<Self, Failure> {
+        let mut draw = Draw(1);
+        let paths = (0..questions).map(|_| Pathname::new(text(draw.below(count))));
         Ok(Self {
-            name,
-            tree,
-            paths,
+            tree: Rc::clone(tree),
+            paths: paths.collect::<Result<_, _>>().doing("read a path")?,
             next: 0,
         })
     }
@@ -166,7 +193,7 @@ impl Resolve {
 
 impl Subject for Resolve {
     fn name(&self) -> &'static str {
-        self.name
+        "ours"
     }
 
     fn call(&mut self) -> Result<(), Failure> {
@@ -177,6 +204,48 @@ impl Subject for Resolve {
                 1 => {}
                 count => return Err(Failure::new(format!("{count} entries for one name"))),
             }
+        }
+        Ok(())
+    }
+
+    fn summary(&self) -> Summary {
+        Summary::Mean
+    }
+
+    fn parts(&self) -> u32 {
+        BATCH
+    }
+}
+
+/// Words at random, each of which has a part in which one is next.
+#[derive(Debug)]
+struct Memory {
+    words: Vec<u64>,
+    draw: Draw,
+    word: u64,
+}
+
+impl Memory {
+    fn new() -> Self {
+        let mut draw = Draw(7);
+        let words = (0..WORDS).map(|_| draw.below(WORDS) as u64);
+        Self {
+            words: words.collect(),
+            draw,
+            word: 0,
+        }
+    }
+}
+
+impl Subject for Memory {
+    fn name(&self) -> &'static str {
+        "one read"
+    }
+
+    fn call(&mut self) -> Result<(), Failure> {
+        for _ in 0..BATCH {
+            let before = usize::try_from(self.word).unwrap_or(0);
+            self.word = self.words[(self.draw.below(WORDS) + before) % WORDS];
         }
         Ok(())
     }

@@ -16,11 +16,14 @@
 //!
 //! Connections by number, and in children: see `by_id`. `#COID` stands for a connection where a name does.
 //!
-//! More are in [`events`](super::events) and [`waits`](super::waits).
-//! Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
+//! Paths are registered, served, opened and listed in `paths`. More are in [`events`](super::events) and
+//! [`waits`](super::waits). Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
-use super::{Words, bulk, by_id, endurance, events, load, parcels, pending, poll, show, waits};
+use super::{
+    Words, bulk, by_id, endurance, events, inspect, load, parcels, paths, pending, poll, show,
+    waits,
+};
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
     ConnectRights, Connection, Credentials, IdSpace, ProcessLimits, Pulse, PulseFlags, Received,
@@ -108,11 +111,11 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
             std::thread::scope(|scope| scope.spawn(|| receive(things, words)).join().unwrap())
         }
         "fork-send" => fork_send(things, words),
-        "name-attach" | "name-attach-on" | "name-detach" | "name-open" | "path-attach" => {
-            named(things, words)
-        }
+        "name-attach" | "name-attach-on" | "name-detach" | "name-open" => named(things, words),
         "name-wait" => waits::run(words),
-        _ => events::run(things, words).unwrap_or_else(|| on_process(words)),
+        _ => paths::run(things, words)
+            .or_else(|| events::run(things, words))
+            .unwrap_or_else(|| on_process(words)),
     }
 }
 
@@ -132,6 +135,7 @@ fn on_process(words: &Words<'_>) -> String {
             "ok".into()
         }
         "ready" => "ready".into(),
+        "inspect" => inspect::run(words),
         "exec" => {
             let error = std::process::Command::new(words.get(1))
                 .arg(words.get(2))
@@ -470,7 +474,6 @@ fn named(things: &Things, words: &Words<'_>) -> String {
             let opened = resmgr::name_open(name);
             return outcome(opened.map(|connection| keep(things, thing, connection)));
         }
-        "path-attach" => return path(things, words),
         "name-attach-on" => {
             resmgr::name::name_attach_on(&things.channels.get(words.get(2)), name, flags)
         }
@@ -482,16 +485,5 @@ fn named(things: &Things, words: &Words<'_>) -> String {
         things.channels.put(thing, channel);
         things.names.put(thing, attach);
         format!("channel {id}")
-    }))
-}
-
-fn path(things: &Things, words: &Words<'_>) -> String {
-    let channel = things.channels.get(words.get(2));
-    let file_type = resmgr::name::FileType::ANY;
-    let flags = resmgr::name::AttachFlags::empty();
-    let attached = resmgr::resmgr_attach(&channel, words.get(1), file_type, flags, 0);
-    outcome(attached.map_err(|error| error.errno()).map(|attach| {
-        things.paths.put(words.get(1), attach);
-        "ok".into()
     }))
 }

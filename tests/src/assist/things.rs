@@ -53,6 +53,10 @@ pub(crate) struct Things {
     pub(crate) tokens: Table<CancelToken>,
     pub(crate) names: Table<NameAttach>,
     pub(crate) paths: Table<resmgr::name::PathAttach>,
+    pub(crate) links: Table<resmgr::name::Symlink>,
+    pub(crate) managers: Table<resmgr::dispatch::Running>,
+    /// The last open that a server of files was asked for, by its channel.
+    pub(crate) asked: Table<String>,
     pub(crate) semaphores: Table<Semaphore>,
     pub(crate) functions: Table<EventFunction>,
     pub(crate) timers: Table<(Clock, Timer)>,

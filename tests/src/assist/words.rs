@@ -35,6 +35,8 @@ const NAMES: &[&str] = &[
     "calls",
     "calling",
     "bulk",
+    "root",
+    "in",
 ];
 /// Longer data are written as `fill:LENGTH` where they follow the pattern.
 const LONG: usize = 64;

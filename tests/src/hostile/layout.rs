@@ -47,7 +47,7 @@ pub const NONSENSE: u32 = 3;
 /// How the packets begin.
 pub const MAGIC: u32 = u32::from_ne_bytes(*b"RSM1");
 /// The layout's version.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 /// Pages of bulk memory.
 pub const PAGES: u32 = 16_384;
 const _: () = assert!(PAGES as usize * 4096 == BULK_LEN);

@@ -109,7 +109,7 @@ fn open_as(caller: &Caller<'_>, chid: ChannelId, flags: OpenFlags) -> Result<Fil
         next: &[],
         room: 100,
     };
-    match caller.server(&Pathname::new("/x")?, &entry, &ask)? {
+    match caller.server(&Pathname::new("/x")?.into(), &entry, &ask)? {
         Said::Yes(found) => Ok(File::new(found.connection, flags)),
         Said::NotHere | Said::Gone | Said::GoOn(_) => Err(Errno::NOENT),
     }

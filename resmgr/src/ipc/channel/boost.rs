@@ -39,7 +39,7 @@ const ALWAYS: u8 = ORDINARY + 1;
 #[derive(Debug)]
 pub(super) struct Crew {
     /// Those that received here last.
-    receivers: Vec<Arc<Receiver>>,
+    pub(super) receivers: Vec<Arc<Receiver>>,
     /// One of them has had another priority than its own.
     pub(super) floated: bool,
     /// What the watched links' clients were told; 0: never to ask.
@@ -161,6 +161,11 @@ impl Shared {
         if elsewhere || thread.priority != thread.own {
             self.change(thread.own);
         }
+    }
+
+    /// Whether the calling thread is among those that received here last.
+    pub(super) fn is_in_crew(&self) -> bool {
+        caller::thread().channel == self.key
     }
 
     /// Under the lock, right before the sleep. A channel that has only ever seen ordinary priorities has

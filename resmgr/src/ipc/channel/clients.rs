@@ -21,7 +21,11 @@ impl Shared {
         if state.clients.len() >= self.limits.clients as usize {
             return Err(Errno::NFILE);
         }
-        let link = state.add_client(|scoid| Arc::new(make(scoid)))?;
+        let link = state.add_client(|scoid| {
+            let mut link = make(scoid);
+            link.service = Arc::clone(&self.service);
+            Arc::new(link)
+        })?;
         if let Err(errno) = self.add_bell(&link) {
             state.remove_client(&link, false);
             return Err(errno);

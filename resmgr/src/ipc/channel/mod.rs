@@ -7,6 +7,7 @@ mod poll;
 mod pooled;
 mod receive;
 mod shared;
+mod snapshot;
 mod state;
 #[cfg(feature = "tokio")]
 mod tokio;
@@ -19,6 +20,7 @@ use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::Ready;
 use resmgr_sys::{Errno, Result};
 pub(crate) use shared::Shared;
+pub(crate) use snapshot::{ClientSeen, Seen as ChannelSeen};
 use std::io::IoSliceMut;
 use std::sync::Arc;
 #[cfg(feature = "tokio")]

@@ -61,6 +61,7 @@ impl Shared {
     }
 
     pub(super) fn deliver_pulse(&self, pending: &PendingPulse) -> Pulse {
+        self.pulses.fetch_add(1, Ordering::Relaxed);
         self.run_for_pulse(pending);
         if let Some(link) = &pending.link {
             link.pulse_taken();
@@ -92,6 +93,9 @@ impl Shared {
         let copied = call.fields.len.saturating_add(call.fields.reply_room);
         self.copied.store(copied, Ordering::Relaxed);
         let mut message = Message::new(call, self.chid);
+        if message.is_to_be_timed() {
+            message.begin_timing();
+        }
         if message.is_far() {
             return Self::receive_far(message, parts);
         }
@@ -216,6 +220,7 @@ impl Shared {
 
     /// A thread goes back to its program with an item and looks no more.
     pub(super) fn leave(&self, state: &mut State) {
+        state.items += 1;
         self.courtesy.served(state.watched().len());
         if state.crew.floated {
             self.taken(state);
@@ -311,6 +316,7 @@ impl Shared {
             deaths::look_before_sleep();
         }
         self.before_sleep();
+        let known = usize::from(self.is_in_crew());
         {
             let mut state = self.lock();
             if state.destroyed {
@@ -324,12 +330,14 @@ impl Shared {
                 return Ok(());
             }
             state.sleepers += 1;
+            state.crew_sleeps += known;
             self.fall_asleep(&mut state);
         }
         let slept = bells.wait(deadline, events);
         self.courtesy.rested();
         let mut state = self.lock();
         state.sleepers -= 1;
+        state.crew_sleeps -= known;
         slept?;
         state.bells_seen = Instant::now();
         Self::note(&mut state, events);

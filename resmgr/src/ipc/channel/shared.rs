@@ -1,15 +1,16 @@
 //! What all clones of a channel, and the background thread, share.
 
 use super::courtesy::Courtesy;
+use super::snapshot::OpenCounter;
 use super::state::{Client, State};
 use super::{BELL, ChannelOptions, OWN_BELL, Waiting, boost};
-use crate::ipc::link::Layout;
+use crate::ipc::link::{Layout, Service};
 use crate::ipc::{ChannelFlags, ChannelId, ChannelLimits, ConnectRights, Pulse, PulseCode};
 use crate::ipc::{held::Held, process, wait::Spin};
 use resmgr_sys::epoll::{Epoll, EventFd};
 use resmgr_sys::{Errno, Result};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What all clones of a channel, and the background thread, share.
 #[derive(Debug)]
@@ -44,6 +45,12 @@ pub(crate) struct Shared {
     /// The same for the background thread, if the channel has a pool of pulses.
     pub(super) pool_bells: OnceLock<Epoll>,
     pub(super) own_bell: EventFd,
+    /// Pulses that receivers have taken.
+    pub(super) pulses: AtomicU64,
+    /// How long some calls took.
+    pub(super) service: Arc<Service>,
+    /// Who counts the clients' open files, if somebody does.
+    pub(super) open_counter: OnceLock<OpenCounter>,
     /// Messages that are known by number. Its lock is taken after the next one.
     pub(in crate::ipc) held: Held,
     /// Taken before no other lock of the project except a link's.
@@ -78,6 +85,9 @@ impl Shared {
             poll_set: OnceLock::new(),
             pool_bells: OnceLock::new(),
             own_bell,
+            pulses: AtomicU64::new(0),
+            service: Arc::default(),
+            open_counter: OnceLock::new(),
             held: Held::default(),
             state: Mutex::new(State::new(habits)),
         })

@@ -31,8 +31,12 @@ pub(super) struct State {
     /// The links that spoke last; a link in here need not be in `clients` any more.
     watched: Vec<Arc<ServerLink>>,
     pub(super) crew: Crew,
+    /// Messages and pulses that receivers have taken, together.
+    pub(super) items: u64,
     /// Receivers that sleep; they have to be woken for each item.
     pub(super) sleepers: usize,
+    /// Those of them that have received here before, and so belong to the crew.
+    pub(super) crew_sleeps: usize,
     /// An event loop may be waiting: it counts as one more sleeper, always.
     pub(super) polled: bool,
     /// One receiver looks at the watched links' rings.
@@ -53,7 +57,9 @@ impl State {
             clients: Slab::new(),
             watched: Vec::new(),
             crew: Crew::new(habits),
+            items: 0,
             sleepers: 0,
+            crew_sleeps: 0,
             polled: false,
             spinning: false,
             quiet: false,

@@ -85,7 +85,7 @@ impl ClientLink {
             self.give_back(staged.slot, staged.block);
             return Err(error);
         }
-        self.announce_begun(staged.slot);
+        self.announce_begun(staged.slot, staged.number);
         Ok(Call {
             through: Arc::clone(through),
             slot: staged.slot,
@@ -95,7 +95,8 @@ impl ClientLink {
         })
     }
 
-    fn announce_begun(&self, slot: u16) {
+    fn announce_begun(&self, slot: u16, number: u32) {
+        self.say_since_when(slot, number);
         self.announce(EntryKind::Call, slot);
         if self.memory.gate().is_closed() {
             self.end(super::LinkState::Dead);
@@ -127,7 +128,9 @@ impl ClientLink {
         }
         if self.is_over(&under_way) {
             match self.finish_begun(&mut under_way, None, reply) {
-                Err(SendError::Refused(Errno::RESTART)) => self.announce_begun(under_way.slot),
+                Err(SendError::Refused(Errno::RESTART)) => {
+                    self.announce_begun(under_way.slot, under_way.number);
+                }
                 done => return Some(done),
             }
         }
@@ -214,7 +217,9 @@ impl ClientLink {
             drop(cancel);
             match wake {
                 Wake::Answered(asked) => match self.finish_begun(&mut call, asked, reply) {
-                    Err(SendError::Refused(Errno::RESTART)) => self.announce_begun(call.slot),
+                    Err(SendError::Refused(Errno::RESTART)) => {
+                        self.announce_begun(call.slot, call.number);
+                    }
                     done => return done,
                 },
                 Wake::Gone(errno) => {

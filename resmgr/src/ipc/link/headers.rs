@@ -3,12 +3,34 @@
 use super::layout::{CELL, IN_SLOT};
 use crate::ipc::PulseFlags;
 use crate::ipc::{SendOptions, caller};
-use resmgr_sys::Errno;
+use resmgr_sys::{Errno, clock};
+use std::time::Duration;
 
 /// A place in the ring, as a request carries it.
 #[inline]
 pub(crate) fn place_in_ring(entries: u32) -> u16 {
     halves(entries)[1]
+}
+
+/// The word of a slot's header behind the request: which call its client waits for, and since when. For whoever
+/// inspects the server; nothing is decided by it. Nobody takes it back: the next call has another number.
+pub(super) const SINCE: usize = RequestFields::WORDS;
+/// So many bits of it are microseconds of the coarse monotonic clock, which last for nine years.
+const TIME: u32 = 48;
+
+/// That word for a client that begins to wait for the call `number`.
+pub(super) fn since_now(number: u32) -> u64 {
+    (u64::from(number) << TIME) | (clock::coarse() / 1000)
+}
+
+/// How long a client has been waiting for this call, by what the word says.
+pub(super) fn since(word: u64, number: u32) -> Option<Duration> {
+    if word >> TIME != u64::from(number) & 0xffff {
+        return None;
+    }
+    let began = word & ((1 << TIME) - 1);
+    let now = clock::coarse() / 1000;
+    Some(Duration::from_micros(now.saturating_sub(began)))
 }
 
 /// What goes with a request.
@@ -279,6 +301,14 @@ fn split(word: u64) -> (u32, u32) {
 #[cfg(test)]
 mod tests {
     use super::{AnswerFields, RequestFields};
+
+    #[test]
+    fn a_time_is_that_of_its_call_only() {
+        let word = super::since_now(0x12_3456);
+        assert!(super::since(word, 0x12_3456).is_some());
+        assert_eq!(super::since(word, 0x12_3457), None);
+        assert_eq!(super::since(0, 7), None);
+    }
 
     #[test]
     fn headers_survive_the_way() {

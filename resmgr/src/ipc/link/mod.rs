@@ -25,8 +25,10 @@ mod memory;
 mod parcels;
 mod reply;
 mod server;
+mod service;
 mod slots;
 mod staging;
+mod underway;
 mod waiting;
 mod watch;
 
@@ -41,3 +43,5 @@ pub(crate) use lend::Lent;
 pub(crate) use memory::{LinkMemory, Offer};
 pub(crate) use reply::ReplyArea;
 pub(crate) use server::{Breach, ServerLink};
+pub(crate) use service::{Measured, Service};
+pub(crate) use underway::Seen;

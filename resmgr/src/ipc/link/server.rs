@@ -3,6 +3,7 @@
 use super::headers::RequestFields;
 use super::inbox::ServerInbox;
 use super::layout::{self, CELLS};
+use super::service::Service;
 use super::slots::Phases;
 use super::{LinkMemory, ReplyArea};
 use crate::ipc::priority::{ORDINARY, Standing, UNPRIVILEGED_PLACE};
@@ -13,7 +14,7 @@ use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result, socket, who};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 /// The client broke the rules of the link: it is closed, and nobody else notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub(crate) struct ServerLink {
     /// How many unblock requests may still come: a well-behaved client makes at most one for each call.
     pub(super) unblocks_due: AtomicU32,
     pub(super) phases: Phases,
+    /// The channel's.
+    pub(crate) service: Arc<Service>,
     /// What the numbers of its calls begin at in their names.
     first_name: u32,
     gone: AtomicBool,
@@ -90,6 +93,7 @@ impl ServerLink {
             owed: AtomicU32::new(0),
             unblocks_due: AtomicU32::new(0),
             phases,
+            service: Arc::default(),
             first_name: next_first_name(),
             gone: AtomicBool::new(false),
         }

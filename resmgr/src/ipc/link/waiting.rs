@@ -1,6 +1,7 @@
 //! How a client waits for an answer, and what ends the wait.
 
 use super::client::ClientLink;
+use super::headers;
 use super::staging::Staged;
 use super::watch::Watch;
 use crate::ipc::cancel::CancelToken;
@@ -66,6 +67,10 @@ impl ClientLink {
         let caller = self.memory.caller(staged.slot);
         let stop = || caller.is_answered(staged.number) || self.must_stop(staged, options.cancel);
         if self.spin.follow(plan, stop) && caller.is_answered(staged.number) {
+            // Looked at here: there is hardly ever one, and to drop an `Option` of it may be a call.
+            if let Some(watch) = watch {
+                drop(watch);
+            }
             return Wake::Answered(None);
         }
         self.wait_longer(&caller, staged, options, watch)
@@ -90,6 +95,7 @@ impl ClientLink {
         options: &SendOptions<'_>,
         mut watch: Option<Watch<'a>>,
     ) -> Wake {
+        self.say_since_when(staged.slot, staged.number);
         // It has just been looked for.
         let mut plan = Some(Plan::Sleep);
         let mut asked = None;
@@ -133,6 +139,17 @@ impl ClientLink {
             }
             asked = Some(reason);
             self.announce(EntryKind::Unblock, staged.slot);
+        }
+    }
+
+    /// For whoever inspects the server. Not before the thread has looked for the answer in vain: calls that are
+    /// answered at once pay nothing for it. A begun call that is waited for keeps the time when it was begun.
+    #[cold]
+    pub(super) fn say_since_when(&self, slot: u16, number: u32) {
+        let word = &self.memory.request(slot).fields[headers::SINCE];
+        // Relaxed: nothing depends on it.
+        if headers::since(word.load(Ordering::Relaxed), number).is_none() {
+            word.store(headers::since_now(number), Ordering::Relaxed);
         }
     }
 

@@ -18,7 +18,7 @@ impl Message {
         if !self.is_waiting() {
             return Err(Errno::SRCH);
         }
-        if std::mem::take(&mut self.fields.lends) == 0 {
+        if self.take_lends() == 0 {
             return Ok(Vec::new());
         }
         self.link.take_parcel(self.slot, self.number)

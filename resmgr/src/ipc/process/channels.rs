@@ -33,6 +33,15 @@ impl Process {
         lock(&self.channels).get(key)?.upgrade()
     }
 
+    /// All that there are, by their numbers.
+    pub(in crate::ipc) fn channels(&self) -> Vec<Arc<Shared>> {
+        let channels = lock(&self.channels);
+        channels
+            .iter()
+            .filter_map(|(_, channel)| channel.upgrade())
+            .collect()
+    }
+
     /// A channel was destroyed, and these clients with it.
     pub(in crate::ipc) fn channel_gone(&self, chid: ChannelId, clients: &[Arc<ServerLink>]) {
         if let Some(key) = usize::try_from(chid.0)
