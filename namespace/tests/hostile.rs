@@ -5,11 +5,13 @@ mod common;
 
 use common::{Assistant, Daemon, LIMIT, Place, channels, end, path, until};
 use resmgr_namespace::protocol::{Request, VERSION};
-use resmgr_namespace::{Attach, AttachFlags, Errno, FileType};
-use resmgr_sys::epoll::{Ready, poll_one};
+use resmgr_namespace::server::{Config, Server};
+use resmgr_namespace::{Attach, AttachFlags, AttachId, Errno, FileType, Link};
+use resmgr_sys::epoll::{EventFd, Ready, poll_one};
 use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{process, signal, socket};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 #[test]
@@ -228,4 +230,166 @@ fn stopped_processes_hold_up_nobody() {
     process::kill(stopped.pid(), signal::CONT).unwrap();
     assert_eq!(stopped.answer(), "recovered");
     assert_eq!(channels(&session, "/dev/x").unwrap(), [(stopped.pid(), 1)]);
+}
+
+/// One request of each kind, whole.
+fn requests() -> Vec<Vec<u8>> {
+    let attach = Attach {
+        path: path("/dev/half"),
+        chid: 1,
+        handle: 0,
+        file_type: FileType::ANY,
+        flags: AttachFlags::empty(),
+        exclusive: false,
+    };
+    let link = Link {
+        path: path("/dev/link"),
+        target: (*b"/dev/half").into(),
+    };
+    let (id, file_type) = (AttachId(0), FileType::ANY);
+    let after = b"after".to_vec();
+    let all = [
+        Request::Hello { version: VERSION },
+        Request::Attach {
+            id,
+            attach: Ok(attach),
+        },
+        Request::Detach(AttachId(7)),
+        Request::List {
+            after,
+            path: Ok(path("/dev")),
+        },
+        Request::Serve,
+        Request::Listen,
+        Request::Settled,
+        Request::Link { id, link: Ok(link) },
+        Request::Watch {
+            file_type,
+            path: Ok(path("/dev/half")),
+        },
+    ];
+    all.iter()
+        .map(|request| request.encode(2).unwrap())
+        .collect()
+}
+
+#[test]
+fn half_a_message_closes_only_its_own_connection() {
+    let place = Place::new();
+    let _daemon = Daemon::start(&place, &["--idle", "never"]);
+    let session = place.session();
+    let hello = Request::Hello { version: VERSION }.encode(1).unwrap();
+    let mut halves = 0;
+    for whole in requests() {
+        for len in 1..whole.len() {
+            // A path that was cut short is another path.
+            if Request::decode(&whole[..len]).is_ok() {
+                continue;
+            }
+            halves += 1;
+            let client = raw_client(&place);
+            socket::send(client.as_fd(), &hello, &[]).unwrap();
+            socket::send(client.as_fd(), &whole[..len], &[]).unwrap();
+            assert!(is_closed(&client), "{len} of {whole:?}");
+        }
+    }
+    assert!(halves > 100, "{halves}");
+    assert_eq!(channels(&session, "/dev/half"), Err(Errno::NOENT));
+}
+
+#[test]
+fn floods_hold_up_nobody() {
+    const FLOODS: usize = 3;
+    let place = Place::new();
+    let _daemon = Daemon::start(&place, &["--idle", "never"]);
+    let mut owner = Assistant::ready(&place);
+    let session = place.session();
+    let over = AtomicBool::new(false);
+    let cut = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let _end = AtEnd(|| over.store(true, Ordering::Relaxed));
+        for _ in 0..FLOODS {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    flood(&place, &over);
+                    cut.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        until("every flood was cut off once", || {
+            cut.load(Ordering::Relaxed) >= FLOODS
+        });
+        for turn in 0..100 {
+            let id = owner.attach("/dev/x", turn, AttachFlags::empty());
+            assert_eq!(channels(&session, "/dev/x").unwrap(), [(owner.pid(), turn)]);
+            assert_eq!(owner.ask(&format!("detach {id}")), "ok");
+        }
+    });
+}
+
+/// Also when the test fails: the threads of a scope are waited for.
+struct AtEnd<F: Fn()>(F);
+
+impl<F: Fn()> Drop for AtEnd<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// Requests without end, of which no answer is read, until the server has enough.
+fn flood(place: &Place, over: &AtomicBool) {
+    let client = raw_client(place);
+    let hello = Request::Hello { version: VERSION }.encode(1).unwrap();
+    let file_type = FileType::ANY;
+    let watch = Request::Watch {
+        file_type,
+        path: Ok(path("/dev/x")),
+    };
+    let list = Request::List {
+        after: Vec::new(),
+        path: Ok(path("/dev")),
+    };
+    let packets = [watch.encode(2).unwrap(), list.encode(3).unwrap()];
+    let mut next = packets.iter().cycle();
+    let mut sent = socket::send(client.as_fd(), &hello, &[]);
+    while !over.load(Ordering::Relaxed) {
+        match sent {
+            Ok(()) => {}
+            Err(Errno::AGAIN) => {
+                let deadline = Some(Instant::now() + LIMIT);
+                assert!(poll_one(client.as_fd(), Ready::OUT, deadline).unwrap());
+            }
+            Err(errno) => {
+                assert!(matches!(errno, Errno::PIPE | Errno::CONNRESET), "{errno:?}");
+                return;
+            }
+        }
+        sent = socket::send(client.as_fd(), next.next().unwrap(), &[]);
+    }
+}
+
+#[test]
+fn a_crowd_of_one_user_leaves_room_for_others() {
+    let Some(place) = Place::of_all_users() else {
+        return;
+    };
+    let config = Config {
+        idle: None,
+        sessions: 16,
+        ..Config::default()
+    };
+    let mut server = Server::new(&place.dir(), config).unwrap();
+    let stop = EventFd::new().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| server.run(Some(stop.as_fd())));
+        let _end = AtEnd(|| stop.ring());
+        let mut crowd = Assistant::of_user(&place, 54_321, &[]);
+        // Its own session is one of the four.
+        assert_eq!(crowd.ask("crowd 20"), "3 17");
+        let mut other = Assistant::of_user(&place, 54_322, &[]);
+        assert_eq!(other.ask("resolve /dev/x"), "ENOENT");
+        let mut root = Assistant::ready(&place);
+        root.attach("/dev/x", 1, AttachFlags::empty());
+        assert_eq!(other.ask("resolve /dev/x"), format!("{}/1 ", root.pid()));
+    });
 }

@@ -11,6 +11,7 @@
 //! Failures: the server's errno as it is; `ETIMEDOUT` when the deadline passes (a server that does not
 //! run, or none that can be started); `EPROTO` when what answers is no namespace.
 
+mod hangups;
 mod known;
 mod link;
 mod reach;
@@ -22,6 +23,7 @@ use crate::path::{Pathname, Rooted};
 use crate::protocol::{self, Request, Resolved};
 use crate::registration::{Attach, AttachId, Entry, FileType, Link as Symlink};
 use crate::tree::Listing;
+use hangups::Hangups;
 use known::Known;
 use link::{Link, is_gone};
 use reach::reach;
@@ -35,9 +37,6 @@ pub use watch::Watch;
 
 /// How long a call waits, unless [`Session::set_patience`] says otherwise.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// Servers that may go during one call before it gives up: that many deaths are a fault of the call.
-const SERVERS: usize = 8;
-
 /// Requests that are sent before the first answer is read, when a new server is given all names: few enough
 /// for both queues of the socket.
 const AHEAD: usize = 32;
@@ -394,8 +393,11 @@ impl Session {
 
     /// Asks whoever serves; asks the next one when that one goes before it answers.
     fn ask(&self, state: &mut State, request: &Request, deadline: Instant) -> Result<Vec<u8>> {
-        for _ in 0..SERVERS {
-            match self.linked(state, deadline)?.round_trip(request, deadline) {
+        let mut hangups = Hangups::default();
+        loop {
+            let link = self.linked(state, deadline)?;
+            let server = link.server;
+            match link.round_trip(request, deadline) {
                 Ok(answer) => return answer,
                 Err(Errno::TIMEDOUT) => return Err(Errno::TIMEDOUT),
                 Err(errno) => {
@@ -403,10 +405,10 @@ impl Session {
                     if !is_gone(errno) {
                         return Err(errno);
                     }
+                    hangups.one_more(server, deadline)?;
                 }
             }
         }
-        Err(Errno::CONNRESET)
     }
 
     /// The link, made anew if the server has gone.
@@ -436,22 +438,21 @@ fn restore(
     absent: Absent,
     deadline: Instant,
 ) -> Result<(), StartError> {
-    for _ in 0..SERVERS {
+    let failed = |errno| StartError::system("connect to", dir.path(), errno);
+    let mut hangups = Hangups::default();
+    loop {
         let (mut link, kept) = reach(dir, absent, deadline)?;
         match hand_over(&mut link, state, kept, deadline) {
             Ok(()) => {
                 state.link = Some(link);
                 return Ok(());
             }
-            Err(errno) if is_gone(errno) => {}
-            Err(errno) => return Err(StartError::system("connect to", dir.path(), errno)),
+            Err(errno) if is_gone(errno) => {
+                hangups.one_more(link.server, deadline).map_err(failed)?;
+            }
+            Err(errno) => return Err(failed(errno)),
         }
     }
-    Err(StartError::system(
-        "connect to",
-        dir.path(),
-        Errno::CONNRESET,
-    ))
 }
 
 fn hand_over(link: &mut Link, state: &State, kept: u32, deadline: Instant) -> Result<()> {

@@ -5,9 +5,10 @@
 //! and not what happened; so one that was missed (while nobody served, or while this process was stopped)
 //! costs nothing: the next server tells how it stands then.
 
+use super::Absent;
+use super::hangups::Hangups;
 use super::link::{Link, is_gone};
 use super::reach::reach;
-use super::{Absent, SERVERS};
 use crate::StartError;
 use crate::directory::RuntimeDir;
 use crate::path::Pathname;
@@ -91,7 +92,8 @@ fn begin(
     request: &Request,
     deadline: Instant,
 ) -> Result<(Link, u32, Standing)> {
-    for _ in 0..SERVERS {
+    let mut hangups = Hangups::default();
+    loop {
         let (mut link, _) =
             reach(dir, absent, deadline).map_err(|error: StartError| error.errno())?;
         match link.round_trip(request, deadline) {
@@ -101,9 +103,8 @@ fn begin(
                 drop(link.take_view());
                 return Ok((link, serial, standing(&content?)?));
             }
-            Err(errno) if is_gone(errno) => {}
+            Err(errno) if is_gone(errno) => hangups.one_more(link.server, deadline)?,
             Err(errno) => return Err(errno),
         }
     }
-    Err(Errno::CONNRESET)
 }

@@ -3,12 +3,13 @@
 // Each test program uses its part.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+use resmgr_namespace::protocol::{Request, VERSION, decode_answer};
 use resmgr_namespace::{
     Attach, AttachFlags, AttachId, Errno, FileType, Pathname, RuntimeDir, Session,
 };
 use resmgr_sys::epoll::{Ready, poll_one};
 use resmgr_sys::pidfd::PidFd;
-use resmgr_sys::{process, signal};
+use resmgr_sys::{process, signal, socket};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -384,6 +385,7 @@ fn obey(session: &Session, words: &[&str]) -> Result<String, Errno> {
                 .collect();
             names.join(" ")
         }
+        ["crowd", count] => crowd(session, count.parse().unwrap())?,
         ["serve"] => {
             session.serve()?;
             "ok".into()
@@ -415,6 +417,36 @@ fn obey(session: &Session, words: &[&str]) -> Result<String, Errno> {
         ["fork"] => fork_with_copy(session)?.to_string(),
         _ => "what?".into(),
     })
+}
+
+/// Connects so often; returns how many are answered, and how many are sent away.
+fn crowd(session: &Session, count: usize) -> Result<String, Errno> {
+    let deadline = Some(Instant::now() + LIMIT);
+    let (mut held, mut refused) = (Vec::new(), 0);
+    for _ in 0..count {
+        let client = socket::connect(&session.dir().entry("ns"), LIMIT)?;
+        let hello = Request::Hello { version: VERSION }.encode(1)?;
+        // One that is sent away may be closed before it has said anything.
+        let _ = socket::send(client.as_fd(), &hello, &[]);
+        let mut buffer = [0; 64];
+        let packet = match socket::receive_until(client.as_fd(), &mut buffer, deadline) {
+            // It was closed before its greeting was read.
+            Err(Errno::CONNRESET) => {
+                refused += 1;
+                continue;
+            }
+            packet => packet?,
+        };
+        match decode_answer(&buffer[..packet.len]).unwrap() {
+            (0, Err(Errno::NFILE)) => refused += 1,
+            (1, Ok(_)) => held.push(client),
+            other => panic!("{other:?}"),
+        }
+    }
+    let text = format!("{} {refused}", held.len());
+    // They stay for as long as this process.
+    std::mem::forget(held);
+    Ok(text)
 }
 
 /// What a forked child gets that goes on with its parent's session.
