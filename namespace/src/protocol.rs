@@ -10,11 +10,12 @@
 //! ends the conversation. A path that decodes but is no good (too long, relative) is not a breach: it is
 //! kept as the errno that the request will be answered with.
 
+mod bytes;
+
 use crate::path::{NAME_MAX, PATH_MAX, Pathname, Rooted};
-use crate::registration::{
-    Attach, AttachFlags, AttachId, Entry, FileType, Link, Name, NameKind, Standing,
-};
+use crate::registration::{Attach, AttachId, Entry, FileType, Link, Name, NameKind, Standing};
 use crate::tree::Listing;
+use bytes::{Reader, Writer};
 use resmgr_sys::{Errno, Result};
 
 /// The largest packet.
@@ -164,7 +165,10 @@ impl Request {
             HELLO => Self::Hello {
                 version: from.u32()?,
             },
-            ATTACH => from.attach()?,
+            ATTACH => {
+                let (id, attach) = from.attach()?;
+                Self::Attach { id, attach }
+            }
             DETACH => Self::Detach(AttachId(from.u64()?)),
             RESOLVE => Self::Resolve {
                 file_type: FileType(from.i32()?),
@@ -330,174 +334,6 @@ pub fn decode_standing(content: &[u8]) -> Result<Standing, Malformed> {
     let mut from = Reader(content);
     let (present, mark) = (from.flag()?, from.u64()?);
     from.end().map(|()| Standing { present, mark })
-}
-
-/// Bytes to be sent.
-struct Writer(Vec<u8>);
-
-impl Writer {
-    /// With room for most packets, so that few grow.
-    fn new() -> Self {
-        Self(Vec::with_capacity(128))
-    }
-    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        self.0.extend_from_slice(bytes);
-        self
-    }
-    fn u8(&mut self, value: u8) -> &mut Self {
-        self.bytes(&[value])
-    }
-    fn u16(&mut self, value: u16) -> &mut Self {
-        self.bytes(&value.to_le_bytes())
-    }
-    fn u32(&mut self, value: u32) -> &mut Self {
-        self.bytes(&value.to_le_bytes())
-    }
-    fn i32(&mut self, value: i32) -> &mut Self {
-        self.bytes(&value.to_le_bytes())
-    }
-    fn u64(&mut self, value: u64) -> &mut Self {
-        self.bytes(&value.to_le_bytes())
-    }
-    fn head(&mut self, op: u8, serial: u32) -> &mut Self {
-        self.bytes(&[op, 0, 0, 0]).u32(serial)
-    }
-    /// Always the last of a packet.
-    fn path(&mut self, path: &Pathname) -> &mut Self {
-        let slash = path.has_trailing_slash() && path.as_bytes() != b"/";
-        self.bytes(path.as_bytes())
-            .bytes(if slash { b"/" } else { b"" })
-    }
-    fn rooted(&mut self, path: &Rooted) -> &mut Self {
-        // A path is shorter than PATH_MAX.
-        let root = u16::try_from(path.root()).unwrap_or(0);
-        self.u16(root).path(path.path())
-    }
-    fn entry(&mut self, entry: &Entry) -> &mut Self {
-        self.u32(entry.nd)
-            .u32(entry.pid)
-            .i32(entry.chid)
-            .u32(entry.handle);
-        self.i32(entry.file_type.0)
-            .u32(entry.flags.bits())
-            .u16(entry.prefix_len)
-            .u16(0)
-            .u64(entry.identity)
-    }
-    fn listing(&mut self, listing: &Listing) {
-        self.u8(listing.here.bits());
-        let more = self.0.len();
-        self.u8(listing.more.into());
-        for Name { name, kind, target } in &listing.names {
-            let lengths = (u8::try_from(name.len()), u16::try_from(target.len()));
-            let (Ok(len), Ok(target_len)) = lengths else {
-                continue;
-            };
-            if self.0.len() + 4 + name.len() + target.len() > MOST {
-                self.0[more] = 1;
-                return;
-            }
-            self.u8(kind.bits()).u8(len).bytes(name);
-            if kind.contains(NameKind::LINK) {
-                self.u16(target_len).bytes(target);
-            }
-        }
-    }
-}
-
-/// Bytes that arrived. Nothing is read beyond their end.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (first, rest) = self.0.split_first_chunk().ok_or(Malformed)?;
-        self.0 = rest;
-        Ok(*first)
-    }
-    fn bytes(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
-        let (first, rest) = self.0.split_at_checked(len).ok_or(Malformed)?;
-        self.0 = rest;
-        Ok(first)
-    }
-    fn u8(&mut self) -> Result<u8, Malformed> {
-        self.array().map(u8::from_le_bytes)
-    }
-    fn u16(&mut self) -> Result<u16, Malformed> {
-        self.array().map(u16::from_le_bytes)
-    }
-    fn u32(&mut self) -> Result<u32, Malformed> {
-        self.array().map(u32::from_le_bytes)
-    }
-    fn i32(&mut self) -> Result<i32, Malformed> {
-        self.array().map(i32::from_le_bytes)
-    }
-    fn u64(&mut self) -> Result<u64, Malformed> {
-        self.array().map(u64::from_le_bytes)
-    }
-    fn flag(&mut self) -> Result<bool, Malformed> {
-        match self.u8()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(Malformed),
-        }
-    }
-    fn kind(&mut self) -> Result<NameKind, Malformed> {
-        NameKind::from_bits(self.u8()?).ok_or(Malformed)
-    }
-    fn flags(&mut self) -> Result<AttachFlags, Malformed> {
-        AttachFlags::from_bits(self.u32()?).ok_or(Malformed)
-    }
-    /// The rest of the packet.
-    fn path(&mut self) -> Result<Pathname> {
-        Pathname::new(std::mem::take(&mut self.0))
-    }
-    /// The same with its root in front.
-    fn rooted(&mut self) -> Result<Result<Rooted>, Malformed> {
-        let root = self.u16()?.into();
-        Ok(self.path().and_then(|path| Rooted::new(path, root)))
-    }
-    fn attach(&mut self) -> Result<Request, Malformed> {
-        let id = AttachId(self.u64()?);
-        let (chid, handle) = (self.i32()?, self.u32()?);
-        let (file_type, flags) = (FileType(self.i32()?), self.flags()?);
-        let exclusive = match self.u32()? {
-            0 => false,
-            1 => true,
-            _ => return Err(Malformed),
-        };
-        let attach = self.path().map(|path| Attach {
-            path,
-            chid,
-            handle,
-            file_type,
-            flags,
-            exclusive,
-        });
-        Ok(Request::Attach { id, attach })
-    }
-    fn entry(&mut self) -> Result<Entry, Malformed> {
-        let (nd, pid, chid, handle) = (self.u32()?, self.u32()?, self.i32()?, self.u32()?);
-        let (file_type, flags) = (FileType(self.i32()?), self.flags()?);
-        let (prefix_len, _) = (self.u16()?, self.u16()?);
-        let identity = self.u64()?;
-        Ok(Entry {
-            nd,
-            pid,
-            identity,
-            chid,
-            handle,
-            file_type,
-            flags,
-            prefix_len,
-        })
-    }
-    fn end(&self) -> Result<(), Malformed> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(Malformed)
-        }
-    }
 }
 
 /// How many names certainly fit into one page.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Assistant, Daemon, LIMIT, Place, channels, end, path, until};
+use common::{Assistant, Daemon, LIMIT, Place, channels, end, exclusive, path, until};
 use resmgr_namespace::protocol::{Request, VERSION};
 use resmgr_namespace::server::{Config, Server};
 use resmgr_namespace::{Attach, AttachFlags, AttachId, Errno, FileType, Link};
@@ -95,14 +95,7 @@ fn garbage_closes_only_its_own_connection() {
     let place = Place::new();
     let _daemon = Daemon::start(&place, &["--idle", "never"]);
     let session = place.session();
-    let attach = Attach {
-        path: path("/dev/x"),
-        chid: 1,
-        handle: 0,
-        file_type: FileType::ANY,
-        flags: AttachFlags::SELF,
-        exclusive: true,
-    };
+    let attach = exclusive("/dev/x");
     session.attach(&attach).unwrap();
     let hello = Request::Hello { version: VERSION }.encode(1).unwrap();
     let early = Request::Serve.encode(1).unwrap();
@@ -188,14 +181,7 @@ fn who_watches_and_never_reads_is_cut_off_and_holds_up_nobody() {
         };
         socket::send(deaf.as_fd(), &watch.encode(serial).unwrap(), &[]).unwrap();
     }
-    let attach = Attach {
-        path: path("/dev/x"),
-        chid: 1,
-        handle: 0,
-        file_type: FileType::ANY,
-        flags: AttachFlags::SELF,
-        exclusive: true,
-    };
+    let attach = exclusive("/dev/x");
     // Far more than any queue holds.
     for _ in 0..100 {
         let id = session.attach(&attach).unwrap();

@@ -3,9 +3,8 @@
 
 mod common;
 
-use common::{LIMIT, Place, channels, path};
+use common::{LIMIT, Place, channels, exclusive};
 use resmgr_namespace::protocol::{Request, VERSION, decode_answer};
-use resmgr_namespace::{Attach, AttachFlags, FileType};
 use resmgr_sys::epoll::{Ready, poll_one};
 use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{process, signal, socket};
@@ -137,14 +136,7 @@ fn the_socket_outlives_each_server_and_whoever_connects_meanwhile_waits() {
     let managed = Managed::new();
     let first = managed.activate();
     let session = managed.place.session();
-    let attach = Attach {
-        path: path("/dev/x"),
-        chid: 1,
-        handle: 0,
-        file_type: FileType::ANY,
-        flags: AttachFlags::SELF,
-        exclusive: true,
-    };
+    let attach = exclusive("/dev/x");
     session.attach(&attach).unwrap();
     first.stop();
     assert_eq!(managed.notice(), "STOPPING=1");

@@ -138,6 +138,18 @@ pub fn path(text: &str) -> Pathname {
     Pathname::new(text).unwrap()
 }
 
+/// To be attached with no other beside it.
+pub fn exclusive(text: &str) -> Attach {
+    Attach {
+        path: path(text),
+        chid: 1,
+        handle: 0,
+        file_type: FileType::ANY,
+        flags: AttachFlags::SELF,
+        exclusive: true,
+    }
+}
+
 /// The channels that a path leads to, or why it leads nowhere.
 pub fn channels(session: &Session, text: &str) -> Result<Vec<(u32, i32)>, Errno> {
     let entries = session.resolve(&path(text), FileType::ANY)?;
