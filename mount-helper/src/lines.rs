@@ -12,6 +12,7 @@
 
 use crate::traffic::Key;
 use resmgr::ipc::{ChannelId, ConnectFlags, Connection};
+use resmgr_namespace::Entry;
 use resmgr_sys::{Errno, Result};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -25,6 +26,8 @@ pub(crate) struct Server {
     pub(crate) key: Key,
     /// The channel of that process.
     channel: ChannelId,
+    /// Which process of that number, as the namespace says: another one is not spoken to.
+    identity: u64,
 }
 
 impl Server {
@@ -32,13 +35,15 @@ impl Server {
     pub(crate) const NAMES: Self = Self {
         key: Key::Names,
         channel: ChannelId::from_raw(0),
+        identity: 0,
     };
 
-    /// A channel of a process.
-    pub(crate) fn new(pid: u32, channel: ChannelId) -> Self {
+    /// The channel that a name leads to.
+    pub(crate) fn of(entry: &Entry) -> Self {
         Self {
-            key: Key::Process(pid),
-            channel,
+            key: Key::Process(entry.pid),
+            channel: ChannelId::from_raw(entry.chid.cast_unsigned()),
+            identity: entry.identity,
         }
     }
 }
@@ -65,7 +70,7 @@ impl Lines {
             return Ok(());
         }
         // Outside the lock, since it may wait.
-        let connection = match Connection::attach(pid, server.channel) {
+        let connection = match Connection::attach_to(pid, server.identity, server.channel) {
             Ok(connection) => connection,
             Err(Errno::TIMEDOUT) => return Err(Errno::TIMEDOUT),
             Err(_) => return Ok(()),
@@ -99,18 +104,31 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::{Lines, Server};
-    use resmgr::ipc::{Channel, ChannelFlags, ChannelId};
+    use crate::names::tests::entry;
+    use resmgr::ipc::{Channel, ChannelFlags};
+    use resmgr_namespace::{AttachFlags, Entry};
+    use resmgr_sys::pidfd::PidFd;
 
     #[test]
     fn one_connection_is_kept_while_its_channel_lives() {
         let lines = Lines::default();
         let channel = Channel::create(ChannelFlags::PRIVATE).unwrap();
-        let server = Server::new(std::process::id(), channel.id());
+        let pid = std::process::id();
+        let own = Entry {
+            chid: channel.id().raw().cast_signed(),
+            identity: PidFd::open(pid).unwrap().identity(pid).unwrap(),
+            ..entry(pid, 1, AttachFlags::empty())
+        };
+        let server = Server::of(&own);
         lines.keep(server).unwrap();
         lines.keep(server).unwrap();
         lines.keep(Server::NAMES).unwrap();
-        let nobody = Server::new(std::process::id(), ChannelId::from_raw(9_999));
-        lines.keep(nobody).unwrap();
+        let (mut nobody, mut other) = (own, own);
+        nobody.chid = 9_999;
+        // Its number and channel are the same, and it is not the one that the namespace named.
+        other.identity += 1;
+        lines.keep(Server::of(&nobody)).unwrap();
+        lines.keep(Server::of(&other)).unwrap();
         assert_eq!(lines.lock().len(), 1);
         lines.sweep();
         assert_eq!(lines.lock().len(), 1);

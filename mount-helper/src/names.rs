@@ -11,7 +11,6 @@
 use crate::lines::Server;
 use crate::node::Kind;
 use crate::place::MountError;
-use resmgr::ipc::ChannelId;
 use resmgr_namespace::protocol::Resolved;
 use resmgr_namespace::{
     AttachFlags, Entry, FileType, Pathname, RuntimeDir, Session, StartError, registration::NameKind,
@@ -148,7 +147,7 @@ fn known(entries: &[Entry], whole: usize) -> Option<Found> {
     });
     Some(Found {
         kind,
-        server: Server::new(first.pid, ChannelId::from_raw(first.chid.cast_unsigned())),
+        server: Server::of(first),
     })
 }
 
@@ -167,14 +166,14 @@ fn parent(session: &Session, path: &Pathname) -> Result<Found> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::{Found, known};
     use crate::lines::Server;
     use crate::node::Kind;
-    use resmgr::ipc::ChannelId;
     use resmgr_namespace::{AttachFlags, Entry, FileType};
 
-    fn entry(pid: u32, prefix_len: u16, flags: AttachFlags) -> Entry {
+    /// The first channel of a process.
+    pub(crate) fn entry(pid: u32, prefix_len: u16, flags: AttachFlags) -> Entry {
         Entry {
             nd: 0,
             pid,
@@ -193,7 +192,7 @@ mod tests {
         let found = |kind, pid| {
             Some(Found {
                 kind,
-                server: Server::new(pid, ChannelId::from_raw(1)),
+                server: Server::of(&entry(pid, 0, plain)),
             })
         };
         assert_eq!(known(&[entry(7, 5, plain)], 5), found(Some(Kind::File), 7));

@@ -156,7 +156,8 @@ fn place(nodes: &HashMap<u64, Node>, path: &Path) -> u64 {
 mod tests {
     use super::{Kind, Nodes, ROOT};
     use crate::lines::Server;
-    use resmgr::ipc::ChannelId;
+    use crate::names::tests::entry;
+    use resmgr_namespace::AttachFlags;
     use resmgr_sys::Errno;
     use std::ffi::OsStr;
     use std::path::Path;
@@ -164,7 +165,7 @@ mod tests {
     #[test]
     fn a_number_lives_as_long_as_its_references() {
         let nodes = Nodes::new(Path::new("/dev"));
-        let server = Server::new(7, ChannelId::from_raw(1));
+        let server = Server::of(&entry(7, 1, AttachFlags::empty()));
         let path = nodes.child(ROOT, OsStr::new("a")).unwrap();
         assert_eq!(path, Path::new("/dev/a"));
         let expected = nodes.number(&path);

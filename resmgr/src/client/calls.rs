@@ -4,7 +4,7 @@
 //! did not come, are `EPROTO`.
 
 use super::{Caller, Dcmd, File, Plain, Stat};
-use crate::ipc::{Connection, Reply};
+use crate::ipc::Reply;
 use crate::wire::{
     self, DevctlHeader, DevctlReply, Dup, IO_HEADER, MessageType, TRANSFER_MAX, Transfer,
 };
@@ -100,11 +100,10 @@ impl<'a> Calls<'a> {
     /// Another handle of the same open file: position and flags are shared.
     pub fn dup(&self) -> Result<File> {
         let old = &self.file.connection;
-        let server = old.server_info();
-        let new = Connection::attach(server.pid, server.chid)?;
+        let new = old.again()?;
         let mut message = Vec::new();
         Dup {
-            scoid: server.scoid.raw(),
+            scoid: old.server_info().scoid.raw(),
             coid: old.id().raw(),
         }
         .encode(&mut message);

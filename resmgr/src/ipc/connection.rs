@@ -167,6 +167,23 @@ impl Connection {
         Ok(Self::owner(made))
     }
 
+    /// One more to the very channel that this one leads to, whatever has its number, or its process's, by now.
+    pub(crate) fn again(&self) -> Result<Self> {
+        timeout::clear();
+        let far = &self.link().far;
+        let (nd, pid, chid) = (0, far.pid, far.chid);
+        let which = Which {
+            birth: far.birth,
+            process: match self.link().remote() {
+                Some(remote) => remote.process.identity(pid)?,
+                None => 0,
+            },
+        };
+        let (target, flags) = (Target { nd, pid, chid }, ConnectFlags::empty());
+        let made = process::current().attach(target, which, NewId::Side, flags)?;
+        Ok(Self::owner(made))
+    }
+
     pub(super) fn owner(attachment: Arc<Attachment>) -> Self {
         Self {
             attachment,

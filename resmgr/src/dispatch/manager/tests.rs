@@ -5,7 +5,8 @@ use crate::client::walk::{Ask, Said};
 use crate::client::{Caller, File};
 use crate::dispatch::Running;
 use crate::ipc::{
-    CancelToken, ChannelFlags, ChannelId, ChannelOptions, Connection, Credentials, SendError,
+    CancelToken, Channel, ChannelFlags, ChannelId, ChannelOptions, Connection, Credentials,
+    SendError,
 };
 use crate::resource::{At, Attr, Devctl, Device, Node, Plainly, lock};
 use crate::wire::{
@@ -251,6 +252,24 @@ fn du1_a_duplicate_shares_the_position_and_outlives_the_first() {
     file.close().unwrap();
     assert_eq!(twin.read(&mut buffer), Ok(2));
     assert_eq!(&buffer, b"de");
+}
+
+#[test]
+fn du1_a_duplicate_leads_to_the_same_channel_or_nowhere() {
+    let before = Channel::create(ChannelFlags::PRIVATE).unwrap();
+    let connection = Connection::attach(0, before.id()).unwrap();
+    assert_eq!(
+        connection.again().unwrap().server_info().scoid,
+        connection.server_info().scoid
+    );
+    let chid = before.id();
+    before.destroy();
+    let mut others = Vec::new();
+    while others.last().map(Channel::id) != Some(chid) {
+        assert!(others.len() < 1000, "no channel got the number again");
+        others.push(Channel::create(ChannelFlags::PRIVATE).unwrap());
+    }
+    assert!(matches!(connection.again(), Err(Errno::SRCH)));
 }
 
 #[test]

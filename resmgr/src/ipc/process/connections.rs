@@ -104,8 +104,7 @@ impl Process {
 
     /// Client and server in one process: the same protocol over the same layout, without sockets.
     fn make_local_link(&self, chid: ChannelId, which: Which) -> Result<Arc<ClientLink>> {
-        let pid = std::process::id();
-        if which.process != 0 && !which.is_by(&PidFd::open(pid)?, pid) {
+        if !is_this(which)? {
             return Err(Errno::SRCH);
         }
         let channel = self
@@ -214,8 +213,16 @@ impl Process {
     }
 }
 
-/// Whether a link leads to the process that is meant. One of this process does: it was checked by number.
+/// Whether a link leads to the process that is meant.
 fn is_by(link: &ClientLink, which: Which) -> bool {
-    link.remote()
-        .is_none_or(|remote| which.is_by(&remote.process, link.far.pid))
+    match link.remote() {
+        Some(remote) => which.is_by(&remote.process, link.far.pid),
+        None => is_this(which) == Ok(true),
+    }
+}
+
+/// Whether this process is meant, and not one that had its number before.
+fn is_this(which: Which) -> Result<bool> {
+    let pid = std::process::id();
+    Ok(which.process == 0 || which.is_by(&PidFd::open(pid)?, pid))
 }
