@@ -3,7 +3,7 @@
 //! Every namespace in which names are looked up is watched: whoever serves it tells when the path leads
 //! elsewhere than before, and its successor tells how things stand then. Nothing is asked again by the clock.
 
-use super::{known, pathname};
+use super::{pathname, refresh};
 use crate::resource::lock;
 use crate::{Errno, Result};
 use resmgr_namespace::{FileType, Pathname, Standing, Watch};
@@ -37,7 +37,8 @@ pub enum Until {
 }
 
 /// Waits until a path is there, is gone, or leads elsewhere; returns at once if it already is as wanted. It
-/// survives the end of whoever serves the names. Namespaces are those that are there when it begins.
+/// survives the end of whoever serves the names. Namespaces are those that are served when it begins: a system's
+/// that is served for the first time later is not seen.
 ///
 /// # Errors
 /// - `ETIMEDOUT`: `deadline` passed.
@@ -160,7 +161,7 @@ struct Waiting {
 impl Waiting {
     fn begin(path: &Pathname, until: Until, deadline: Option<Instant>) -> Result<Self> {
         let mut watches = Vec::new();
-        for session in known()? {
+        for session in refresh()? {
             watches.push(patiently(deadline, |step| {
                 session.watch(path, FileType::ANY, step)
             })?);
