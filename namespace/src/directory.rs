@@ -73,19 +73,24 @@ impl RuntimeDir {
     /// The directories in which names are looked up, in order: the caller's own, then the system's.
     /// Those that are not there are left out; nothing is made.
     pub fn search() -> Result<Vec<Self>, StartError> {
-        let mut paths = vec![own_path()];
-        if chosen().is_none() && paths[0] != Path::new(SYSTEM) {
-            paths.push(SYSTEM.into());
-        }
         let mut found = Vec::new();
-        for path in paths {
-            match Self::open(&absolute(&path)?) {
+        for path in Self::searched()? {
+            match Self::open(&path) {
                 Ok(dir) => found.push(dir),
                 Err(error) if error.errno() == Errno::NOENT => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(found)
+    }
+
+    /// The paths of those directories, whether they are there or not.
+    pub fn searched() -> Result<Vec<PathBuf>, StartError> {
+        let mut paths = vec![absolute(&own_path())?];
+        if chosen().is_none() && paths[0] != Path::new(SYSTEM) {
+            paths.push(SYSTEM.into());
+        }
+        Ok(paths)
     }
 
     /// Opens and checks what is there: the caller's own, or root's.

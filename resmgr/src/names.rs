@@ -5,6 +5,7 @@
 //!
 //! What programs use of it is [`wait`](wait()): to wait for a name.
 
+mod arrivals;
 mod wait;
 
 use crate::ipc::sessions;

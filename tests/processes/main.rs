@@ -3,6 +3,7 @@
 // Noise is cut to what fits.
 #![allow(clippy::cast_possible_truncation)]
 
+mod boot;
 mod control;
 mod endurance;
 mod hostile_clients;

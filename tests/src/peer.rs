@@ -33,6 +33,12 @@ struct Process {
 }
 
 impl Peer {
+    /// One whose namespaces are its user's and the system's: for tests that have a machine of their own.
+    pub fn of_the_machine(user: Option<User>) -> Self {
+        // A variable without a value stands for none.
+        Self::start(Path::new(""), user)
+    }
+
     pub(crate) fn start(directory: &Path, user: Option<User>) -> Self {
         let mut command = Command::new(assist());
         if let Some(user) = user {

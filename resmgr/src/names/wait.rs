@@ -2,11 +2,14 @@
 //!
 //! Every namespace in which names are looked up is watched: whoever serves it tells when the path leads
 //! elsewhere than before, and its successor tells how things stand then. Nothing is asked again by the clock.
+//! A namespace that nobody serves yet (the system's, for a user's program that starts before it) is found when
+//! something changes in its directory, or beside it while there is none: see [`Arrivals`].
 
+use super::arrivals::Arrivals;
 use super::{pathname, refresh};
 use crate::resource::lock;
 use crate::{Errno, Result};
-use resmgr_namespace::{FileType, Pathname, Standing, Watch};
+use resmgr_namespace::{FileType, Pathname, Session, Standing, Watch};
 use resmgr_sys::epoll::{Epoll, EventFd, Ready};
 use resmgr_sys::signal;
 use std::future::Future;
@@ -21,6 +24,11 @@ use std::time::{Duration, Instant};
 const MOST_WAITS: usize = 256;
 /// How long the next server of a namespace is looked for before a deadline is looked at again.
 const STEP: Duration = Duration::from_secs(1);
+
+/// Tokens of what a wait looks at.
+const STOP: u64 = 0;
+const ARRIVALS: u64 = 1;
+const FIRST_WATCH: u64 = 2;
 
 static WAITS: AtomicUsize = AtomicUsize::new(0);
 
@@ -37,14 +45,14 @@ pub enum Until {
 }
 
 /// Waits until a path is there, is gone, or leads elsewhere; returns at once if it already is as wanted. It
-/// survives the end of whoever serves the names. Namespaces are those that are served when it begins: a system's
-/// that is served for the first time later is not seen.
+/// survives the end of whoever serves the names.
 ///
 /// # Errors
 /// - `ETIMEDOUT`: `deadline` passed.
 /// - `EINTR`: a signal handler ran on this thread.
 /// - `ENOENT`, `EINVAL`, `ENAMETOOLONG`: it is no path.
 /// - `ENFILE`: too many paths are watched.
+/// - `EMFILE`: no descriptor is left, or no inotify instance, which it takes while the system has no namespace.
 #[doc(alias = "waitfor")]
 pub fn wait(path: impl AsRef<Path>, until: Until, deadline: Option<Instant>) -> Result<()> {
     Waiting::begin(&pathname(path.as_ref())?, until, deadline)?.run(deadline, None)
@@ -153,25 +161,38 @@ impl Shared {
 
 /// A path that is watched in every namespace.
 struct Waiting {
-    watches: Vec<Watch>,
+    path: Pathname,
+    watches: Vec<(&'static Session, Watch)>,
     until: Until,
     first: Vec<Standing>,
+    /// While there are namespaces that nobody serves.
+    arrivals: Option<Arrivals>,
 }
 
 impl Waiting {
     fn begin(path: &Pathname, until: Until, deadline: Option<Instant>) -> Result<Self> {
-        let mut watches = Vec::new();
-        for session in refresh()? {
-            watches.push(patiently(deadline, |step| {
-                session.watch(path, FileType::ANY, step)
-            })?);
-        }
-        let first = watches.iter().map(Watch::standing).collect();
-        Ok(Self {
-            watches,
+        let mut waiting = Self {
+            path: path.clone(),
+            watches: Vec::new(),
             until,
-            first,
-        })
+            first: Vec::new(),
+            arrivals: Arrivals::expected(&refresh()?)?,
+        };
+        // Once more: one may have come before anybody looked for it.
+        for session in refresh()? {
+            let standing = waiting.watch(session, deadline)?;
+            waiting.first.push(standing);
+        }
+        Ok(waiting)
+    }
+
+    fn watch(&mut self, session: &'static Session, deadline: Option<Instant>) -> Result<Standing> {
+        let watch = patiently(deadline, |step| {
+            session.watch(&self.path, FileType::ANY, step)
+        })?;
+        let standing = watch.standing();
+        self.watches.push((session, watch));
+        Ok(standing)
     }
 
     /// Waits; `ECANCELED` when `stop` rings.
@@ -180,28 +201,54 @@ impl Waiting {
         while !self.is_over() {
             // Anew each time: the descriptors change with the servers.
             let epoll = Epoll::new()?;
-            for (token, watch) in (1..).zip(&self.watches) {
+            for (token, (_, watch)) in (FIRST_WATCH..).zip(&self.watches) {
                 epoll.add(watch, token, Ready::IN)?;
             }
             if let Some(stop) = stop {
-                epoll.add(stop, 0, Ready::IN)?;
+                epoll.add(stop, STOP, Ready::IN)?;
+            }
+            if let Some(arrivals) = &self.arrivals {
+                epoll.add(arrivals, ARRIVALS, Ready::IN)?;
             }
             epoll.wait(deadline, &mut events)?;
             if events.is_empty() && deadline.is_some_and(|end| end <= Instant::now()) {
                 return Err(Errno::TIMEDOUT);
             }
-            if events.iter().any(|event| event.token == 0) {
+            if events.iter().any(|event| event.token == STOP) {
                 return Err(Errno::CANCELED);
             }
-            for watch in &mut self.watches {
+            if events.iter().any(|event| event.token == ARRIVALS) {
+                self.take_arrivals(deadline)?;
+            }
+            for (_, watch) in &mut self.watches {
                 patiently(deadline, |step| watch.refresh(step))?;
             }
         }
         Ok(())
     }
 
+    /// Watches the namespaces that are served by now. In those the path was absent when the wait began.
+    fn take_arrivals(&mut self, deadline: Option<Instant>) -> Result<()> {
+        if let Some(arrivals) = &self.arrivals {
+            arrivals.renew();
+        }
+        let served = refresh()?;
+        for session in &served {
+            let is_known = |(known, _): &(&Session, Watch)| std::ptr::eq(*known, *session);
+            if !self.watches.iter().any(is_known) {
+                let standing = self.watch(session, deadline)?;
+                self.first.push(Standing {
+                    present: false,
+                    ..standing
+                });
+            }
+        }
+        self.arrivals = self.arrivals.take().and_then(|all| all.without(&served));
+        Ok(())
+    }
+
     fn is_over(&self) -> bool {
-        let mut now = self.watches.iter().map(Watch::standing);
+        let mut now = self.watches.iter().map(|(_, watch)| watch.standing());
         match self.until {
             Until::Present => now.any(|one| one.present),
             Until::Absent => !now.any(|one| one.present),

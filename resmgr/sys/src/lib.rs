@@ -21,6 +21,7 @@ pub mod lock;
 pub mod measure;
 pub mod memory;
 pub mod mount;
+pub mod notify;
 pub mod order;
 pub mod pidfd;
 pub mod process;
