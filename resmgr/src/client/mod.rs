@@ -1,6 +1,6 @@
 //! Files of resource managers, from the client's side: open, read, write, stat, devctl.
 //!
-//! [`open`] resolves the path in the process's namespaces, asks the servers in their order, and gives a
+//! [`open()`] resolves the path in the process's namespaces, asks the servers in their order, and gives a
 //! [`File`]: a connection of its own, whose number is the open on the server's side. [`Caller`] makes the
 //! same calls for somebody else, with a deadline, or so that another thread can end them.
 //!
