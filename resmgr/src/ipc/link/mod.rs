@@ -3,8 +3,9 @@
 //! There is one link for each pair of client process and channel, whatever the number of connections; on
 //! the server's side it is the scoid. [`ServerLink`] and [`ClientLink`] are its two ends: the protocol's
 //! words ([`protocol`](super::protocol)) laid out in memory ([`layout`]), with the private bookkeeping of
-//! each side. What a peer has written is an allegation until [`Layout::checked_place`](layout::Layout::checked_place) or the protocol's
-//! own checks have passed it; a breach closes the link and is logged.
+//! each side. What a peer has written is an allegation until the layout's checks
+//! ([`checked_place`](layout::Layout::checked_place)) or the protocol's own have passed it; a breach closes the
+//! link and is logged.
 
 mod announcing;
 mod answers;
