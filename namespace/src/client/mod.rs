@@ -281,8 +281,8 @@ impl Session {
         protocol::decode_listing(&content).map_err(|_| Errno::PROTO)
     }
 
-    /// Watches a path from now on. It costs the server a connection; a session has at most 16384 of them
-    /// with everybody else's.
+    /// Watches a path from now on. It costs the server a connection, and there are 4096 watches for everybody
+    /// together, of which other users than the directory's owner may have half.
     ///
     /// # Errors
     /// - `ENFILE`: too many are watched.

@@ -1,12 +1,13 @@
 //! What resmgrctl shows, of a namespace that this test serves itself.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+mod common;
+
+use common::resmgrctl;
 use resmgr_namespace::server::{Config, Server};
 use resmgr_namespace::{Attach, AttachFlags, FileType, Pathname, RuntimeDir, Session};
 use resmgr_sys::epoll::EventFd;
 use std::os::fd::AsFd;
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 /// A served directory; the server leaves when this is dropped.
@@ -61,22 +62,6 @@ impl Drop for Served {
         self.stop.ring();
         let _ = self.thread.take().map(std::thread::JoinHandle::join);
     }
-}
-
-/// The exit status, the output and the complaint.
-fn resmgrctl(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_resmgrctl"));
-    let output = command
-        .args(arguments)
-        .env("RESMGR_DIR", dir)
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
 }
 
 #[test]

@@ -1,30 +1,16 @@
 //! What resmgrctl shows of servers: real ones, that wait, are blocked, or are stopped.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+mod common;
+
+use common::resmgrctl;
 use resmgr_tests::observe::until;
 use resmgr_tests::{BLOCKING, Peer, World};
 use serde_json::Value;
-use std::process::Command;
-
-/// The exit status, the output and the complaint.
-fn resmgrctl(world: &World, arguments: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_resmgrctl"))
-        .args(arguments)
-        .env("RESMGR_DIR", world.path())
-        .env("RESMGR_NAMESPACED", resmgr_tests::namespaced())
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
-}
 
 fn json(world: &World, arguments: &[&str]) -> Value {
     let arguments: Vec<_> = arguments.iter().copied().chain(["--json"]).collect();
-    let (status, text, complaint) = resmgrctl(world, &arguments);
+    let (status, text, complaint) = resmgrctl(world.path(), &arguments);
     assert_eq!((status, complaint.as_str()), (0, ""));
     serde_json::from_str(&text).unwrap()
 }
@@ -77,7 +63,7 @@ fn two_servers_that_block_on_each_other_are_a_deadlock() {
         "SEND"
     );
     assert_eq!(entry(&found["blocked"], "pid", one.pid())["state"], "REPLY");
-    let (status, text, _) = resmgrctl(&world, &["blocked"]);
+    let (status, text, _) = resmgrctl(world.path(), &["blocked"]);
     let named = text
         .lines()
         .find(|line| line.starts_with("deadlock: "))
@@ -141,7 +127,7 @@ fn a_blocked_client_is_shown_with_its_message_and_its_time() {
         assert!(seconds >= before, "{seconds} after {before}");
         before = seconds;
     }
-    let (_, text, _) = resmgrctl(&world, &["blocked"]);
+    let (_, text, _) = resmgrctl(world.path(), &["blocked"]);
     let line = text.lines().nth(1).unwrap();
     for word in ["REPLY", "_IO_READ", "assist"] {
         assert!(line.split_whitespace().any(|one| one == word), "{line}");
@@ -174,12 +160,12 @@ fn top_counts_messages() {
     });
     client.ask("stop");
     assert!(load.end().starts_with("did "));
-    let (status, text, _) = resmgrctl(&world, &["top", "--once", "--interval", "0.1"]);
+    let (status, text, _) = resmgrctl(world.path(), &["top", "--once", "--interval", "0.1"]);
     assert_eq!(status, 0);
     assert!(text.lines().next().unwrap().contains("MSG/S"), "{text}");
     assert!(text.contains(&server.pid().to_string()), "{text}");
     // Without a terminal there is no live view.
-    assert_eq!(resmgrctl(&world, &["top"]).0, 100);
+    assert_eq!(resmgrctl(world.path(), &["top"]).0, 100);
 }
 
 #[test]
@@ -195,7 +181,7 @@ fn a_stopped_server_is_named_and_the_rest_is_shown() {
     let silent = entry(&found["silent"], "pid", stopped.pid());
     assert_eq!(silent["names"][0], "/dev/stopped");
     assert!(silent["reason"].as_str().unwrap().contains("stopped"));
-    let (status, text, _) = resmgrctl(&world, &["who"]);
+    let (status, text, _) = resmgrctl(world.path(), &["who"]);
     assert_eq!(status, 0);
     assert!(text.contains(&format!("{} assist: does not answer", stopped.pid())));
     stopped.signal(resmgr_sys::signal::CONT);
@@ -215,7 +201,7 @@ fn who_shows_names_and_clients() {
     assert_eq!(channel["clients"][0]["pid"], client.pid());
     // It serves no files.
     assert_eq!(channel["clients"][0]["opens"], Value::Null);
-    let (_, text, _) = resmgrctl(&world, &["who"]);
+    let (_, text, _) = resmgrctl(world.path(), &["who"]);
     assert!(text.contains("  channel 1: /dev/thing\n"), "{text}");
     assert!(
         text.contains(&format!("    {} assist ", client.pid())),
@@ -239,9 +225,9 @@ fn open_files_are_counted_and_told() {
         (&told["type"], &told["mode"]),
         (&"character device".into(), &"0666".into())
     );
-    assert_eq!(resmgrctl(&world, &["stat", "/dev/none"]).0, 1);
+    assert_eq!(resmgrctl(world.path(), &["stat", "/dev/none"]).0, 1);
     server.stop();
-    let (status, _, complaint) = resmgrctl(&world, &["stat", "/dev/text"]);
+    let (status, _, complaint) = resmgrctl(world.path(), &["stat", "/dev/text"]);
     assert_eq!(status, 111);
     assert!(complaint.contains("/dev/text"), "{complaint}");
     server.signal(resmgr_sys::signal::CONT);
@@ -261,11 +247,11 @@ fn trees_and_long_lists_show_who_serves() {
     );
     assert_eq!(dev["children"][0]["name"], "thing");
     let drawn = "/\n└── dev/\n    └── thing\n";
-    assert_eq!(resmgrctl(&world, &["tree"]).1, drawn);
+    assert_eq!(resmgrctl(world.path(), &["tree"]).1, drawn);
     let list = json(&world, &["ls", "/dev"]);
     assert_eq!(list[0]["path"], "/dev/thing");
     assert_eq!(list[0]["servers"][0]["pid"], server.pid());
-    let (_, long, _) = resmgrctl(&world, &["ls", "-l", "/dev"]);
+    let (_, long, _) = resmgrctl(world.path(), &["ls", "-l", "/dev"]);
     let words: Vec<_> = long.lines().nth(1).unwrap().split_whitespace().collect();
     let pid = server.pid().to_string();
     assert_eq!(words, [pid.as_str(), "1", "any", "-", "thing"]);
@@ -278,7 +264,7 @@ fn trees_and_long_lists_show_who_serves() {
 fn names_are_waited_for() {
     let world = World::new();
     let server = server(&world);
-    let wait = |arguments: &[&str]| resmgrctl(&world, arguments);
+    let wait = |arguments: &[&str]| resmgrctl(world.path(), arguments);
     let (status, text, complaint) = wait(&["wait", "/dev/late", "--timeout", "0.1"]);
     assert_eq!((status, text.as_str()), (1, ""));
     assert_eq!(
@@ -308,14 +294,14 @@ fn shells_get_completions_and_every_command_has_help() {
     let world = World::new();
     let _reachable = server(&world);
     for shell in ["bash", "zsh", "fish"] {
-        let (status, script, _) = resmgrctl(&world, &["completions", shell]);
+        let (status, script, _) = resmgrctl(world.path(), &["completions", shell]);
         assert_eq!(status, 0);
         assert!(script.contains("blocked"), "{shell}");
     }
     for command in [
         "ls", "resolve", "tree", "who", "blocked", "stat", "wait", "top",
     ] {
-        let (status, help, _) = resmgrctl(&world, &[command, "--help"]);
+        let (status, help, _) = resmgrctl(world.path(), &[command, "--help"]);
         assert_eq!(status, 0);
         assert!(help.contains("Usage: resmgrctl"), "{help}");
     }

@@ -257,6 +257,15 @@ fn a_call_meets_a_closing_channel() {
     });
 }
 
+/// The background thread that learns of the server's death: it stores that, and then looks for sleepers.
+fn servers_death(link: &Arc<Link>, dead: &Arc<AtomicBool>) -> thread::JoinHandle<()> {
+    let (link, dead) = (Arc::clone(link), Arc::clone(dead));
+    thread::spawn(move || {
+        dead.store(true, Ordering::Release);
+        link.kick();
+    })
+}
+
 /// The server dies at any step: its background thread stores that and then looks for sleepers, so
 /// the caller ends, whether it was looking, falling asleep or asleep.
 #[test]
@@ -264,13 +273,7 @@ fn the_servers_death_reaches_a_caller_at_every_step() {
     model(|| {
         let link = Arc::new(Link::new(1));
         let dead = Arc::new(AtomicBool::new(false));
-        let kernel = thread::spawn({
-            let (link, dead) = (Arc::clone(&link), Arc::clone(&dead));
-            move || {
-                dead.store(true, Ordering::Release);
-                link.kick();
-            }
-        });
+        let kernel = servers_death(&link, &dead);
         link.caller().submit(NUMBER);
         push(&link, CALL);
         link.wait(NUMBER, || dead.load(Ordering::Acquire));
@@ -338,13 +341,7 @@ fn a_reason_to_stop_reaches_a_caller_at_its_socket() {
     model(|| {
         let link = Arc::new(Link::new(1));
         let dead = Arc::new(AtomicBool::new(false));
-        let kernel = thread::spawn({
-            let (link, dead) = (Arc::clone(&link), Arc::clone(&dead));
-            move || {
-                dead.store(true, Ordering::Release);
-                link.kick();
-            }
-        });
+        let kernel = servers_death(&link, &dead);
         link.caller().submit(NUMBER);
         link.wait_at_socket(NUMBER, || dead.load(Ordering::Acquire));
         kernel.join().unwrap();
@@ -394,13 +391,7 @@ fn a_reason_to_stop_reaches_a_caller_that_waits_to_be_taken() {
     model(|| {
         let link = Arc::new(Link::new(1));
         let dead = Arc::new(AtomicBool::new(false));
-        let kernel = thread::spawn({
-            let (link, dead) = (Arc::clone(&link), Arc::clone(&dead));
-            move || {
-                dead.store(true, Ordering::Release);
-                link.kick();
-            }
-        });
+        let kernel = servers_death(&link, &dead);
         link.caller().submit(NUMBER);
         let ended = || dead.load(Ordering::Acquire);
         link.wait_until_taken(NUMBER, Sleeper::OnTaken, ended);
