@@ -3,12 +3,11 @@
 
 mod common;
 
-use common::{Assistant, Daemon, LIMIT, Place, end, path, until};
-use resmgr_namespace::protocol::{Request, VERSION, decode_answer};
+use common::{Assistant, Daemon, LIMIT, Place, end, greeted, path, until, watches};
 use resmgr_namespace::{AttachFlags, Errno, FileType, Standing, Watch};
+use resmgr_sys::Result;
 use resmgr_sys::epoll::{Ready, poll_one};
-use resmgr_sys::{Result, socket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 #[test]
@@ -99,48 +98,36 @@ fn without_a_server_a_watch_waits_until_its_deadline() {
     assert!(matches!(outcome, Err(Errno::NOENT | Errno::TIMEDOUT)));
 }
 
-/// One request and whether it was done.
-fn ask(client: &OwnedFd, serial: u32, request: &Request) -> Result<()> {
-    socket::send(client.as_fd(), &request.encode(serial).unwrap(), &[]).unwrap();
-    let mut buffer = [0; 64];
-    let deadline = Some(Instant::now() + LIMIT);
-    let packet = socket::receive_until(client.as_fd(), &mut buffer, deadline).unwrap();
-    let (to, content) = decode_answer(&buffer[..packet.len]).unwrap();
-    assert_eq!(to, serial);
-    content.map(drop)
-}
-
-fn greeted(place: &Place) -> OwnedFd {
-    let client = socket::connect(&place.dir().entry("ns"), LIMIT).unwrap();
-    let hello = Request::Hello { version: VERSION };
-    assert_eq!(ask(&client, 1, &hello), Ok(()));
-    client
-}
-
 #[test]
 fn watches_are_bounded_for_each_session_and_for_all_together() {
     const OF_ONE: u32 = 64;
     const OF_ALL: u32 = 4096;
     let place = Place::new();
     let _daemon = Daemon::start(&place, &["--idle", "never"]);
-    let watch = Request::Watch {
-        file_type: FileType::ANY,
-        path: Ok(path("/dev/x")),
-    };
-    let full = || {
-        let client = greeted(&place);
-        for serial in 2..2 + OF_ONE {
-            assert_eq!(ask(&client, serial, &watch), Ok(()));
-        }
-        client
-    };
-    let mut clients = vec![full()];
-    assert_eq!(ask(&clients[0], 66, &watch), Err(Errno::AGAIN));
-    clients.extend((1..OF_ALL / OF_ONE).map(|_| full()));
-    let late = greeted(&place);
-    assert_eq!(ask(&late, 2, &watch), Err(Errno::NFILE));
+    let dir = place.dir();
+    let mut clients = vec![greeted(&dir)];
+    assert_eq!(watches(&clients[0]), (OF_ONE, Errno::AGAIN));
+    for _ in 1..OF_ALL / OF_ONE {
+        let client = greeted(&dir);
+        assert_eq!(watches(&client), (OF_ONE, Errno::AGAIN));
+        clients.push(client);
+    }
+    let late = greeted(&dir);
+    assert_eq!(watches(&late), (0, Errno::NFILE));
     drop(clients.pop());
     until("the watches of one that left are free", || {
-        ask(&late, 2, &watch) == Ok(())
+        watches(&late) == (OF_ONE, Errno::AGAIN)
     });
+}
+
+#[test]
+fn other_users_leave_half_of_the_watches() {
+    let Some(place) = Place::of_all_users() else {
+        return;
+    };
+    let _daemon = Daemon::start(&place, &["--idle", "never"]);
+    let mut others = [54_321, 54_322].map(|user| Assistant::of_user(&place, user, &[]));
+    assert_eq!(others[0].ask("watches 31"), "1984");
+    assert_eq!(others[1].ask("watches 31"), "64");
+    assert_eq!(watches(&greeted(&place.dir())), (64, Errno::AGAIN));
 }

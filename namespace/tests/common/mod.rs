@@ -12,7 +12,7 @@ use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{process, signal, socket};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -398,6 +398,14 @@ fn obey(session: &Session, words: &[&str]) -> Result<String, Errno> {
             names.join(" ")
         }
         ["crowd", count] => crowd(session, count.parse().unwrap())?,
+        ["watches", connections] => {
+            let clients = (0..connections.parse().unwrap()).map(|_: u32| greeted(session.dir()));
+            let clients: Vec<_> = clients.collect();
+            let count: u32 = clients.iter().map(|client| watches(client).0).sum();
+            // They stay for as long as this process.
+            std::mem::forget(clients);
+            count.to_string()
+        }
         ["serve"] => {
             session.serve()?;
             "ok".into()
@@ -429,6 +437,39 @@ fn obey(session: &Session, words: &[&str]) -> Result<String, Errno> {
         ["fork"] => fork_with_copy(session)?.to_string(),
         _ => "what?".into(),
     })
+}
+
+/// One request and whether it was done.
+fn raw_ask(client: &OwnedFd, serial: u32, request: &Request) -> Result<(), Errno> {
+    socket::send(client.as_fd(), &request.encode(serial).unwrap(), &[]).unwrap();
+    let mut buffer = [0; 64];
+    let deadline = Some(Instant::now() + LIMIT);
+    let packet = socket::receive_until(client.as_fd(), &mut buffer, deadline).unwrap();
+    let (to, content) = decode_answer(&buffer[..packet.len]).unwrap();
+    assert_eq!(to, serial);
+    content.map(drop)
+}
+
+/// A connection that the server has greeted.
+pub fn greeted(dir: &RuntimeDir) -> OwnedFd {
+    let client = socket::connect(&dir.entry("ns"), LIMIT).unwrap();
+    let hello = Request::Hello { version: VERSION };
+    assert_eq!(raw_ask(&client, 1, &hello), Ok(()));
+    client
+}
+
+/// As many watches as a connection can have; returns their number, and why it has no more.
+pub fn watches(client: &OwnedFd) -> (u32, Errno) {
+    let watch = Request::Watch {
+        file_type: FileType::ANY,
+        path: Ok(path("/dev/x")),
+    };
+    for count in 0.. {
+        if let Err(errno) = raw_ask(client, 2 + count, &watch) {
+            return (count, errno);
+        }
+    }
+    unreachable!("the server takes any number of watches")
 }
 
 /// Connects so often; returns how many are answered, and how many are sent away.
