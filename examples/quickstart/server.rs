@@ -51,7 +51,7 @@ impl Device for Note {
         self.put(usize::try_from(at.offset).map_err(|_| Errno::FBIG)?, data)
     }
 
-    fn truncate(&self, _at: &At, size: u64) -> resmgr::Result<()> {
+    fn truncate(&self, size: u64) -> resmgr::Result<()> {
         let size = usize::try_from(size).map_err(|_| Errno::FBIG)?;
         self.change().truncate(size);
         Ok(())

@@ -84,7 +84,7 @@ impl Device for Store {
         Ok(data.len())
     }
 
-    fn truncate(&self, _at: &At, size: u64) -> Result<()> {
+    fn truncate(&self, size: u64) -> Result<()> {
         let size = usize::try_from(size).map_err(|_| Errno::FBIG)?;
         self.0.lock().expect("no handler panics").resize(size, 0);
         Ok(())

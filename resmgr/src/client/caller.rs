@@ -5,6 +5,7 @@ use crate::names::pathname;
 use crate::{Errno, Result};
 use resmgr_namespace::Rooted;
 use resmgr_sys::clock::Deadline;
+use resmgr_sys::process;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -26,7 +27,13 @@ pub struct Caller<'a> {
     /// of this process; with a root, the root.
     #[doc(alias = "chdir")]
     pub directory: Option<&'a Path>,
+    /// What is taken off the permissions of new files. `None`: the mask of this process; with credentials, nothing,
+    /// since whoever passes calls on knows the program's mask, or has applied it.
+    pub umask: Option<u32>,
 }
+
+/// The mask where the system does not tell it: nobody else may write.
+const USUAL_UMASK: u32 = 0o022;
 
 impl<'a> Caller<'a> {
     pub(crate) fn options(&self) -> SendOptions<'a> {
@@ -36,6 +43,15 @@ impl<'a> Caller<'a> {
             deadline: self.deadline,
             ..SendOptions::default()
         }
+    }
+
+    /// A new file's mode with the caller's mask applied to its permissions, as QNX's library does it.
+    pub(super) fn masked(&self, mode: u32) -> u32 {
+        let own = || match self.credentials {
+            Some(_) => 0,
+            None => process::umask().unwrap_or(USUAL_UMASK),
+        };
+        mode & !(self.umask.unwrap_or_else(own) & 0o777)
     }
 
     /// What the caller means by a path.
@@ -59,7 +75,31 @@ impl<'a> Caller<'a> {
 mod tests {
     use super::Caller;
     use crate::Errno;
+    use crate::ipc::Credentials;
     use std::path::Path;
+
+    #[test]
+    fn a_new_files_mode_has_the_callers_mask_taken_off() {
+        let of = |credentials, umask| Caller {
+            credentials,
+            umask,
+            ..Caller::default()
+        };
+        let own = resmgr_sys::process::umask().unwrap();
+        let somebody = Some(Credentials {
+            pid: 1,
+            uid: 1,
+            gid: 1,
+        });
+        for (caller, expected) in [
+            (of(None, None), 0o100_777 & !own),
+            (of(None, Some(0o027)), 0o100_750),
+            (of(somebody, None), 0o100_777),
+            (of(somebody, Some(0o7777)), 0o100_000),
+        ] {
+            assert_eq!(caller.masked(0o100_777), expected);
+        }
+    }
 
     #[test]
     fn pn13_a_caller_has_a_root_and_a_directory_of_its_own() {

@@ -3,13 +3,23 @@
 //! What a server answers is checked before it is believed: a count greater than the buffer, or bytes that
 //! did not come, are `EPROTO`.
 
-use super::{Caller, Dcmd, File, Plain, Stat};
-use crate::ipc::Reply;
+mod attributes;
+mod begun;
+mod devctl;
+mod fd;
+mod space;
+
+pub use begun::{PendingRead, PendingWrite};
+pub(super) use devctl::statvfs_of;
+pub use fd::Mappable;
+
+use super::{Caller, File, Stat};
+use crate::ipc::{Reply, SendOptions};
 use crate::wire::{
-    self, DevctlHeader, DevctlReply, Dup, IO_HEADER, MessageType, TRANSFER_MAX, Transfer,
+    self, Dup, IO_HEADER, MessageType, Seek, TRANSFER_MAX, Transfer, TransferHeader,
 };
 use crate::{Errno, Result};
-use std::io::{IoSlice, IoSliceMut, SeekFrom};
+use std::io::{IoSlice, IoSliceMut};
 
 /// The calls of a [`File`], made for one [`Caller`].
 #[derive(Clone, Copy, Debug)]
@@ -43,58 +53,37 @@ impl<'a> Calls<'a> {
         self.write_to(data, Some(offset))
     }
 
+    /// Reads at another position, which is the file's from then on: one message.
+    pub fn seek_and_read(&self, to: impl Into<Seek>, buffer: &mut [u8]) -> Result<usize> {
+        let (first, buffer) = (combined(to.into())?, shortened_mut(buffer));
+        let header = header(MessageType::READ, buffer.len(), None)?;
+        let parts = &[IoSlice::new(&first), IoSlice::new(header.bytes())];
+        let reply = self.send(parts, &mut [IoSliceMut::new(buffer)])?;
+        counted(reply, reply.len)
+    }
+
+    /// Writes at another position, which is the file's from then on: one message.
+    pub fn seek_and_write(&self, to: impl Into<Seek>, data: &[u8]) -> Result<usize> {
+        let (first, data) = (combined(to.into())?, shortened(data));
+        let header = header(MessageType::WRITE, data.len(), None)?;
+        let parts = [&first, header.bytes(), data].map(IoSlice::new);
+        let reply = self.send(&parts, &mut [])?;
+        counted(reply, data.len())
+    }
+
     /// Moves the position; returns the new one.
-    pub fn seek(&self, to: SeekFrom) -> Result<u64> {
+    pub fn seek(&self, to: impl Into<Seek>) -> Result<u64> {
         let (mut message, mut room) = (Vec::new(), [0; 8]);
-        wire::encode_seek(to, &mut message)?;
-        self.send(&[&message], &mut [IoSliceMut::new(&mut room)])?;
-        wire::decode_seek_reply(&room)
+        to.into().encode(&mut message)?;
+        let reply = self.send_bytes(&message, &mut room)?;
+        wire::decode_seek_reply(sent(&room, reply)).map_err(|_| Errno::PROTO)
     }
 
     /// What the file is.
     pub fn stat(&self) -> Result<Stat> {
-        let (mut message, mut room) = (Vec::new(), [0; Stat::SIZE]);
-        wire::encode_stat(&mut message);
-        let reply = self.send(&[&message], &mut [IoSliceMut::new(&mut room)])?;
-        Stat::decode(room.get(..reply.len).ok_or(Errno::PROTO)?)
-    }
-
-    /// A device command with its data in `data`, both ways; returns what the device gave as information.
-    pub fn devctl(&self, command: Dcmd, data: &mut [u8]) -> Result<i32> {
-        let len = u32::try_from(data.len()).map_err(|_| Errno::INVAL)?;
-        let (mut message, mut header) = (Vec::new(), [0; IO_HEADER]);
-        DevctlHeader { command, len }.encode(&mut message);
-        if command.goes_to_device() {
-            message.extend_from_slice(data);
-        }
-        let back = if command.comes_from_device() {
-            data
-        } else {
-            &mut []
-        };
-        let room = &mut [IoSliceMut::new(&mut header), IoSliceMut::new(back)];
-        let reply = match self.send(&[&message], room) {
-            Err(Errno::NOSYS) => return Err(Errno::NOTTY),
-            reply => reply?,
-        };
-        // A server may have nothing to say but that it is done.
-        if reply.len == 0 {
-            Ok(0)
-        } else {
-            DevctlReply::decode(&header).map(|one| one.value)
-        }
-    }
-
-    /// A device command that brings a value back.
-    pub fn devctl_get<T: Plain>(&self, command: Dcmd) -> Result<T> {
-        let mut data = vec![0; T::SIZE];
-        self.devctl(command, &mut data)?;
-        T::from_bytes(&data).ok_or(Errno::INVAL)
-    }
-
-    /// A device command that takes a value to the device.
-    pub fn devctl_set<T: Plain>(&self, command: Dcmd, value: &T) -> Result<i32> {
-        self.devctl(command, &mut value.with_bytes(<[u8]>::to_vec))
+        let mut room = [0; Stat::SIZE];
+        let reply = self.send_bytes(&wire::stat_message(), &mut room)?;
+        Stat::decode(sent(&room, reply)).map_err(|_| Errno::PROTO)
     }
 
     /// Another handle of the same open file: position and flags are shared.
@@ -112,46 +101,86 @@ impl<'a> Calls<'a> {
     }
 
     fn read_from(&self, buffer: &mut [u8], offset: Option<u64>) -> Result<usize> {
-        let most = buffer.len().min(TRANSFER_MAX);
-        let buffer = buffer.get_mut(..most).ok_or(Errno::INVAL)?;
-        let message = transfer(MessageType::READ, buffer.len(), offset)?;
-        let reply = self.send(&[&message], &mut [IoSliceMut::new(buffer)])?;
+        let buffer = shortened_mut(buffer);
+        let header = header(MessageType::READ, buffer.len(), offset)?;
+        let parts = &[IoSlice::new(header.bytes())];
+        let reply = self.send(parts, &mut [IoSliceMut::new(buffer)])?;
         counted(reply, reply.len)
     }
 
     fn write_to(&self, data: &[u8], offset: Option<u64>) -> Result<usize> {
-        let data = data
-            .get(..data.len().min(TRANSFER_MAX))
-            .ok_or(Errno::INVAL)?;
-        let message = transfer(MessageType::WRITE, data.len(), offset)?;
-        let reply = self.send(&[&message, data], &mut [])?;
+        let data = shortened(data);
+        let header = header(MessageType::WRITE, data.len(), offset)?;
+        let parts = &[IoSlice::new(header.bytes()), IoSlice::new(data)];
+        let reply = self.send(parts, &mut [])?;
         counted(reply, data.len())
     }
 
-    fn send(&self, parts: &[&[u8]], reply: &mut [IoSliceMut<'_>]) -> Result<Reply> {
-        let parts: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
-        Ok(self
-            .file
-            .connection
-            .send_with(&parts, reply, self.caller.options())?)
+    fn send(&self, parts: &[IoSlice<'_>], reply: &mut [IoSliceMut<'_>]) -> Result<Reply> {
+        self.send_with(parts, reply, self.caller.options())
+    }
+
+    fn send_with(
+        &self,
+        parts: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        options: SendOptions<'_>,
+    ) -> Result<Reply> {
+        let connection = &self.file.connection;
+        Ok(connection.send_with(parts, reply, options)?)
+    }
+
+    fn send_bytes(&self, message: &[u8], reply: &mut [u8]) -> Result<Reply> {
+        self.send(&[IoSlice::new(message)], &mut [IoSliceMut::new(reply)])
+    }
+
+    /// A message that is answered with nothing but success.
+    fn tell(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        let mut message = Vec::new();
+        write(&mut message);
+        self.send_bytes(&message, &mut []).map(drop)
     }
 }
 
-fn transfer(kind: MessageType, len: usize, offset: Option<u64>) -> Result<Vec<u8>> {
+fn header(kind: MessageType, len: usize, offset: Option<u64>) -> Result<TransferHeader> {
     let len = u32::try_from(len).map_err(|_| Errno::INVAL)?;
-    let mut message = Vec::with_capacity(IO_HEADER + size_of::<u64>());
-    Transfer {
+    let one = Transfer {
         len,
         offset,
         nonblock: None,
-    }
-    .encode(kind, &mut message);
-    Ok(message)
+    };
+    Ok(one.header(kind))
+}
+
+/// A seek with something behind it.
+fn combined(to: Seek) -> Result<[u8; IO_HEADER]> {
+    let mut message = Vec::with_capacity(IO_HEADER);
+    to.encode_combine(&mut message)?;
+    message.try_into().map_err(|_| Errno::INVAL)
+}
+
+/// What one call moves of a buffer.
+fn shortened(data: &[u8]) -> &[u8] {
+    data.get(..TRANSFER_MAX).unwrap_or(data)
+}
+
+fn shortened_mut(buffer: &mut [u8]) -> &mut [u8] {
+    let most = buffer.len().min(TRANSFER_MAX);
+    buffer.split_at_mut(most).0
+}
+
+/// What came of a reply.
+fn sent(room: &[u8], reply: Reply) -> &[u8] {
+    room.get(..reply.len).unwrap_or(room)
 }
 
 /// A status that is a count of at most `most` bytes.
 fn counted(reply: Reply, most: usize) -> Result<usize> {
-    match usize::try_from(reply.status) {
+    counted_status(reply.status, most)
+}
+
+pub(super) fn counted_status(status: i64, most: usize) -> Result<usize> {
+    match usize::try_from(status) {
         Ok(count) if count <= most => Ok(count),
         _ => Err(Errno::PROTO),
     }

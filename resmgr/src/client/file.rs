@@ -1,15 +1,18 @@
 //! [`File`]: an open file of a resource manager.
 
+mod more;
+
 use super::{Caller, Calls, Dcmd, OpenFlags, Plain, Stat};
 use crate::Result;
 use crate::ipc::{Connection, ServerInfo};
-use crate::wire;
+use crate::wire::{self, Seek};
 use std::io::{self, SeekFrom};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// How long dropping a file waits for a server that does not answer: the server learns of the close
 /// anyway when this process ends.
-const DROP_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const DROP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// An open file. Its methods take `&self`, and the position is the server's: threads share it, and
 /// so do duplicates. Dropping it closes it.
@@ -18,6 +21,8 @@ pub struct File {
     pub(crate) connection: Connection,
     flags: OpenFlags,
     open: bool,
+    /// Somebody polls it at this time: a handle has one event for each condition.
+    pub(super) polled: AtomicBool,
 }
 
 impl File {
@@ -26,6 +31,7 @@ impl File {
             connection,
             flags,
             open: true,
+            polled: AtomicBool::new(false),
         }
     }
 
@@ -71,15 +77,18 @@ impl File {
     }
 
     /// Moves the position; returns the new one.
+    ///
+    /// # Errors
+    /// - `EINVAL`: before the start, or a place that the server does not know. `ENXIO`: there are no data, or no hole.
     #[doc(alias = "lseek")]
-    pub fn seek(&self, to: SeekFrom) -> Result<u64> {
+    pub fn seek(&self, to: impl Into<Seek>) -> Result<u64> {
         self.calls().seek(to)
     }
 
     /// The position, as the server has it.
     #[doc(alias = "tell")]
     pub fn position(&self) -> Result<u64> {
-        self.calls().seek(SeekFrom::Current(0))
+        self.calls().seek(Seek::Current(0))
     }
 
     /// What the file is.

@@ -163,7 +163,7 @@ impl<'a> Entries<'a> {
                     self.open = Some(File::new(found.connection, FLAGS));
                     return Ok(Begun::Entries(Box::new(self)));
                 }
-                Ok(Said::NotHere | Said::Gone) => {}
+                Ok(Said::NotHere | Said::Unable | Said::Gone) => {}
                 Err(Errno::NOTDIR) => missing = Errno::NOTDIR,
                 Err(errno) => return Err(errno),
             }
@@ -213,7 +213,7 @@ impl<'a> Entries<'a> {
         };
         match self.ask(&server) {
             Ok(Said::Yes(found)) => self.open = Some(File::new(found.connection, FLAGS)),
-            Ok(Said::NotHere | Said::Gone | Said::GoOn(_)) => {}
+            Ok(Said::NotHere | Said::Unable | Said::Gone | Said::GoOn(_)) => {}
             // The others have the directory; this one has its reasons.
             Err(errno) => tracing::debug!(%errno, "a server has nothing to say of a directory"),
         }

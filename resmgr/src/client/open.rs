@@ -1,6 +1,6 @@
-//! open() and stat() by path.
+//! open(), stat() and access() by path.
 
-use super::walk::Ask;
+use super::walk::{Ask, Found};
 use super::{Caller, File, OpenFlags, Stat};
 use crate::names;
 use crate::wire::{self, Connect, ConnectKind, LinkReply, PATH_MAX};
@@ -10,7 +10,7 @@ use resmgr_sys::process;
 use std::path::Path;
 
 /// Room for the longest reply to a connect message: a link.
-const LINK_ROOM: usize = LinkReply::HEADER + PATH_MAX;
+pub(super) const LINK_ROOM: usize = LinkReply::HEADER + PATH_MAX;
 
 /// Opens a file. With `CREATE`, one that has to be made gets the permissions 0666; see
 /// [`Caller::open`] for others, and for the errors.
@@ -23,9 +23,19 @@ pub fn stat(path: impl AsRef<Path>) -> Result<Stat> {
     Caller::default().stat(path)
 }
 
+/// Whether this process may do this with a file: see [`Caller::access`].
+pub fn access(path: impl AsRef<Path>, access: Access) -> Result<()> {
+    Caller::default().access(path, access)
+}
+
+/// What a file is, or of a symbolic link what the link is: see [`Caller::symlink_stat`].
+#[doc(alias = "lstat")]
+pub fn symlink_stat(path: impl AsRef<Path>) -> Result<Stat> {
+    Caller::default().symlink_stat(path)
+}
+
 impl Caller<'_> {
-    /// Opens a file. `mode` is for one that has to be made, and is taken as it is (QNX's library takes the
-    /// process's umask off first).
+    /// Opens a file. `mode` is for one that has to be made; the caller's mask is taken off it.
     ///
     /// # Errors
     /// - `ENOENT`: nobody knows the path.
@@ -37,7 +47,11 @@ impl Caller<'_> {
     pub fn open(&self, path: impl AsRef<Path>, flags: OpenFlags, mode: u32) -> Result<File> {
         let connect = Connect {
             flags,
-            mode,
+            mode: if flags.contains(OpenFlags::CREATE) {
+                self.masked(mode)
+            } else {
+                mode
+            },
             ..Connect::default()
         };
         let ask = Ask {
@@ -55,32 +69,104 @@ impl Caller<'_> {
     /// # Errors
     /// As [`open`](Self::open); no permission is needed.
     pub fn stat(&self, path: impl AsRef<Path>) -> Result<Stat> {
+        self.stat_with(&self.path(path.as_ref())?, Connect::default())
+    }
+
+    /// The same, but of a symbolic link at the end of the path, what the link is.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat).
+    #[doc(alias = "lstat")]
+    pub fn symlink_stat(&self, path: impl AsRef<Path>) -> Result<Stat> {
         let path = self.path(path.as_ref())?;
-        match self.ask_stat(&path) {
-            Err(errno @ (Errno::NOENT | Errno::NOTDIR)) => known_stat(&path).ok_or(errno),
+        if names::ends_in_link(&path)? {
+            return Ok(made_up(Stat::LINK | 0o777));
+        }
+        let connect = Connect {
+            flags: OpenFlags::NO_FOLLOW,
+            ..Connect::default()
+        };
+        self.stat_with(&path, connect)
+    }
+
+    /// Whether the caller may do this with a file; [`Access::empty`] only asks whether there is one. It is the
+    /// server that looks, at whom it takes the caller for: one message.
+    ///
+    /// # Errors
+    /// - `EACCES`: no. `EROFS`: nobody may write there.
+    /// - others: as [`stat`](Self::stat).
+    #[doc(alias = "eaccess")]
+    pub fn access(&self, path: impl AsRef<Path>, access: Access) -> Result<()> {
+        let path = self.path(path.as_ref())?;
+        let connect = Connect {
+            access: access.bits(),
+            ..Connect::default()
+        };
+        match self.ask_stat(&path, connect) {
+            Err(errno @ (Errno::NOENT | Errno::NOTDIR)) => match known_stat(&path) {
+                Some(stat) if stat.is_dir() && access.contains(Access::WRITE) => Err(Errno::ACCES),
+                Some(stat) if !stat.is_dir() && access.contains(Access::EXECUTE) => {
+                    Err(Errno::ACCES)
+                }
+                Some(_) => Ok(()),
+                None => Err(errno),
+            },
+            answer => answer.map(drop),
+        }
+    }
+
+    fn stat_with(&self, path: &Rooted, connect: Connect<'_>) -> Result<Stat> {
+        match self.ask_stat(path, connect) {
+            Err(errno @ (Errno::NOENT | Errno::NOTDIR)) => known_stat(path).ok_or(errno),
             answer => answer,
         }
     }
 
-    fn ask_stat(&self, path: &Rooted) -> Result<Stat> {
+    fn ask_stat(&self, path: &Rooted, connect: Connect<'_>) -> Result<Stat> {
+        let found = self.combine(path, connect, &wire::stat_message(), Stat::SIZE)?;
+        Stat::decode(&found.reply)
+    }
+
+    /// One message for a file that is open for that long only (CB-2). A reply of up to `room` bytes comes back.
+    pub(super) fn combine(
+        &self,
+        path: &Rooted,
+        connect: Connect<'_>,
+        next: &[u8],
+        room: usize,
+    ) -> Result<Found> {
         let connect = Connect {
             kind: ConnectKind::COMBINE_CLOSE,
-            ..Connect::default()
+            ..connect
         };
-        let mut next = Vec::new();
-        wire::encode_stat(&mut next);
         let ask = Ask {
             connect,
-            next: &next,
-            room: LINK_ROOM,
+            next,
+            room: room.max(LINK_ROOM),
         };
-        Stat::decode(&self.walk(path, &ask)?.reply)
+        self.walk_on(path, &ask)
+    }
+}
+
+bitflags::bitflags! {
+    /// What [`Caller::access`] asks for. The numbers are POSIX's.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Access: u16 {
+        /// To read.
+        #[doc(alias = "R_OK")]
+        const READ = 4;
+        /// To write.
+        #[doc(alias = "W_OK")]
+        const WRITE = 2;
+        /// To run a program, or to search a directory.
+        #[doc(alias = "X_OK")]
+        const EXECUTE = 1;
     }
 }
 
 /// What the tree itself knows of a path that no server of files stands for. The root is a directory even
 /// where there is no name at all.
-fn known_stat(path: &Rooted) -> Option<Stat> {
+pub(super) fn known_stat(path: &Rooted) -> Option<Stat> {
     let way = names::follow(path, FileType::NAME).ok()?;
     let program = |entries: Vec<Entry>| entries.iter().any(|one| one.file_type == FileType::NAME);
     if way.servers.is_ok_and(program) {

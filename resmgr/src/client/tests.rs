@@ -1,6 +1,12 @@
 //! Paths, names and lists in a namespace of the test's own. `RESMGR_DIR` can only be set for a new process:
 //! so the test runs itself again.
 
+mod calls;
+mod changes;
+mod poll;
+mod remote;
+mod server;
+
 use super::{EntryKind, ListEntry, OpenFlags, Stat, list, open, stat};
 use crate::dispatch::{AttachFlags, Manager};
 use crate::name::{NameFlags, name_attach, name_open};
@@ -19,10 +25,16 @@ impl Device for Hello {
 #[test]
 fn paths_lead_to_files_directories_and_names() {
     let mark = "RESMGR_TEST_INSIDE";
-    if std::env::var_os(mark).is_some() {
+    if let Some(inside) = std::env::var_os(mark) {
+        if inside == "server" {
+            remote::serve();
+            return;
+        }
         files();
         directories();
         names();
+        changes::paths();
+        remote::wait_for_files(mark);
         return;
     }
     let dir = std::env::temp_dir().join(format!("resmgr-client-test-{}", std::process::id()));

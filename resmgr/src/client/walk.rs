@@ -8,7 +8,7 @@
 use super::Caller;
 use crate::ipc::{ChannelId, Connection, Reply, SendError};
 use crate::names;
-use crate::wire::{Connect, ConnectStatus, LinkReply, OpenFlags, PathEnd};
+use crate::wire::{Connect, ConnectKind, ConnectStatus, LinkReply, OpenFlags, PathEnd};
 use crate::{Errno, Result};
 use resmgr_namespace::{Entry, FileType, Pathname, Rooted};
 use std::io::{IoSlice, IoSliceMut};
@@ -29,11 +29,24 @@ pub(crate) struct Ask<'a> {
     pub(crate) room: usize,
 }
 
+impl Ask<'_> {
+    fn file_type(&self) -> FileType {
+        FileType(self.connect.file_type.cast_signed())
+    }
+
+    /// Whether it is an open and nothing more.
+    fn is_open(&self) -> bool {
+        self.connect.kind == ConnectKind::OPEN && self.next.is_empty()
+    }
+}
+
 /// The server that answered, the connection to it, and its reply.
 #[derive(Debug)]
 pub(crate) struct Found {
     /// The connection that the message was sent on.
     pub(crate) connection: Connection,
+    /// The reply's status.
+    pub(crate) status: i64,
     /// The reply's bytes.
     pub(crate) reply: Vec<u8>,
 }
@@ -45,6 +58,8 @@ pub(crate) enum Said {
     Yes(Found),
     /// It does not know the path.
     NotHere,
+    /// It does not know what is asked.
+    Unable,
     /// It has gone, or is not the process that was named.
     Gone,
     /// The path is a link to this one.
@@ -57,31 +72,18 @@ impl Caller<'_> {
         if ask.connect.flags.contains(OpenFlags::NO_FOLLOW) && names::ends_in_link(path)? {
             return Err(Errno::LOOP);
         }
-        let mut path = path.clone();
-        for _ in 0..=LINKS_MAX {
-            match self.servers(&path, ask)? {
-                Said::Yes(found) => return Ok(found),
-                Said::NotHere | Said::Gone => return Err(Errno::NOENT),
-                Said::GoOn(next) => path = next,
-            }
-        }
-        Err(Errno::LOOP)
+        self.walk_on(path, ask)
     }
 
-    fn servers(&self, path: &Rooted, ask: &Ask<'_>) -> Result<Said> {
-        let file_type = FileType(ask.connect.file_type.cast_signed());
-        let asked = among(path, file_type, |path, entry| {
+    /// The same where it is known that the path does not end in a link of the path manager, or is to be followed.
+    pub(super) fn walk_on(&self, path: &Rooted, ask: &Ask<'_>) -> Result<Found> {
+        walk_with(path, ask.file_type(), |path, entry| {
             // The program behind a name knows no messages of files: it might answer late, or never.
-            if entry.file_type == FileType::NAME && !ask.next.is_empty() {
-                return Ok(Tried::Not);
+            if entry.file_type == FileType::NAME && !ask.is_open() {
+                return Ok(Said::NotHere);
             }
-            Ok(match self.server(path, entry, ask)? {
-                Said::NotHere => Tried::Not,
-                Said::Gone => Tried::Gone,
-                said => Tried::Yes(said),
-            })
-        })?;
-        Ok(asked.unwrap_or(Said::NotHere))
+            self.server(path, entry, ask)
+        })
     }
 
     /// Sends the message to one server.
@@ -109,10 +111,42 @@ impl Caller<'_> {
         match connection.send_with(parts, reply, self.options()) {
             Ok(reply) => said(connection, reply, room, (path, entry)),
             Err(SendError::Gone(Errno::SRCH)) => Ok(Said::Gone),
+            // Who cannot open anything has no files; who cannot do the rest may have this one.
+            Err(SendError::Refused(Errno::NOSYS)) if !ask.is_open() => Ok(Said::Unable),
             Err(error) if moves_on(error) => Ok(Said::NotHere),
             Err(error) => Err(error.errno()),
         }
     }
+}
+
+/// Asks the servers that a path leads to, until one decides; goes on where one says that the path is a link.
+pub(super) fn walk_with(
+    path: &Rooted,
+    file_type: FileType,
+    mut ask: impl FnMut(&Rooted, &Entry) -> Result<Said>,
+) -> Result<Found> {
+    let mut path = path.clone();
+    for _ in 0..=LINKS_MAX {
+        let mut unable = false;
+        let asked = among(&path, file_type, |path, entry| {
+            Ok(match ask(path, entry)? {
+                Said::NotHere => Tried::Not,
+                Said::Unable => {
+                    unable = true;
+                    Tried::Not
+                }
+                Said::Gone => Tried::Gone,
+                said => Tried::Yes(said),
+            })
+        })?;
+        match asked {
+            Some(Said::Yes(found)) => return Ok(found),
+            Some(Said::GoOn(next)) => path = next,
+            _ if unable => return Err(Errno::NOSYS),
+            _ => return Err(Errno::NOENT),
+        }
+    }
+    Err(Errno::LOOP)
 }
 
 fn said(
@@ -128,6 +162,7 @@ fn said(
         }
         _ => Ok(Said::Yes(Found {
             connection,
+            status: reply.status,
             reply: bytes,
         })),
     }

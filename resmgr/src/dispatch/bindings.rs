@@ -5,7 +5,7 @@
 //! call on it, has gone. Bound: [`OPENS_PER_CLIENT`] connections a client (`EMFILE`).
 
 use crate::ipc::{Coid, Scoid};
-use crate::resource::{Ocb, lock};
+use crate::resource::{OpenFile, lock};
 use crate::{Errno, Result};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 pub const OPENS_PER_CLIENT: usize = 65_536;
 
 /// One client's connections.
-type Opens = HashMap<Coid, Arc<Ocb>>;
+type Opens = HashMap<Coid, Arc<dyn OpenFile>>;
 
 /// The table. The lock is held for look-ups only: opens are dropped after it is released.
 #[derive(Debug, Default)]
@@ -35,9 +35,9 @@ impl Bindings {
     pub(super) fn bind(
         &self,
         (scoid, coid): (Scoid, Coid),
-        ocb: Arc<Ocb>,
+        ocb: Arc<dyn OpenFile>,
         is_waiting: impl FnOnce() -> bool,
-    ) -> Result<Option<Arc<Ocb>>> {
+    ) -> Result<Option<Arc<dyn OpenFile>>> {
         let mut clients = lock(&self.clients);
         if !is_waiting() {
             return Err(Errno::SRCH);
@@ -50,7 +50,7 @@ impl Bindings {
     }
 
     /// The open behind a connection; `EBADF` when there is none.
-    pub(super) fn get(&self, scoid: Scoid, coid: Coid) -> Result<Arc<Ocb>> {
+    pub(super) fn get(&self, scoid: Scoid, coid: Coid) -> Result<Arc<dyn OpenFile>> {
         let clients = lock(&self.clients);
         let ocb = clients.get(&scoid).and_then(|opens| opens.get(&coid));
         ocb.cloned().ok_or(Errno::BADF)
@@ -62,7 +62,7 @@ impl Bindings {
     }
 
     /// Takes a connection's binding away; `EBADF` when there is none.
-    pub(super) fn unbind(&self, scoid: Scoid, coid: Coid) -> Result<Arc<Ocb>> {
+    pub(super) fn unbind(&self, scoid: Scoid, coid: Coid) -> Result<Arc<dyn OpenFile>> {
         let mut clients = lock(&self.clients);
         let opens = clients.get_mut(&scoid).ok_or(Errno::BADF)?;
         let ocb = opens.remove(&coid).ok_or(Errno::BADF)?;
@@ -70,6 +70,12 @@ impl Bindings {
             clients.remove(&scoid);
         }
         Ok(ocb)
+    }
+
+    /// Takes everybody's bindings away.
+    pub(super) fn clear(&self) {
+        let clients = std::mem::take(&mut *lock(&self.clients));
+        drop(clients);
     }
 
     /// Takes all of a client's bindings away.
@@ -83,16 +89,14 @@ mod tests {
     use super::Bindings;
     use crate::Errno;
     use crate::ipc::{Coid, Scoid};
-    use crate::resource::{Device, Node, Ocb, Plainly};
-    use crate::wire::OpenFlags;
+    use crate::resource::{Device, OpenFile, open_for_test};
     use std::sync::Arc;
 
     struct Nothing;
     impl Device for Nothing {}
 
-    fn ocb() -> Arc<Ocb> {
-        let node = Arc::new(Node::new(Box::new(Plainly(Nothing)), 0));
-        Arc::new(Ocb::new(node, OpenFlags::READ, false))
+    fn ocb() -> Arc<dyn OpenFile> {
+        open_for_test(Nothing)
     }
 
     const ONE: (Scoid, Coid) = (Scoid::from_raw(1), Coid::from_raw(7));

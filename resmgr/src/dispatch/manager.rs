@@ -5,7 +5,8 @@ use super::shared::Shared;
 use super::signals::Signals;
 use crate::ipc::{Channel, ChannelFlags, ChannelId, ChannelOptions, ConnectRights};
 use crate::names::{self, Registration, pathname};
-use crate::resource::{Device, Node, Plainly};
+use crate::resource::{AsyncResource, Awaited};
+use crate::resource::{Attached, Plain, Resource, Seat};
 use crate::{Errno, StartError};
 use resmgr_namespace::{Attach, AttachFlags, FileType};
 use std::path::Path;
@@ -43,6 +44,8 @@ pub struct Manager {
     names: Vec<Registration>,
     threads: usize,
     signals: Option<Signals>,
+    /// Runs asynchronous handlers: in [`run`](Self::run), unless the program has given one of its own.
+    runtime: Runtime,
 }
 
 impl Manager {
@@ -74,6 +77,7 @@ impl Manager {
             names: Vec::new(),
             threads: 1,
             signals: None,
+            runtime: Runtime::default(),
         })
     }
 
@@ -85,8 +89,12 @@ impl Manager {
     /// - `ENAMETOOLONG`: it is too long.
     /// - `EACCES`: the namespace is root's, and no rule lets this user have the name.
     #[doc(alias = "resmgr_attach")]
-    pub fn attach<D: Device>(self, path: impl AsRef<Path>, device: D) -> Result<Self, StartError> {
-        self.attach_with(path, AttachFlags::empty(), device)
+    pub fn attach<R: Resource>(
+        self,
+        path: impl AsRef<Path>,
+        resource: R,
+    ) -> Result<Self, StartError> {
+        self.attach_with(path, AttachFlags::empty(), resource)
     }
 
     /// The same with a place among other registrations of the path (`BEFORE`, `AFTER`, `OPAQUE`), or seen
@@ -94,13 +102,56 @@ impl Manager {
     ///
     /// # Errors
     /// As [`attach`](Self::attach); `EINVAL` for `BEFORE` with `AFTER`.
-    pub fn attach_with<D: Device>(
+    pub fn attach_with<R: Resource>(
+        self,
+        path: impl AsRef<Path>,
+        flags: AttachFlags,
+        resource: R,
+    ) -> Result<Self, StartError> {
+        self.attach_seat(path.as_ref(), flags, |handle, path| {
+            Arc::new(Seat::new(Plain(resource), handle, path))
+        })
+    }
+
+    /// Adds a resource whose handlers are asynchronous. They run in tokio on the thread of [`run`](Self::run), or in
+    /// the runtime that [`on_runtime`](Self::on_runtime) has named before.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach); those of making a runtime.
+    #[doc(alias = "resmgr_attach")]
+    pub fn attach_async<R: AsyncResource>(
+        self,
+        path: impl AsRef<Path>,
+        resource: R,
+    ) -> Result<Self, StartError> {
+        self.attach_async_with(path, AttachFlags::empty(), resource)
+    }
+
+    /// The same with flags, as [`attach_with`](Self::attach_with).
+    pub fn attach_async_with<R: AsyncResource>(
         mut self,
         path: impl AsRef<Path>,
         flags: AttachFlags,
-        device: D,
+        resource: R,
     ) -> Result<Self, StartError> {
-        let path = path.as_ref();
+        let runtime = self.runtime.handle()?;
+        self.attach_seat(path.as_ref(), flags, |handle, path| {
+            Arc::new(Seat::new(Awaited(resource, runtime), handle, path))
+        })
+    }
+
+    /// Has asynchronous handlers run in this runtime of the program's. Call it before they are attached.
+    pub fn on_runtime(mut self, runtime: tokio::runtime::Handle) -> Self {
+        self.runtime = Runtime::Given(runtime);
+        self
+    }
+
+    fn attach_seat(
+        mut self,
+        path: &Path,
+        flags: AttachFlags,
+        seat: impl FnOnce(u32, String) -> Arc<dyn Attached>,
+    ) -> Result<Self, StartError> {
         let failed = |errno| StartError::new("attach", errno).name(path);
         let handle = u32::try_from(self.names.len()).map_err(|_| failed(Errno::NFILE))?;
         let attach = Attach {
@@ -111,16 +162,17 @@ impl Manager {
             flags,
             exclusive: false,
         };
-        self.shared
-            .add(handle, Node::new(Box::new(Plainly(device)), handle));
+        let path = attach.path.to_string();
+        self.shared.add(handle, seat(handle, path));
         self.names.push(Registration::new(&attach)?);
         Ok(self)
     }
 
     /// Adds a file that has no name, for tests: it is reached by channel and handle 0.
     #[doc(hidden)]
-    pub fn unnamed<D: Device>(self, device: D) -> Self {
-        self.shared.add(0, Node::new(Box::new(Plainly(device)), 0));
+    pub fn unnamed<R: Resource>(self, resource: R) -> Self {
+        let seat = Seat::new(Plain(resource), 0, String::new());
+        self.shared.add(0, Arc::new(seat));
         self
     }
 
@@ -176,8 +228,11 @@ impl Manager {
     }
 
     fn serve(&self) -> crate::Result<()> {
-        let shared = &*self.shared;
+        let shared = &self.shared;
         thread::scope(|scope| {
+            if self.threads > 1 {
+                shared.expect_several();
+            }
             for number in 1..self.threads {
                 let builder = thread::Builder::new().name(format!("resmgr-{number}"));
                 let worker = builder.spawn_scoped(scope, || shared.work());
@@ -186,7 +241,44 @@ impl Manager {
                     return Err(error.into());
                 }
             }
-            shared.work()
+            self.work()
+        })
+    }
+
+    /// The work of the thread that runs the manager.
+    fn work(&self) -> crate::Result<()> {
+        if let Runtime::Own(runtime) = &self.runtime {
+            return runtime.block_on(self.shared.work_async());
+        }
+        self.shared.work()
+    }
+}
+
+/// Where asynchronous handlers run.
+#[derive(Debug, Default)]
+enum Runtime {
+    /// There are none.
+    #[default]
+    None,
+    /// In the manager's own, on the thread that runs it.
+    Own(tokio::runtime::Runtime),
+    /// In the program's.
+    Given(tokio::runtime::Handle),
+}
+
+impl Runtime {
+    fn handle(&mut self) -> Result<tokio::runtime::Handle, StartError> {
+        if matches!(self, Self::None) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            let failed = |error| StartError::new("make a runtime", error);
+            *self = Self::Own(runtime.map_err(failed)?);
+        }
+        Ok(match self {
+            Self::Own(runtime) => runtime.handle().clone(),
+            Self::Given(handle) => handle.clone(),
+            Self::None => return Err(StartError::new("make a runtime", Errno::NOSYS)),
         })
     }
 }
@@ -196,6 +288,7 @@ impl Drop for Manager {
     fn drop(&mut self) {
         self.names.clear();
         self.shared.channel.destroy();
+        self.shared.clear();
     }
 }
 

@@ -16,15 +16,21 @@
 //! Bounds: [`OPENS_PER_CLIENT`] opens a client, [`TRANSFER_MAX`](crate::wire::TRANSFER_MAX) bytes a read or write, 64 KiB a thread for
 //! what is received at once, and at most 2 MiB that it keeps for the data of long calls.
 
+mod attach;
 mod bindings;
+mod calls;
 mod handle;
-mod io;
+mod locks;
 mod manager;
-mod place;
+mod notify;
+mod pool;
 mod shared;
 mod signals;
+mod worker;
 
+pub use attach::{Attachments, Expired, SelectFlags, Selected, Signal, SourceId};
 pub use bindings::OPENS_PER_CLIENT;
 pub use handle::{Handle, Running};
 pub use manager::Manager;
+pub use pool::{Member, PoolCounts, PoolHandle, PoolOptions, RunningPool, ThreadPool};
 pub use resmgr_namespace::AttachFlags;

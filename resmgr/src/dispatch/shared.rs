@@ -1,53 +1,97 @@
-//! [`Shared`]: what the threads of a manager have in common, and how one message is answered.
+//! [`Shared`]: what the threads of a manager have in common, and their loop.
 
 use super::bindings::Bindings;
-use super::io::{self, Incoming, Scratch, guarded};
-use crate::ipc::{Channel, Message, Pulse, PulseCode, Received};
-use crate::resource::{At, Node, Ocb, check_open, lock};
-use crate::wire::{Connect, ConnectKind, Dup, OpenFlags, Request, TRANSFER_MAX};
+use super::calls::Calls;
+use super::worker::{Bytes, Scratch, Worker};
+use crate::ipc::{Channel, Message, MessageInfo, Pulse, PulseCode, Rcvid, Received, Scoid};
+use crate::resource::check::Client;
+use crate::resource::locks::{Removed, WaitGraph};
+use crate::resource::{Attached, CallName, Connected, Desk, OpenFile, Pending, Task, grant, lock};
+use crate::wire::{Connect, TRANSFER_MAX};
 use crate::{Errno, Result};
-use std::collections::HashMap;
-use std::io::IoSlice;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::cell::Cell;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Bytes of a message that are received at once: the longest write there is and its header, so that no byte
 /// of it is copied twice. What lies behind (in a combine) is fetched. Pages that no message has reached
 /// cost nothing.
-const RECEIVE: usize = TRANSFER_MAX + 4096;
-/// The pulse that wakes a worker so that it sees the stop flag. Its code may be sent by clients, too: it
+pub(super) const RECEIVE: usize = TRANSFER_MAX + 4096;
+/// The pulse that wakes a worker so that it sees the stop flag, or a task. Its code may be sent by clients, too: it
 /// says nothing by itself.
 const WAKE: i8 = PulseCode::MAX_AVAILABLE;
 /// Where the wake-up stands in the queue; busy workers look at the flag after each message anyway.
 const WAKE_PRIORITY: u8 = 10;
 
+thread_local! {
+    /// The manager whose worker this thread is while it runs handlers: it looks for tasks when they are done.
+    static AT_WORK: Cell<usize> = const { Cell::new(0) };
+}
+
 /// What the threads of a manager share.
-#[derive(Debug)]
 pub(super) struct Shared {
     /// Where they receive.
     pub(super) channel: Channel,
-    /// The files, by the number that connect messages bear. Locked for look-ups only.
-    nodes: Mutex<HashMap<u32, Arc<Node>>>,
-    bindings: Arc<Bindings>,
+    /// The attachments, by the number that connect messages bear. Locked for look-ups only.
+    seats: Mutex<HashMap<u32, Arc<dyn Attached>>>,
+    pub(super) bindings: Arc<Bindings>,
+    calls: Calls,
+    /// Who waits for whose advisory locks, over all files.
+    pub(super) graph: Arc<WaitGraph>,
+    /// What is to be done between two messages, and how many of them there are.
+    tasks: Mutex<VecDeque<Task>>,
+    tasks_left: AtomicUsize,
+    /// The calls whose handlers run now; only kept where several threads may run them.
+    running: Mutex<Vec<(Rcvid, Arc<dyn OpenFile>)>>,
+    several: AtomicBool,
     stopping: AtomicBool,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("channel", &self.channel)
+            .field("bindings", &self.bindings)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Shared {
     pub(super) fn new(channel: Channel) -> Self {
-        let (nodes, bindings) = (Mutex::default(), Arc::<Bindings>::default());
+        let bindings = Arc::<Bindings>::default();
         let counted = Arc::clone(&bindings);
         channel.count_opens(move |scoid| counted.count(scoid));
         Self {
             channel,
-            nodes,
+            seats: Mutex::default(),
             bindings,
+            calls: Calls::default(),
+            graph: Arc::default(),
+            tasks: Mutex::default(),
+            tasks_left: AtomicUsize::new(0),
+            running: Mutex::default(),
+            several: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         }
     }
 
-    /// Adds a file under its number.
-    pub(super) fn add(&self, handle: u32, node: Node) {
-        lock(&self.nodes).insert(handle, Arc::new(node));
+    /// Adds an attachment under its number.
+    pub(super) fn add(&self, handle: u32, seat: Arc<dyn Attached>) {
+        lock(&self.seats).insert(handle, seat);
+    }
+
+    /// The attachment of a number.
+    pub(super) fn seat(&self, handle: u32) -> Result<Arc<dyn Attached>> {
+        let seats = lock(&self.seats);
+        seats.get(&handle).cloned().ok_or(Errno::NOENT)
+    }
+
+    /// Says that several threads work.
+    pub(super) fn expect_several(&self) {
+        self.several.store(true, Ordering::Relaxed);
+        self.channel.order_calls(true);
     }
 
     /// Has the workers end after what they are doing.
@@ -63,139 +107,232 @@ impl Shared {
         }
     }
 
-    fn is_stopping(&self) -> bool {
+    pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
 
+    /// Everything that leads to resources goes: whoever waits for them, the opens, the attachments. What resources
+    /// keep of their calls leads back here, so nothing would ever go by itself.
+    pub(super) fn clear(&self) {
+        self.calls.clear();
+        lock(&self.tasks).clear();
+        self.bindings.clear();
+        let seats = std::mem::take(&mut *lock(&self.seats));
+        drop(seats);
+    }
+
     /// Receives and answers until it is told to stop; then passes the word on.
-    pub(super) fn work(&self) -> Result<()> {
+    pub(super) fn work(self: &Arc<Self>) -> Result<()> {
+        let desk = Arc::clone(self) as Arc<dyn Desk>;
         let mut buffer = vec![0; RECEIVE];
         let mut scratch = Scratch::default();
         while !self.is_stopping() {
-            match self.channel.receive(&mut buffer) {
-                Ok(Received::Message(message)) => self.handle(message, &buffer, &mut scratch),
-                Ok(Received::Pulse(pulse)) => self.pulse(pulse),
-                // A signal handler ran on this thread; it may have asked to stop.
-                Err(Errno::INTR) => {}
-                Err(Errno::SRCH) if self.is_stopping() => {}
-                Err(errno) => {
-                    self.stop();
-                    return Err(errno);
-                }
-            }
+            let received = self.channel.receive(&mut buffer);
+            self.take_up(received, &desk, &buffer, &mut scratch)?;
         }
         self.wake();
         Ok(())
     }
 
-    /// A late unblock is ignored: handlers of this tier answer before they return, so a client that waits
-    /// is about to be answered.
-    fn pulse(&self, pulse: Pulse) {
-        if let (PulseCode::DISCONNECT, Some(scoid)) = (pulse.code, pulse.scoid) {
-            drop(self.bindings.unbind_client(scoid));
-            if let Err(errno) = self.channel.detach_client(scoid) {
-                tracing::debug!(%scoid, %errno, "a client that has gone was not known");
-            }
+    /// The same as a task of tokio.
+    pub(super) async fn work_async(self: &Arc<Self>) -> Result<()> {
+        let desk = Arc::clone(self) as Arc<dyn Desk>;
+        let mut buffer = vec![0; RECEIVE];
+        let mut scratch = Scratch::default();
+        let channel = self.channel.to_async()?;
+        while !self.is_stopping() {
+            let received = channel.receive(&mut buffer).await;
+            self.take_up(received, &desk, &buffer, &mut scratch)?;
         }
+        self.wake();
+        Ok(())
     }
 
-    fn handle(&self, message: Message, buffer: &[u8], scratch: &mut Scratch) {
-        let info = message.info();
-        let received = buffer.get(..info.len).unwrap_or(buffer);
-        scratch.output.clear();
-        let answer = self.answer(&message, received, scratch);
-        tracing::trace!(pid = info.pid, coid = %info.coid, ?answer, "answered");
-        let sent = match answer {
-            Ok(status) => message.reply_vectored(status, &scratch.output.parts().map(IoSlice::new)),
-            Err(errno) => message.error(errno),
-        };
-        if let Err(errno) = sent {
-            tracing::debug!(pid = info.pid, %errno, "a client went without its answer");
-        }
-    }
-
-    fn answer(&self, message: &Message, received: &[u8], scratch: &mut Scratch) -> Result<i64> {
-        let info = message.info();
-        match Request::decode(received)? {
-            Request::Connect(connect, next) => {
-                let start = received.len() - next.len();
-                self.connect(&connect, next, Incoming { message, start }, scratch)
-            }
-            Request::Dup(dup) => self.dup(message, dup),
-            Request::Close => self.bindings.unbind(info.scoid, info.coid).map(|_closed| 0),
-            request => {
-                let ocb = self.bindings.get(info.scoid, info.coid)?;
-                io::answer(&ocb, request, Incoming { message, start: 0 }, scratch)
-            }
-        }
-    }
-
-    fn connect(
+    /// One turn of the loop.
+    fn take_up(
         &self,
-        connect: &Connect<'_>,
-        next: &[u8],
-        incoming: Incoming<'_>,
+        received: Result<Received>,
+        desk: &Arc<dyn Desk>,
+        buffer: &[u8],
         scratch: &mut Scratch,
-    ) -> Result<i64> {
-        match connect.kind {
-            ConnectKind::OPEN => {
-                let ocb = self.open(connect, incoming.message)?;
-                self.bind(incoming.message, ocb).map(|()| 0)
+    ) -> Result<()> {
+        AT_WORK.set(self.address());
+        let worker = Worker { shared: self, desk };
+        match received {
+            Ok(Received::Message(message)) => worker.handle(message, buffer, scratch),
+            Ok(Received::Pulse(pulse)) => self.pulse(pulse),
+            // A signal handler ran on this thread; it may have asked to stop.
+            Err(Errno::INTR) => {}
+            Err(Errno::SRCH) if self.is_stopping() => {}
+            Err(errno) => {
+                AT_WORK.set(0);
+                self.stop();
+                return Err(errno);
             }
-            ConnectKind::COMBINE_CLOSE => {
-                let request = Request::decode(next)?;
-                let ocb = self.open(connect, incoming.message)?;
-                io::answer(&ocb, request, incoming, scratch)
-            }
-            ConnectKind::COMBINE => {
-                let request = Request::decode(next)?;
-                let ocb = Arc::new(self.open(connect, incoming.message)?);
-                let status = io::answer(&ocb, request, incoming, scratch)?;
-                self.bind(incoming.message, ocb).map(|()| status)
-            }
-            _ => Err(Errno::NOSYS),
+        }
+        self.work_off(&worker, scratch);
+        AT_WORK.set(0);
+        Ok(())
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Does the tasks that are there now. Those that they make wait for the messages that have come meanwhile.
+    fn work_off(&self, worker: &Worker<'_>, scratch: &mut Scratch) {
+        if self.tasks_left.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let tasks = std::mem::take(&mut *lock(&self.tasks));
+        let done = tasks.len();
+        for task in tasks {
+            worker.task(task, scratch);
+        }
+        if done > 0 && self.tasks_left.fetch_sub(done, Ordering::AcqRel) > done {
+            self.wake();
         }
     }
 
-    /// A new open of the file that the message names, which nothing leads to yet.
-    fn open(&self, connect: &Connect<'_>, message: &Message) -> Result<Ocb> {
-        let node = lock(&self.nodes)
-            .get(&connect.handle)
-            .cloned()
-            .ok_or(Errno::NOENT)?;
-        // Files of this tier have nothing below them.
-        if !connect.path.is_empty() {
-            return Err(Errno::NOENT);
+    fn pulse(&self, pulse: Pulse) {
+        match (pulse.code, pulse.scoid) {
+            (PulseCode::DISCONNECT, Some(scoid)) => self.forget_client(scoid),
+            (PulseCode::UNBLOCK, Some(scoid)) => {
+                self.unblock((scoid, Rcvid::from_raw(pulse.value)));
+            }
+            _ => {}
         }
-        let attr = guarded(|| Ok(node.serve.attr()))?;
-        let client = message.info().credentials;
-        check_open(&attr, &client, connect.flags, connect.end)?;
-        if connect.flags.contains(OpenFlags::TRUNCATE) {
-            let mut at = At::new(0);
-            (at.client, at.flags) = (client, connect.flags);
-            guarded(|| node.serve.truncate(&at, 0))?;
-            node.after_write();
-        }
-        Ok(Ocb::new(node, connect.flags, attr.is_regular()))
     }
 
-    fn bind(&self, message: &Message, ocb: impl Into<Arc<Ocb>>) -> Result<()> {
-        let info = message.info();
-        let waiting = || message.is_waiting();
-        self.bindings
-            .bind((info.scoid, info.coid), ocb.into(), waiting)
-            .map(drop)
+    /// A client's process has ended: its calls go first, then its opens.
+    fn forget_client(&self, scoid: Scoid) {
+        for pending in self.calls.forget_client(scoid) {
+            pending.gone();
+        }
+        let opens = self.bindings.unbind_client(scoid);
+        for file in opens.values() {
+            Self::forget_holder(&**file, scoid);
+        }
+        drop(opens);
+        if let Err(errno) = self.channel.detach_client(scoid) {
+            tracing::debug!(%scoid, %errno, "a client that has gone was not known");
+        }
     }
 
-    /// The old connection must be one of the same process: a number of another one proves nothing.
-    fn dup(&self, message: &Message, dup: Dup) -> Result<i64> {
-        let info = message.info();
-        if dup.scoid != info.scoid.raw() {
-            return Err(Errno::BADF);
+    /// What a client has on a file beside the open itself: advisory locks, notifications.
+    fn forget_holder(file: &dyn OpenFile, scoid: Scoid) {
+        let record = &file.core().record;
+        let removed = record.with_held(|locks| Some(locks.remove_client(scoid)));
+        if let Some(Removed { granted, dropped }) = removed {
+            grant(granted);
+            // Their calls have gone before.
+            drop(dropped);
         }
-        let old = self
-            .bindings
-            .get(info.scoid, crate::ipc::Coid::from_raw(dup.coid))?;
-        self.bind(message, old).map(|()| 0)
+        if let Some(waiters) = file.waiters() {
+            waiters.remove_client(scoid);
+        }
+    }
+
+    /// A client asks to be let go. A call that is found nowhere has been answered, or is about to be taken over: then
+    /// it is looked at once more there.
+    fn unblock(&self, name: CallName) {
+        if let Some(pending) = self.calls.find(name) {
+            pending.unblock();
+            return;
+        }
+        let file = {
+            let running = lock(&self.running);
+            let call = running.iter().find(|(rcvid, _)| *rcvid == name.1);
+            call.map(|(_, file)| Arc::clone(file))
+        };
+        if let Some(file) = file {
+            self.later(Task::Unblock(file, name.1));
+        }
+    }
+
+    /// Notes that a handler runs, until the returned value goes.
+    pub(super) fn running(
+        &self,
+        message: Option<&Message>,
+        file: &Arc<dyn OpenFile>,
+    ) -> Option<Running<'_>> {
+        if !self.several.load(Ordering::Relaxed) {
+            return None;
+        }
+        let rcvid = message?.rcvid();
+        lock(&self.running).push((rcvid, Arc::clone(file)));
+        Some(Running(self, rcvid))
+    }
+}
+
+/// A handler runs.
+pub(super) struct Running<'a>(&'a Shared, Rcvid);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut running = lock(&self.0.running);
+        if let Some(at) = running.iter().position(|(rcvid, _)| *rcvid == self.1) {
+            let ended = running.swap_remove(at);
+            drop(running);
+            drop(ended);
+        }
+    }
+}
+
+impl Desk for Shared {
+    fn keep(&self, pending: &Arc<Pending>) {
+        self.calls.keep(pending);
+    }
+
+    fn forget(&self, name: CallName) {
+        self.calls.forget(name);
+    }
+
+    fn later(&self, task: Task) {
+        lock(&self.tasks).push_back(task);
+        let before = self.tasks_left.fetch_add(1, Ordering::AcqRel);
+        if before == 0 && AT_WORK.get() != self.address() {
+            self.wake();
+        }
+    }
+
+    fn client(&self, info: &MessageInfo) -> Client {
+        let credentials = info.credentials;
+        // Root needs none; and of a program that somebody else passes on, none are known.
+        let groups = if credentials.uid == 0 || credentials.pid != info.pid {
+            Vec::new()
+        } else {
+            self.channel.client_groups(info.scoid)
+        };
+        Client {
+            credentials,
+            groups,
+        }
+    }
+
+    fn connected(self: Arc<Self>, message: Message, raw: &[u8], connected: Result<Connected>) {
+        let desk = Arc::clone(&self) as Arc<dyn Desk>;
+        let worker = Worker {
+            shared: &self,
+            desk: &desk,
+        };
+        let bytes = Bytes {
+            info: message.info(),
+            raw,
+            start: 0,
+        };
+        let mut message = Some(message);
+        let answered = connected.and_then(|connected| {
+            let (connect, next) = Connect::decode(raw)?;
+            let scratch = &mut Scratch::default();
+            worker.connected(
+                connected,
+                (connect.kind, next),
+                &mut message,
+                bytes,
+                scratch,
+            )
+        });
+        Worker::settle(message, answered);
     }
 }

@@ -45,7 +45,8 @@ fn place(rcvid: Rcvid) -> Result<Place> {
 impl Message {
     /// Leaves the message to be answered by its number, by any thread of this process, with
     /// [`by_rcvid`](Self::by_rcvid). Nobody answers for one that is forgotten, unlike for a value that is dropped.
-    pub fn into_rcvid(self) -> Rcvid {
+    pub fn into_rcvid(mut self) -> Rcvid {
+        self.leave_line();
         let rcvid = self.rcvid();
         // Without its channel the message can be answered no more.
         if let Some(channel) = process::current().channel(rcvid.channel()) {

@@ -188,6 +188,12 @@ impl Kernel {
                 Some(channel) => channel.keep_books(),
                 None => drop(self.forget(event.token)),
             },
+            Source::Ready(set) => match set.happened() {
+                Ok(()) => {}
+                Err(Errno::SRCH) => drop(self.forget(event.token)),
+                // What was not taken makes the set ready again.
+                Err(errno) => tracing::debug!(%errno, "descriptors are looked at once more"),
+            },
             Source::Thread { tid, .. } => {
                 self.forget(event.token);
                 deaths::ended(*tid);

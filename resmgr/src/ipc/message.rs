@@ -6,7 +6,7 @@ mod refusal;
 mod reply;
 
 use super::link::{self, RequestFields, ServerLink, Service};
-use super::queue::Call;
+use super::queue::{Call, IN_LINE, LENDS};
 use super::timeout;
 use super::{ChannelId, Coid, MessageFlags, MessageInfo, Rcvid, Scoid, SharedBytes, process};
 use link::Breach;
@@ -214,8 +214,7 @@ impl Message {
     }
 }
 
-/// In a message's own copy of how many descriptors it brings: it is timed. So the end of a message that is neither
-/// timed nor brings any is one look.
+/// A mark like [`IN_LINE`]: it is timed.
 const TIMED: u8 = 1 << 7;
 
 impl Message {
@@ -237,9 +236,24 @@ impl Message {
 
     /// How many descriptors it brings that nobody has asked for; none any more.
     fn take_lends(&mut self) -> u8 {
-        let lends = self.fields.lends & !TIMED;
-        self.fields.lends &= TIMED;
+        let lends = self.fields.lends & LENDS;
+        self.fields.lends &= !LENDS;
         lends
+    }
+
+    /// Whether it has a place among the messages of its channel
+    /// ([`Channel::in_turn`](super::Channel::in_turn_taking)).
+    #[inline]
+    pub(super) fn stands_in_line(&self) -> bool {
+        self.fields.lends & IN_LINE != 0
+    }
+
+    /// Nobody has to wait for it any more.
+    pub(crate) fn leave_line(&mut self) {
+        if self.stands_in_line() {
+            self.fields.lends &= !IN_LINE;
+            self.link.turns.end(self.rcvid());
+        }
     }
 
     #[cold]
@@ -247,9 +261,10 @@ impl Message {
         if self.take_lends() > 0 {
             self.link.drop_parcel(self.slot, self.number);
         }
-        if self.fields.lends == TIMED {
+        if self.fields.lends & TIMED != 0 {
             self.link.service.end(self.name());
         }
+        self.leave_line();
     }
 }
 

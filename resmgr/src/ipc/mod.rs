@@ -26,8 +26,8 @@
 //! - *Timers* make an event happen ([`Timer`]); [`timeout_next`] limits the next call of a thread.
 //! - *Priorities* order the queue and travel with messages: see [`set_priority`].
 //! - *Without blocking.* A send can be begun ([`Connection::begin`]) or awaited ([`Connection::send_async`]) in any
-//!   executor; a channel has a descriptor for event loops ([`Channel::poll_fd`]) and, with the feature `tokio`,
-//!   is received from in tasks (`Channel::to_async`).
+//!   executor; a channel has a descriptor for event loops ([`Channel::poll_fd`]) and
+//!   is received from in tasks of tokio ([`Channel::to_async`]).
 //! - *Borrowed.* A client builds a message in the link's memory and reads the reply there ([`Connection::borrow`]);
 //!   a server sees messages in place ([`Message::shared`]), in a type that says that the bytes may change.
 //! - *Direct.* Where both sides allow it ([`ChannelOptions::direct`], [`SendOptions::direct`]) a server reads messages
@@ -138,6 +138,7 @@ pub mod protocol;
 mod pulse;
 mod queue;
 mod ranges;
+mod readiness;
 mod rendezvous;
 mod semaphore;
 pub(crate) mod sessions;
@@ -151,7 +152,6 @@ mod wait;
 pub use borrow::{BorrowedReply, BorrowedRequest};
 pub use by_id::ConnectionRef;
 pub use cancel::CancelToken;
-#[cfg(feature = "tokio")]
 pub use channel::AsyncChannel;
 pub use channel::{Channel, ChannelOptions, Received, Waiting};
 pub use connection::{Connection, IdSpace, Reply, SendOptions, Target};
@@ -167,6 +167,7 @@ pub use pending::{Answer, PendingCall, SendFuture};
 pub use pool::{PoolEvent, PulsePool};
 pub use priority::{priority, refresh_priority, set_priority};
 pub use pulse::{Pulse, PulseCode};
+pub(crate) use readiness::Readiness;
 pub use resmgr_sys::timer::Clock;
 pub use semaphore::Semaphore;
 pub use shared::{SharedBytes, SharedBytesMut};

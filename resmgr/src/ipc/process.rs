@@ -7,6 +7,7 @@ use super::attachments::Attachments;
 use super::channel::Shared;
 use super::kernel::{Kernel, Source};
 use super::link::{ClientLink, WakePoint};
+use super::readiness::ReadySet;
 use super::timer::Ticking;
 use super::{ChannelFlags, ChannelId, ProcessLimits};
 use resmgr_namespace::{RuntimeDir, Session};
@@ -115,6 +116,19 @@ impl Process {
 
     pub(super) fn unwatch_timer(&self, token: u64) {
         self.timers.fetch_sub(1, Ordering::Relaxed);
+        if let Some(kernel) = &*lock(&self.kernel) {
+            kernel.forget(token);
+        }
+    }
+
+    // Descriptors of the program.
+
+    /// The background thread waits for a set of them.
+    pub(super) fn watch_ready(&self, set: &Arc<ReadySet>) -> Result<u64> {
+        self.kernel()?.watch(Source::Ready(Arc::clone(set)))
+    }
+
+    pub(super) fn unwatch_ready(&self, token: u64) {
         if let Some(kernel) = &*lock(&self.kernel) {
             kernel.forget(token);
         }

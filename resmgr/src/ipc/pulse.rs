@@ -34,6 +34,9 @@ impl PulseCode {
     /// The server of a connection has gone; the value is the [`Coid`](super::Coid).
     #[doc(alias = "_PULSE_CODE_COIDDEATH")]
     pub const COID_DEATH: i8 = -35;
+    /// A descriptor that this process waits for is ready. Nobody else's pulse means that: see
+    /// [`Readiness`](super::Readiness).
+    pub(crate) const READY: i8 = -64;
     /// The lowest code that programs may give a meaning.
     #[doc(alias = "_PULSE_CODE_MINAVAIL")]
     pub const MIN_AVAILABLE: i8 = 0;

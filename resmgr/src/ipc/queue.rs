@@ -35,7 +35,34 @@ pub(super) struct PendingPulse {
     pub(super) runs_at: Option<u8>,
 }
 
+/// Descriptors that a call may bring: the lower bits of the private copy of how many those are. The upper ones
+/// are marks of this process, so that most calls are seen to be nothing special by one look.
+pub(super) const LENDS: u8 = 7;
+/// Such a mark: the call stands in the line of its channel ([`Turns`](super::channel::Turns)).
+pub(super) const IN_LINE: u8 = 1 << 6;
+
 impl Call {
+    /// How many descriptors it brings.
+    pub(super) fn lends(&self) -> u8 {
+        self.fields.lends & LENDS
+    }
+
+    /// It has been taken, and stands in line from now on.
+    pub(super) fn stand_in_line(&mut self) {
+        self.fields.lends |= IN_LINE;
+        self.link
+            .turns
+            .join(self.link.rcvid(self.slot, self.number));
+    }
+
+    /// It does not become a message: nobody has to wait for it.
+    #[cold]
+    pub(super) fn leave_line(&self) {
+        if self.fields.lends & IN_LINE != 0 {
+            self.link.turns.end(self.link.rcvid(self.slot, self.number));
+        }
+    }
+
     /// What its receiver runs at: the claim, as far as the kernel allows its sender the same.
     #[inline]
     pub(super) fn run_priority(&self) -> u8 {

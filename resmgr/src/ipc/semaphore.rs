@@ -1,6 +1,7 @@
 //! Counting semaphores, for events that a thread waits for.
 
 use resmgr_sys::clock::{self, Deadline};
+use resmgr_sys::epoll::EventFd;
 use resmgr_sys::{Errno, Result};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -16,12 +17,22 @@ pub struct Semaphore(Arc<Inner>);
 struct Inner {
     count: Mutex<u32>,
     posted: Condvar,
+    /// Rings at each post.
+    bell: Option<Arc<EventFd>>,
 }
 
 impl Semaphore {
     /// One that nobody has posted to.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that rings a bell at each post: several may have the same.
+    pub(crate) fn ringing(bell: Arc<EventFd>) -> Self {
+        Self(Arc::new(Inner {
+            bell: Some(bell),
+            ..Inner::default()
+        }))
     }
 
     fn lock(&self) -> MutexGuard<'_, u32> {
@@ -34,6 +45,10 @@ impl Semaphore {
         let mut count = self.lock();
         *count = count.saturating_add(1);
         self.0.posted.notify_one();
+        drop(count);
+        if let Some(bell) = &self.0.bell {
+            bell.ring();
+        }
     }
 
     /// Takes one if there is one.
@@ -91,7 +106,20 @@ impl PartialEq for Semaphore {
 mod tests {
     use super::Semaphore;
     use resmgr_sys::Errno;
+    use resmgr_sys::epoll::EventFd;
+    use std::sync::Arc;
     use std::time::Instant;
+
+    #[test]
+    fn a_post_rings_the_bell_that_several_share() {
+        let bell = Arc::new(EventFd::new().unwrap());
+        let [one, other] = [(); 2].map(|()| Semaphore::ringing(Arc::clone(&bell)));
+        assert_eq!(bell.take(), 0);
+        one.post();
+        other.post();
+        assert_eq!(bell.take(), 2);
+        assert!(one.try_wait() && other.try_wait() && !one.try_wait());
+    }
 
     #[test]
     fn posts_are_counted_and_taken_one_by_one() {

@@ -9,6 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[non_exhaustive]
 #[doc(alias = "iofunc_attr_t")]
 pub struct Attr {
+    /// Number of the file, unique in its resource while the file exists: the framework knows by it which opens
+    /// are of one file. 1 for a resource that is one file.
+    pub ino: u64,
     /// Type and permission bits.
     pub mode: u32,
     /// Owner.
@@ -17,6 +20,8 @@ pub struct Attr {
     pub gid: u32,
     /// Bytes.
     pub size: u64,
+    /// Bytes that it takes; `None`: as many as its size.
+    pub space: Option<u64>,
     /// Names that it has.
     pub nlink: u32,
     /// Which device it is, for device files.
@@ -46,8 +51,31 @@ impl Attr {
         }
     }
 
+    /// A directory of this process's user, with these permissions.
+    pub fn directory(permissions: u32) -> Self {
+        Self {
+            nlink: 2,
+            ..Self::of_type(Stat::DIRECTORY, permissions)
+        }
+    }
+
+    /// A symbolic link of this process's user, whose text has `len` bytes.
+    pub fn link(len: u64) -> Self {
+        Self {
+            size: len,
+            ..Self::of_type(Stat::LINK, 0o777)
+        }
+    }
+
+    /// A file of the type and with the permissions of `mode`, of this process's user.
+    pub fn of_mode(mode: u32) -> Self {
+        Self::of_type(mode & Stat::TYPE, mode)
+    }
+
     fn of_type(kind: u32, permissions: u32) -> Self {
         Self {
+            ino: 1,
+            space: None,
             mode: kind | (permissions & 0o7777),
             uid: process::effective_uid(),
             gid: process::effective_gid(),
@@ -73,11 +101,24 @@ impl Attr {
         self
     }
 
-    pub(crate) fn is_dir(&self) -> bool {
+    /// The same with another number.
+    pub fn number(mut self, ino: u64) -> Self {
+        self.ino = ino;
+        self
+    }
+
+    /// Whether it is a directory.
+    pub fn is_dir(&self) -> bool {
         self.mode & Stat::TYPE == Stat::DIRECTORY
     }
 
-    pub(crate) fn is_regular(&self) -> bool {
+    /// Whether it is a symbolic link.
+    pub fn is_link(&self) -> bool {
+        self.mode & Stat::TYPE == Stat::LINK
+    }
+
+    /// Whether it is an ordinary file.
+    pub fn is_regular(&self) -> bool {
         self.mode & Stat::TYPE == Stat::REGULAR
     }
 }

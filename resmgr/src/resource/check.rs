@@ -1,10 +1,45 @@
 //! What is checked before a handler runs. Each function answers one question and changes nothing.
+//!
+//! The framework asks them for a file that is served by itself. In a tree that an author keeps (directories
+//! whose entries come, go and change hands) only the author knows the directory and the file at once: these
+//! are the same checks, to be called first. They say what Linux says, errno for errno.
+//!
+//! | call | check | then |
+//! |---|---|---|
+//! | each directory on the way | [`check_search`] | |
+//! | open | [`check_open`] | |
+//! | open with O_CREAT, mkdir, mknod, symlink | [`check_create`] | a file with the [`Ownership`] that it returns |
+//! | link | [`check_create`] for the new name | |
+//! | unlink, rmdir | [`check_remove`] | `ENOTEMPTY` is the author's to tell |
+//! | rename | [`check_rename`] | |
+//! | chmod, chown | [`check_chmod`], [`check_chown`] | the mode and owner that they return |
+//! | utime | [`check_utime`] | |
+//! | write, truncate | | [`mode_after_write`] |
+//! | access | [`check_access`] | |
+
+mod change;
+mod names;
+mod subject;
+
+pub use change::{Ownership, check_chmod, check_chown, check_utime, mode_after_write};
+pub use names::{Entry, check_create, check_remove, check_rename, check_search};
+pub(crate) use subject::Client;
+pub use subject::{Access, Mount, Subject};
 
 use super::Attr;
-use crate::ipc::Credentials;
-use crate::wire::{OpenFlags, PathEnd};
+use crate::wire::{OpenFlags, PathEnd, Seek};
 use crate::{Errno, Result};
 use std::io::SeekFrom;
+
+/// Sets the user when executed.
+#[doc(alias = "S_ISUID")]
+const SETUID: u32 = 0o4000;
+/// Sets the group when executed; of a directory: what is made in it gets its group.
+#[doc(alias = "S_ISGID")]
+const SETGID: u32 = 0o2000;
+/// Of a directory: only owners remove its entries.
+#[doc(alias = "S_ISVTX")]
+const STICKY: u32 = 0o1000;
 
 /// The last offset that a file can have.
 const OFFSET_MAX: u64 = i64::MAX.cast_unsigned();
@@ -14,12 +49,27 @@ const OFFSET_MAX: u64 = i64::MAX.cast_unsigned();
 /// # Errors
 /// - `EEXIST`: it was to be made, and only made.
 /// - `ENOTDIR`: a directory was meant, and it is none.
-/// - `EISDIR`: a directory cannot be written.
+/// - `EISDIR`: a directory cannot be written, nor made by open().
 /// - `EACCES`: its permissions say no.
 #[doc(alias = "iofunc_open")]
-pub(crate) fn check_open(
+pub fn check_open<'a>(
     attr: &Attr,
-    client: &Credentials,
+    client: impl Into<Subject<'a>>,
+    flags: OpenFlags,
+    end: PathEnd,
+) -> Result<()> {
+    check_open_on(Mount::default(), attr, client, flags, end)
+}
+
+/// The same for a file of a mount.
+///
+/// # Errors
+/// - `EROFS`: it was to be written, and cannot be there.
+/// - others: as [`check_open`].
+pub fn check_open_on<'a>(
+    mount: Mount,
+    attr: &Attr,
+    client: impl Into<Subject<'a>>,
     flags: OpenFlags,
     end: PathEnd,
 ) -> Result<()> {
@@ -30,38 +80,47 @@ pub(crate) fn check_open(
     if meant && !attr.is_dir() {
         return Err(Errno::NOTDIR);
     }
-    if attr.is_dir() && flags.intersects(OpenFlags::WRITE | OpenFlags::TRUNCATE) {
+    let access = Access::of(flags);
+    if attr.is_dir() && (access.contains(Access::WRITE) || flags.contains(OpenFlags::CREATE)) {
         return Err(Errno::ISDIR);
     }
-    check_access(attr, client, flags)
+    // A device is not written on the mount that its name is on.
+    if access.contains(Access::WRITE) && attr.is_regular() {
+        mount.check_write()?;
+    }
+    check_access(attr, client, access)
 }
 
-/// Whether the permission bits of the caller's class (owner, group, others) allow this. Root may all.
+/// Whether the permission bits of the caller's class (owner, group, others) allow all of this.
 ///
-/// The groups are the effective one only: a client's supplementary groups do not travel.
+/// Root may read and write all, search all directories, and execute what somebody may execute.
+///
+/// # Errors
+/// - `EACCES`: no.
 #[doc(alias = "iofunc_check_access")]
-pub(crate) fn check_access(attr: &Attr, client: &Credentials, flags: OpenFlags) -> Result<()> {
-    let class = match client {
-        Credentials { uid: 0, .. } => return Ok(()),
-        Credentials { uid, .. } if *uid == attr.uid => 6,
-        Credentials { gid, .. } if *gid == attr.gid => 3,
-        _ => 0,
+pub fn check_access<'a>(attr: &Attr, client: impl Into<Subject<'a>>, wanted: Access) -> Result<()> {
+    let client = client.into();
+    let allowed = if client.is_root() {
+        let executable = attr.is_dir() || attr.mode & 0o111 != 0;
+        Access::READ | Access::WRITE | Access::from_bits_truncate(u32::from(executable))
+    } else if client.owns(attr) {
+        Access::from_bits_truncate(attr.mode >> 6)
+    } else if client.is_in(attr.gid) {
+        Access::from_bits_truncate(attr.mode >> 3)
+    } else {
+        Access::from_bits_truncate(attr.mode)
     };
-    let write = flags.intersects(OpenFlags::WRITE | OpenFlags::TRUNCATE);
-    let read = flags.contains(OpenFlags::READ);
-    let wanted = u32::from(read) << 2 | u32::from(write) << 1;
-    let allowed = attr.mode >> class;
-    if wanted & !allowed == 0 {
+    if allowed.contains(wanted) {
         Ok(())
     } else {
         Err(Errno::ACCES)
     }
 }
 
-/// Whether the open was made with this access.
+/// Whether the open was made with this access: `EBADF`.
 #[doc(alias = "iofunc_read_verify")]
 #[doc(alias = "iofunc_write_verify")]
-pub(crate) fn check_mode(flags: OpenFlags, access: OpenFlags) -> Result<()> {
+pub fn check_mode(flags: OpenFlags, access: OpenFlags) -> Result<()> {
     if flags.contains(access) {
         Ok(())
     } else {
@@ -105,9 +164,32 @@ pub(crate) fn check_seek(to: SeekFrom, position: u64, size: u64) -> Result<u64> 
     }
 }
 
+/// Where data or a hole begin in a file that is one piece of data.
+///
+/// # Errors
+/// - `ENXIO`: at or past its end.
+pub(crate) fn check_data_or_hole(to: Seek, size: u64) -> Result<u64> {
+    match to {
+        Seek::Data(offset) | Seek::Hole(offset) if offset >= size => Err(Errno::NXIO),
+        Seek::Data(offset) => Ok(offset),
+        Seek::Hole(_) => Ok(size),
+        _ => Err(Errno::INVAL),
+    }
+}
+
+/// A handler's count, if it is one that it may give.
+pub(crate) fn counted(len: usize, most: usize) -> Result<usize> {
+    if len > most {
+        tracing::error!(len, most, "a handler returned more bytes than it was given");
+        return Err(Errno::IO);
+    }
+    Ok(len)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{check_access, check_mode, check_open, check_seek, check_span};
+    use super::{Access, Mount, Subject, check_access, check_mode, check_open, check_open_on};
+    use super::{check_seek, check_span};
     use crate::Errno;
     use crate::ipc::Credentials;
     use crate::resource::Attr;
@@ -134,16 +216,67 @@ mod tests {
         ];
         for (who, flags, allowed) in cases {
             assert_eq!(
-                check_access(&attr, &who, flags).is_ok(),
+                check_access(&attr, &who, Access::of(flags)).is_ok(),
                 allowed,
                 "{who:?} {flags:?}"
             );
         }
         let only_others = Attr::device(0o006).owner(10, 20);
         assert_eq!(
-            check_access(&only_others, &client(10, 20), READ),
+            check_access(&only_others, &client(10, 20), Access::READ),
             Err(Errno::ACCES)
         );
+    }
+
+    #[test]
+    fn if18_all_groups_of_the_caller_count_for_and_against_it() {
+        let member = Subject {
+            uid: 99,
+            gid: 99,
+            groups: &[5, 20],
+        };
+        let for_group = Attr::device(0o040).owner(10, 20);
+        assert_eq!(check_access(&for_group, member, Access::READ), Ok(()));
+        let for_others = Attr::device(0o004).owner(10, 20);
+        let refused = check_access(&for_others, member, Access::READ);
+        assert_eq!(refused, Err(Errno::ACCES));
+    }
+
+    #[test]
+    fn if18_root_executes_what_somebody_may_execute() {
+        let root = &client(0, 0);
+        let file = Attr::file(0o600, 0).owner(10, 20);
+        assert_eq!(
+            check_access(&file, root, Access::EXECUTE),
+            Err(Errno::ACCES)
+        );
+        let program = Attr::file(0o001, 0).owner(10, 20);
+        assert_eq!(check_access(&program, root, Access::all()), Ok(()));
+        let mode = Stat::DIRECTORY;
+        let dir = Attr { mode, ..file };
+        assert_eq!(check_access(&dir, root, Access::all()), Ok(()));
+    }
+
+    #[test]
+    fn if4_nothing_is_written_on_a_read_only_mount_but_devices() {
+        let mount = Mount {
+            read_only: true,
+            ..Mount::default()
+        };
+        let (file, device) = (Attr::file(0o666, 0), Attr::device(0o666));
+        let none = PathEnd::empty();
+        let create = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
+        let cases = [
+            (file, READ, Ok(())),
+            (file, WRITE, Err(Errno::ROFS)),
+            (file, READ | OpenFlags::TRUNCATE, Err(Errno::ROFS)),
+            (file, WRITE | create, Err(Errno::EXIST)),
+            (device, WRITE, Ok(())),
+        ];
+        for (attr, flags, expected) in cases {
+            let opened = check_open_on(mount, &attr, &client(99, 99), flags, none);
+            assert_eq!(opened, expected, "{flags:?}");
+        }
     }
 
     #[test]
@@ -165,6 +298,7 @@ mod tests {
             (file, READ | OpenFlags::TRUNCATE, none, Err(Errno::ACCES)),
             (dir, READ, PathEnd::SLASH, Ok(())),
             (dir, WRITE, none, Err(Errno::ISDIR)),
+            (dir, READ | OpenFlags::CREATE, none, Err(Errno::ISDIR)),
         ];
         for (attr, flags, end, expected) in cases {
             assert_eq!(

@@ -1,6 +1,6 @@
 //! [`Device`]: bytes at an offset.
 
-use super::{At, Attr, Devctl};
+use super::{At, Attr, Call, Change, Control, Devctl, Done, Ocb, Opening, Read, Resource, Write};
 use crate::{Errno, Result};
 
 /// A file that is bytes at an offset: what most resource managers serve. Everything has a default; the
@@ -37,7 +37,8 @@ pub trait Device: Send + Sync + 'static {
     }
 
     /// Cuts or fills the file to `size` bytes. Called with 0 when a file is opened to be cut (O_TRUNC).
-    fn truncate(&self, at: &At, size: u64) -> Result<()> {
+    #[doc(alias = "ftruncate")]
+    fn truncate(&self, size: u64) -> Result<()> {
         Ok(())
     }
 
@@ -45,5 +46,44 @@ pub trait Device: Send + Sync + 'static {
     #[doc(alias = "_IO_DEVCTL")]
     fn devctl(&self, at: &At, command: Devctl<'_>) -> Result<i32> {
         Err(Errno::NOTTY)
+    }
+}
+
+/// A device is a resource that is one file, whose opens have nothing for themselves.
+impl<D: Device> Resource for D {
+    type Node = ();
+    type Open = ();
+
+    fn root(&self) {}
+
+    fn attr(&self, (): &()) -> Result<Attr> {
+        Ok(Device::attr(self))
+    }
+
+    fn open(&self, (): &(), _how: &Opening) -> Result<()> {
+        Ok(())
+    }
+
+    fn read(&self, _ocb: &Ocb, call: Call<'_, Read>) -> Result<Done> {
+        call.fill(|at, buffer| Device::read(self, at, buffer))
+    }
+
+    fn write(&self, _ocb: &Ocb, call: Call<'_, Write>) -> Result<Done> {
+        let count = Device::write(self, call.at(), call.data())?;
+        call.taken(count)
+    }
+
+    fn devctl(&self, _ocb: &Ocb, call: Call<'_, Control>) -> Result<Done> {
+        let mut reply = Vec::new();
+        let command = Devctl::new(call.command(), call.data(), &mut reply, call.room());
+        let value = Device::devctl(self, call.at(), command)?;
+        call.reply_with(value, &reply)
+    }
+
+    fn change(&self, (): &(), change: &Change) -> Result<()> {
+        match change.size {
+            Some(size) => Device::truncate(self, size),
+            None => Err(Errno::NOSYS),
+        }
     }
 }

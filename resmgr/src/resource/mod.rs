@@ -22,19 +22,104 @@
 //! (here a missing handler is told to the caller), and a devctl without one is `ENOSYS`, which the
 //! client's library turns into `ENOTTY`.
 
+mod asynchronous;
 mod at;
 mod attr;
-mod check;
+mod awaited;
+mod call;
+mod change;
+pub mod check;
+mod connect;
 mod devctl;
 mod device;
-mod node;
-mod serve;
+mod file;
+mod handlers;
+mod inform;
+mod lane;
+mod limits;
+pub(crate) mod locks;
+pub(crate) mod notify;
+mod ocb;
+mod record;
+#[expect(
+    clippy::module_inception,
+    reason = "the trait that the module is about"
+)]
+mod resource;
+pub(crate) mod share;
+mod times;
+mod types;
+mod waiters;
+mod waiting;
+mod walk;
 
+pub use crate::wire::{Conditions, RenameFlags};
+pub use asynchronous::{AsyncDevice, AsyncResource};
 pub use at::At;
 pub use attr::Attr;
+#[doc(hidden)] // named by `Kind`, which nobody else can implement
+pub use call::Operation;
+pub use call::{Call, Control, Deferred, Done, Kind, OnUnblock, Private, Read, Write};
 pub use devctl::Devctl;
 pub use device::Device;
+pub use locks::{LOCKS_PER_FILE, LOCKS_PER_OWNER};
+pub use notify::ARMED_PER_CLIENT;
+pub use ocb::Ocb;
+pub use resource::Resource;
+pub use share::Share;
+pub use types::{Change, Entries, Filesystem, New, NewKind, Opening, Order};
+pub use waiters::WAITING_PER_CLIENT;
+pub use waiting::{Waiters, Waiting};
 
-pub(crate) use check::{check_mode, check_open, check_seek, check_span};
-pub(crate) use node::{Node, Ocb, lock};
-pub(crate) use serve::{Answer, Call, Output, Plainly, Serve};
+pub(crate) use awaited::Awaited;
+pub(crate) use call::{Again, Books, CallName, Desk, Held, Output, Pending, Task, Told, Way, send};
+pub(crate) use check::{check_mode, check_seek, check_span};
+pub(crate) use connect::Connected;
+pub(crate) use file::{Attached, OpenFile, Opened, Seat};
+pub(crate) use handlers::{Operate, Plain};
+pub(crate) use inform::{Ask, is_common};
+pub(crate) use lane::{Turn, pass_on};
+pub(crate) use ocb::{LaneId, Sort};
+pub(crate) use record::grant;
+pub(crate) use waiting::Bell;
+
+use crate::{Errno, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A lock that a panic of another handler does not take away: what it guards are plain numbers.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a handler; a panic of it is `EIO` for its caller and for nobody else.
+pub(crate) fn guarded<T>(handler: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(|_| {
+        tracing::error!("a handler panicked; its caller gets EIO");
+        Err(Errno::IO)
+    })
+}
+
+/// An open for reading of a resource that is one file, for tests.
+#[cfg(test)]
+pub(crate) fn open_for_test<R: Resource>(resource: R) -> std::sync::Arc<dyn OpenFile> {
+    use crate::wire::{Connect, OpenFlags};
+    let seat = std::sync::Arc::new(Seat::new(Plain(resource), 0, String::new()));
+    let connect = Connect {
+        flags: OpenFlags::READ,
+        ..Connect::default()
+    };
+    let client = check::Client {
+        credentials: crate::ipc::Credentials {
+            pid: 1,
+            uid: 0,
+            gid: 0,
+        },
+        groups: Vec::new(),
+    };
+    let opened = handlers::now(connect::connect(&seat, &connect, &client));
+    match opened {
+        Ok(Connected::Opened(file)) => file,
+        _ => panic!("it cannot be opened"),
+    }
+}

@@ -8,6 +8,10 @@ use super::{ConnectKind, ExtraType, MessageType, OpenFlags, PATH_MAX, PathEnd};
 use crate::{Errno, Result};
 
 /// A connect message.
+///
+/// What it says beside the path depends on the kind: see [`is_dir`](Self::is_dir), [`old_path`](Self::old_path),
+/// [`target`](Self::target), [`rename_flags`](Self::rename_flags) and [`device`](Self::device). A link reply to one with
+/// an old path is about the new one; a server follows its own links in the old path by itself, or answers `EXDEV`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(alias = "_io_connect")]
 pub struct Connect<'a> {
@@ -29,7 +33,8 @@ pub struct Connect<'a> {
     pub mode: u32,
     /// Share modes.
     pub share: u16,
-    /// Permissions that the client wants checked.
+    /// Permissions that the client wants checked: access() puts `R_OK` (4), `W_OK` (2) and `X_OK` (1) here, before an
+    /// _IO_STAT; 0 for none.
     pub access: u16,
     /// What the end of the path looked like.
     pub end: PathEnd,
@@ -143,7 +148,7 @@ fn split(message: &[u8], path_len: usize, extra_len: usize) -> Result<(&[u8], &[
     Ok((path, extra, rest))
 }
 
-fn check_path(path: &[u8]) -> Result<&[u8]> {
+pub(super) fn check_path(path: &[u8]) -> Result<&[u8]> {
     let bad = |part: &[u8]| matches!(part, b"" | b"." | b"..") || part.contains(&0);
     if !path.is_empty() && path.split(|byte| *byte == b'/').any(bad) {
         return Err(Errno::BADMSG);
@@ -207,7 +212,21 @@ impl LinkReply {
     /// # Errors
     /// - `ENAMETOOLONG`: path or entries do not fit their 16-bit lengths.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
-        let path_len = u16::try_from(self.path.len() + 1).map_err(|_| Errno::NAMETOOLONG)?;
+        self.encode_with(self.path.len() + 1, out)
+    }
+
+    /// Appends the reply to a READLINK, whose status is 0: `path` is the text of the link, and the length in the
+    /// reply does not count the NUL behind it (PN-9).
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    #[doc(alias = "readlink")]
+    pub fn encode_text(&self, out: &mut Vec<u8>) -> Result<()> {
+        self.encode_with(self.path.len(), out)
+    }
+
+    fn encode_with(&self, path_len: usize, out: &mut Vec<u8>) -> Result<()> {
+        let path_len = u16::try_from(path_len).map_err(|_| Errno::NAMETOOLONG)?;
         let count = u16::try_from(self.entries.len()).map_err(|_| Errno::NAMETOOLONG)?;
         put!(out; 0_u32, self.file_type, self.end.bits(), 0_u8, self.chroot_len, self.umask);
         put!(out; count, path_len);
@@ -379,7 +398,11 @@ mod tests {
         let mut bytes = Vec::new();
         link.encode(&mut bytes).unwrap();
         assert_eq!(bytes.len(), 20 + 32 + 11);
-        assert_eq!(LinkReply::decode(&bytes), Ok(link));
+        assert_eq!(LinkReply::decode(&bytes), Ok(link.clone()));
+        let mut text = Vec::new();
+        link.encode_text(&mut text).unwrap();
+        assert_eq!(text[18..20], 10_u16.to_ne_bytes());
+        assert_eq!(LinkReply::decode(&text), Ok(link));
         assert_eq!(LinkReply::decode(&bytes[..30]), Err(Errno::BADMSG));
         let ftype = FtypeReply {
             status: 2,

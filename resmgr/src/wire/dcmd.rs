@@ -51,6 +51,18 @@ impl Dcmd {
         Self::new(Self::BOTH, class, command, T::SIZE)
     }
 
+    /// A command with data of this size, to the device and from it.
+    pub(super) const fn with_data(
+        class: u8,
+        command: u8,
+        (to, from): (bool, bool),
+        size: usize,
+    ) -> Self {
+        let to = if to { Self::TO } else { 0 };
+        let from = if from { Self::FROM } else { 0 };
+        Self::new(to | from, class, command, size)
+    }
+
     /// The command with this number.
     pub const fn from_raw(raw: u32) -> Self {
         Self(raw)

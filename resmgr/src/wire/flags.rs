@@ -34,7 +34,8 @@ bitflags::bitflags! {
         /// Only a directory may be opened (`ENOTDIR`).
         #[doc(alias = "O_DIRECTORY")]
         const DIRECTORY = 0x1_0000;
-        /// Do not follow a symbolic link at the end of the path (`ELOOP`).
+        /// Do not follow a symbolic link at the end of the path (`ELOOP`). In a combine with an _IO_STAT the link
+        /// itself is meant: lstat().
         #[doc(alias = "O_NOFOLLOW")]
         const NO_FOLLOW = 0x2_0000;
     }
@@ -55,6 +56,20 @@ impl OpenFlags {
             0 => (self.bits() & !Self::ACCESS) | 0x3,
             _ => self.bits().wrapping_sub(1),
         }
+    }
+}
+
+bitflags::bitflags! {
+    /// How a file is renamed: the `mode` word of such a connect message. QNX has no such flags; the numbers
+    /// are Linux's.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct RenameFlags: u32 {
+        /// Only if there is no file of the new name (`EEXIST`).
+        #[doc(alias = "RENAME_NOREPLACE")]
+        const NO_REPLACE = 1;
+        /// The two files change their names.
+        #[doc(alias = "RENAME_EXCHANGE")]
+        const EXCHANGE = 2;
     }
 }
 

@@ -1,19 +1,19 @@
-//! The messages of an open file: fixed headers, each beginning with type and `combine_len`.
+//! The messages that move data, and the two without any: fixed headers, each beginning with type and
+//! `combine_len`.
 
 use super::bytes::{get, put};
 use super::{Dcmd, ExtendedType, MessageType};
 use crate::{Errno, Result};
-use std::io::SeekFrom;
 
 /// Bytes of the header that reads, writes, seeks and device commands have.
 pub const IO_HEADER: usize = 16;
 
-/// Header of _IO_READ and _IO_WRITE; a write's data follow it.
+/// Header of _IO_READ and _IO_WRITE, and of their forms with a second word of the count; a write's data follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(alias = "_io_read")]
 #[doc(alias = "_io_write")]
 pub struct Transfer {
-    /// Bytes wanted or given.
+    /// Bytes wanted or given. More than this can say is said as the most that it can.
     pub len: u32,
     /// Where, when it is not the file's position.
     pub offset: Option<u64>,
@@ -22,6 +22,9 @@ pub struct Transfer {
 }
 
 impl Transfer {
+    /// Bytes of the longest header.
+    const LONGEST: usize = IO_HEADER + size_of::<u64>();
+
     /// Reads the header.
     ///
     /// # Errors
@@ -29,7 +32,13 @@ impl Transfer {
     /// - `ENOSYS`: an extended type other than none and offset.
     pub(super) fn decode(message: &[u8]) -> Result<Self> {
         let (len, xtype): (u32, u32) = (get(message, 4)?, get(message, 8)?);
-        get::<u32>(message, 12)?;
+        // In _IO_READ and _IO_WRITE this word means nothing.
+        let high: u32 = get(message, 12)?;
+        let wide = matches!(
+            MessageType(get(message, 0)?),
+            MessageType::READ64 | MessageType::WRITE64
+        );
+        let len = if wide && high > 0 { u32::MAX } else { len };
         let offset = match ExtendedType(xtype & ExtendedType::MASK.0) {
             ExtendedType::NONE => None,
             ExtendedType::OFFSET => Some(get(message, IO_HEADER)?),
@@ -44,6 +53,11 @@ impl Transfer {
 
     /// Appends the header of a message of this type.
     pub fn encode(&self, message_type: MessageType, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.header(message_type).bytes());
+    }
+
+    /// The header of a message of this type, without memory of its own.
+    pub fn header(&self, message_type: MessageType) -> TransferHeader {
         let kind = if self.offset.is_some() {
             ExtendedType::OFFSET
         } else {
@@ -54,18 +68,45 @@ impl Transfer {
             Some(false) => ExtendedType::BLOCK.0,
             None => 0,
         };
-        put!(out; message_type.0, 0_u16, self.len, kind.0 | waiting, 0_u32);
-        if let Some(offset) = self.offset {
-            put!(out; offset);
+        let first = u32::from_ne_bytes(pair(message_type.0));
+        let words = [first, self.len, kind.0 | waiting, 0].map(u32::to_ne_bytes);
+        let offset = self.offset.unwrap_or(0).to_ne_bytes();
+        let mut bytes = [0; Self::LONGEST];
+        for (to, from) in bytes.iter_mut().zip(words.iter().flatten().chain(&offset)) {
+            *to = *from;
+        }
+        TransferHeader {
+            bytes,
+            len: self.header_len(),
         }
     }
 
     /// Bytes before a write's data.
     pub const fn header_len(&self) -> usize {
         match self.offset {
-            Some(_) => IO_HEADER + size_of::<u64>(),
+            Some(_) => Self::LONGEST,
             None => IO_HEADER,
         }
+    }
+}
+
+/// A number, and 16 zero bits behind it.
+const fn pair(number: u16) -> [u8; 4] {
+    let [first, second] = number.to_ne_bytes();
+    [first, second, 0, 0]
+}
+
+/// The bytes of a [`Transfer`]'s header.
+#[derive(Clone, Copy, Debug)]
+pub struct TransferHeader {
+    bytes: [u8; Transfer::LONGEST],
+    len: usize,
+}
+
+impl TransferHeader {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&self.bytes)
     }
 }
 
@@ -74,43 +115,6 @@ fn waiting(xtype: u32) -> Option<bool> {
         return Some(true);
     }
     (xtype & ExtendedType::BLOCK.0 != 0).then_some(false)
-}
-
-/// _IO_LSEEK: where to.
-///
-/// # Errors
-/// - `EBADMSG`: too short.
-/// - `EINVAL`: no such `whence`, or a negative offset from the start.
-pub(super) fn decode_seek(message: &[u8]) -> Result<SeekFrom> {
-    let (whence, offset): (i16, i64) = (get(message, 4)?, get(message, 8)?);
-    match whence {
-        0 => Ok(SeekFrom::Start(
-            u64::try_from(offset).map_err(|_| Errno::INVAL)?,
-        )),
-        1 => Ok(SeekFrom::Current(offset)),
-        2 => Ok(SeekFrom::End(offset)),
-        _ => Err(Errno::INVAL),
-    }
-}
-
-/// Appends an _IO_LSEEK.
-///
-/// # Errors
-/// - `EINVAL`: an offset from the start that no file can have.
-#[doc(alias = "_io_lseek")]
-pub fn encode_seek(to: SeekFrom, out: &mut Vec<u8>) -> Result<()> {
-    let (whence, offset) = match to {
-        SeekFrom::Start(offset) => (0_i16, i64::try_from(offset).map_err(|_| Errno::INVAL)?),
-        SeekFrom::Current(offset) => (1, offset),
-        SeekFrom::End(offset) => (2, offset),
-    };
-    put!(out; MessageType::LSEEK.0, 0_u16, whence, 0_u16, offset);
-    Ok(())
-}
-
-/// Reads the reply to an _IO_LSEEK: the new position.
-pub fn decode_seek_reply(reply: &[u8]) -> Result<u64> {
-    get(reply, 0)
 }
 
 /// Header of _IO_DEVCTL; the data that go to the device follow it.
@@ -164,40 +168,16 @@ impl DevctlReply {
     }
 }
 
-/// _IO_DUP: the connection that the new one is to share its open with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[doc(alias = "_io_dup")]
-pub struct Dup {
-    /// The client on that channel, as the server names it.
-    pub scoid: u32,
-    /// The connection.
-    pub coid: i32,
-}
-
-impl Dup {
-    /// Bytes on the wire: the header, four of padding, the 64 of a _msg_info, two words.
-    pub const SIZE: usize = 80;
-
-    pub(super) fn decode(message: &[u8]) -> Result<Self> {
-        get::<u32>(message, Self::SIZE - 4)?;
-        Ok(Self {
-            scoid: get(message, 28)?,
-            coid: get(message, 32)?,
-        })
-    }
-
-    /// Appends the message.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        put!(out; MessageType::DUP.0, 0_u16, 0_u32);
-        put!(out; 0_u32, 0_u32, 0_i32, 0_i32, 0_i32, self.scoid, self.coid, 0_i16, 0_i16);
-        put!(out; 0_i64, 0_i64, 0_i64, 0_u32, 0_u32, 0_u32, 0_u32);
-    }
+/// An _IO_STAT.
+#[doc(alias = "_io_stat")]
+pub const fn stat_message() -> [u8; 8] {
+    let [a, b, c, d] = pair(MessageType::STAT.0);
+    [a, b, c, d, 0, 0, 0, 0]
 }
 
 /// Appends an _IO_STAT.
-#[doc(alias = "_io_stat")]
 pub fn encode_stat(out: &mut Vec<u8>) {
-    put!(out; MessageType::STAT.0, 0_u16, 0_u32);
+    out.extend_from_slice(&stat_message());
 }
 
 /// Appends an _IO_CLOSE.

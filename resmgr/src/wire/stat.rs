@@ -48,6 +48,12 @@ impl Stat {
     /// Type: character device.
     #[doc(alias = "S_IFCHR")]
     pub const CHARACTER: u32 = 0o020_000;
+    /// Type: block device.
+    #[doc(alias = "S_IFBLK")]
+    pub const BLOCK: u32 = 0o060_000;
+    /// Type: pipe.
+    #[doc(alias = "S_IFIFO")]
+    pub const PIPE: u32 = 0o010_000;
     /// Type: ordinary file.
     #[doc(alias = "S_IFREG")]
     pub const REGULAR: u32 = 0o100_000;

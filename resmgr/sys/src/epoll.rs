@@ -10,6 +10,8 @@ bitflags::bitflags! {
     pub struct Ready: u32 {
         /// There is something to read.
         const IN = libc::EPOLLIN as u32;
+        /// Something urgent is there: out of band, or a special condition of a device.
+        const URGENT = libc::EPOLLPRI as u32;
         /// There is room to write.
         const OUT = libc::EPOLLOUT as u32;
         /// The peer has gone (always reported).

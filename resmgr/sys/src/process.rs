@@ -36,6 +36,20 @@ pub fn set_umask(mask: u32) -> u32 {
     unsafe { libc::umask(mask) }
 }
 
+/// The file mode mask of this thread. The system call could only tell it by changing it, for other threads as well; so
+/// the kernel's own account is read.
+///
+/// # Errors
+/// - `ENODATA`: the account has no such line. Others: /proc is not there.
+pub fn umask() -> Result<u32> {
+    let status = std::fs::read("/proc/thread-self/status")?;
+    let mut lines = status.split(|byte| *byte == b'\n');
+    let mask = lines.find_map(|line| line.strip_prefix(b"Umask:"));
+    let mask = mask.and_then(|mask| std::str::from_utf8(mask).ok());
+    mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok())
+        .ok_or(Errno::NODATA)
+}
+
 /// Raises the soft limit of open descriptors to the hard one; returns it.
 pub fn raise_descriptor_limit() -> Result<u64> {
     let mut limit = libc::rlimit {

@@ -62,12 +62,25 @@ impl SignalFd {
 
     /// The next pending signal, or `None`.
     pub fn take(&self) -> Option<i32> {
+        self.take_whole().map(|taken| taken.signal)
+    }
+
+    /// The same, with what is known of it.
+    pub fn take_whole(&self) -> Option<Taken> {
         // SAFETY: signalfd_siginfo is plain data, zeros are a value of it.
         let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
         let size = size_of::<libc::signalfd_siginfo>();
         // SAFETY: `size` bytes are read into a local of that size.
         let got = unsafe { libc::read(self.0.as_raw_fd(), (&raw mut info).cast(), size) };
-        (usize::try_from(got) == Ok(size)).then_some(info.ssi_signo.cast_signed())
+        (usize::try_from(got) == Ok(size)).then_some(Taken {
+            signal: info.ssi_signo.cast_signed(),
+            info: Info {
+                code: info.ssi_code,
+                value: info.ssi_ptr.cast_signed(),
+            },
+            pid: info.ssi_pid,
+            uid: info.ssi_uid,
+        })
     }
 }
 
@@ -92,6 +105,19 @@ pub struct Info {
     pub code: i32,
     /// `si_value`
     pub value: i64,
+}
+
+/// A signal that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Its number.
+    pub signal: i32,
+    /// What came with it.
+    pub info: Info,
+    /// Who sent it, if a program did.
+    pub pid: u32,
+    /// That one's user.
+    pub uid: u32,
 }
 
 /// As much of `siginfo_t` as a queued signal has; the rest of its 128 bytes is zero. The padding is what the

@@ -39,7 +39,7 @@ impl Device for Ram {
         Ok(data.len())
     }
 
-    fn truncate(&self, _at: &At, size: u64) -> Result<()> {
+    fn truncate(&self, size: u64) -> Result<()> {
         let size = usize::try_from(size).map_err(|_| Errno::FBIG)?;
         self.0.lock().unwrap().resize(size.min(MOST), 0);
         Ok(())

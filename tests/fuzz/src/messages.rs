@@ -1,7 +1,10 @@
 //! Connect and I/O messages, their replies, and directory entries.
 
 use crate::Script;
-use resmgr::wire::{self, Connect, DevctlReply, FtypeReply, LinkReply, MessageType, Request, Stat};
+use resmgr::wire::{
+    self, Connect, DevctlReply, FdInfoReply, FtypeReply, LinkReply, LockReply, MessageType,
+    MmapReply, NotifyReply, Request, Stat,
+};
 
 /// The first byte says what the rest is.
 pub fn messages(data: &[u8]) {
@@ -21,8 +24,9 @@ fn request(message: &[u8]) {
         return;
     };
     let mut out = Vec::new();
-    let rest = match request {
+    match request {
         Request::Connect(connect, next) => {
+            subject(&connect);
             connect.encode(&mut out).unwrap();
             // Only a connect message may have another one behind it, and it says so by being shorter.
             let again = Request::decode(&out).unwrap();
@@ -30,37 +34,60 @@ fn request(message: &[u8]) {
             assert!(next.len() <= message.len());
             return;
         }
-        Request::Read(transfer) => {
-            transfer.encode(MessageType::READ, &mut out);
-            &[][..]
+        Request::Combine(seek, next) => {
+            seek.encode_combine(&mut out).unwrap();
+            out.extend_from_slice(next);
         }
-        Request::Write(transfer, data) => {
-            transfer.encode(MessageType::WRITE, &mut out);
-            data
-        }
-        Request::Stat => {
-            wire::encode_stat(&mut out);
-            &[]
-        }
-        Request::Seek(to) => {
-            wire::encode_seek(to, &mut out).unwrap();
-            &[]
-        }
-        Request::Devctl(header, data) => {
-            header.encode(&mut out);
-            data
-        }
-        Request::Dup(dup) => {
-            dup.encode(&mut out);
-            &[]
-        }
-        Request::Close => {
-            wire::encode_close(&mut out);
-            &[]
-        }
-    };
-    out.extend_from_slice(rest);
+        one => encode(one, &mut out),
+    }
     assert_eq!(Request::decode(&out), Ok(request));
+}
+
+/// Appends a message of an open file.
+fn encode(request: Request<'_>, out: &mut Vec<u8>) {
+    match request {
+        Request::Connect(..) | Request::Combine(..) => unreachable!("they are encoded elsewhere"),
+        Request::Read(transfer) => transfer.encode(MessageType::READ, out),
+        Request::Write(transfer, data) => {
+            transfer.encode(MessageType::WRITE, out);
+            out.extend_from_slice(data);
+        }
+        Request::Stat => wire::encode_stat(out),
+        Request::Seek(to) => to.encode(out).unwrap(),
+        Request::Devctl(header, data) => {
+            header.encode(out);
+            out.extend_from_slice(data);
+        }
+        Request::Dup(dup) => dup.encode(out),
+        Request::Close => wire::encode_close(out),
+        Request::Chmod(mode) => wire::encode_chmod(mode, out),
+        Request::Chown { uid, gid } => wire::encode_chown(uid, gid, out),
+        Request::Utime(utime) => utime.encode(out),
+        Request::Pathconf(name) => wire::encode_pathconf(name, out),
+        Request::Sync(flags) => wire::encode_sync(flags, out),
+        Request::Space(space) => space.encode(out).unwrap(),
+        Request::Lock(lock) => lock.encode(out).unwrap(),
+        Request::OpenFd(open) => open.encode(out),
+        Request::FdInfo(flags) => wire::encode_fd_info(flags, 0, out),
+        Request::Notify(notify) => notify.encode(out),
+        Request::Mmap(map) => map.encode(out),
+        Request::Msg(msg, data) => {
+            msg.encode(out);
+            out.extend_from_slice(data);
+        }
+        Request::Xattr(xattr) => xattr.encode(out).unwrap(),
+    }
+}
+
+/// What a connect message says beside its path is checked like the path.
+fn subject(connect: &Connect<'_>) {
+    let _ = (connect.rename_flags(), connect.device());
+    if let Ok(old) = connect.old_path() {
+        assert!(old.is_empty() || old.split(|byte| *byte == b'/').all(|part| part != b".."));
+    }
+    if let Ok(target) = connect.target() {
+        assert!(!target.is_empty() && !target.contains(&0));
+    }
 }
 
 /// A connect message, and what is combined with it.
@@ -112,4 +139,29 @@ fn small_replies(reply: &[u8]) {
         assert_eq!(FtypeReply::decode(&out), Ok(ftype));
     }
     let _ = wire::decode_seek_reply(reply);
+    more_replies(reply);
+}
+
+fn more_replies(reply: &[u8]) {
+    let mut out = Vec::new();
+    if let Ok(lock) = LockReply::decode(reply) {
+        lock.encode(&mut out);
+        assert_eq!(LockReply::decode(&out), Ok(lock));
+    }
+    out.clear();
+    if let Ok(info) = FdInfoReply::decode(reply) {
+        info.encode(&mut out);
+        assert_eq!(FdInfoReply::decode(&out), Ok(info));
+    }
+    out.clear();
+    if let Ok(notify) = NotifyReply::decode(reply) {
+        notify.encode(&mut out);
+        assert_eq!(NotifyReply::decode(&out), Ok(notify));
+    }
+    out.clear();
+    if let Ok(map) = MmapReply::decode(reply) {
+        map.encode(&mut out);
+        assert_eq!(MmapReply::decode(&out), Ok(map));
+    }
+    let _ = wire::decode_space_reply(reply);
 }

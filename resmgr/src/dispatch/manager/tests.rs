@@ -8,7 +8,7 @@ use crate::ipc::{
     CancelToken, Channel, ChannelFlags, ChannelId, ChannelOptions, Connection, Credentials,
     SendError,
 };
-use crate::resource::{At, Attr, Devctl, Device, Node, Plainly, lock};
+use crate::resource::{At, Attr, Devctl, Device, lock};
 use crate::wire::{
     self, Connect, ConnectKind, Dcmd, Dup, MessageType, OpenFlags, Stat, TRANSFER_MAX, Transfer,
 };
@@ -48,7 +48,7 @@ impl Device for Ram {
         Ok(data.len())
     }
 
-    fn truncate(&self, _at: &At, size: u64) -> Result<()> {
+    fn truncate(&self, size: u64) -> Result<()> {
         lock(&self.0).truncate(usize::try_from(size).unwrap());
         Ok(())
     }
@@ -83,9 +83,7 @@ fn serve(device: impl Device, threads: usize) -> (Running, ChannelId) {
         ..ChannelOptions::default()
     };
     let manager = Manager::with_options(options).unwrap().threads(threads);
-    manager
-        .shared
-        .add(0, Node::new(Box::new(Plainly(device)), 0));
+    let manager = manager.unnamed(device);
     let chid = manager.shared.channel.id();
     (manager.spawn().unwrap(), chid)
 }
@@ -112,7 +110,7 @@ fn open_as(caller: &Caller<'_>, chid: ChannelId, flags: OpenFlags) -> Result<Fil
     };
     match caller.server(&Pathname::new("/x")?.into(), &entry, &ask)? {
         Said::Yes(found) => Ok(File::new(found.connection, flags)),
-        Said::NotHere | Said::Gone | Said::GoOn(_) => Err(Errno::NOENT),
+        Said::NotHere | Said::Unable | Said::Gone | Said::GoOn(_) => Err(Errno::NOENT),
     }
 }
 
@@ -317,7 +315,7 @@ fn what_makes_no_sense_is_refused_and_the_client_lives_on() {
         (vec![], Errno::BADMSG),
         (vec![1], Errno::BADMSG),
         (MessageType::READ.0.to_ne_bytes().to_vec(), Errno::BADMSG),
-        (MessageType::LOCK.0.to_ne_bytes().to_vec(), Errno::NOSYS),
+        (MessageType::POWER.0.to_ne_bytes().to_vec(), Errno::NOSYS),
         (0x4000_u16.to_ne_bytes().to_vec(), Errno::NOSYS),
         (
             bytes(|out| promised.encode(MessageType::WRITE, out)),

@@ -24,6 +24,7 @@ impl Shared {
         let link = state.add_client(|scoid| {
             let mut link = make(scoid);
             link.service = Arc::clone(&self.service);
+            link.turns = Arc::clone(&self.turns);
             Arc::new(link)
         })?;
         if let Err(errno) = self.add_bell(&link) {
@@ -126,6 +127,18 @@ impl Channel {
                 Ok(())
             }
         }
+    }
+
+    /// A client's supplementary groups when it attached; none of one that has gone.
+    pub(crate) fn client_groups(&self, scoid: Scoid) -> Vec<u32> {
+        let Some(key) = State::key(scoid) else {
+            return Vec::new();
+        };
+        let link = match self.shared().lock().clients.get(key) {
+            Some(Client::Live(link)) => Arc::clone(link),
+            _ => return Vec::new(),
+        };
+        link.groups()
     }
 
     /// Who a client is. Of one that has gone, and whose id is not detached yet, its supplementary groups are no

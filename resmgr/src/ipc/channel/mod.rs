@@ -9,8 +9,8 @@ mod receive;
 mod shared;
 mod snapshot;
 mod state;
-#[cfg(feature = "tokio")]
 mod tokio;
+mod turns;
 
 use super::{
     ChannelFlags, ChannelId, ChannelLimits, ConnectRights, Message, Pulse, PulseFlags, PulsePool,
@@ -21,10 +21,11 @@ use resmgr_sys::epoll::Ready;
 use resmgr_sys::{Errno, Result};
 pub(crate) use shared::Shared;
 pub(crate) use snapshot::{ClientSeen, Seen as ChannelSeen};
+pub(super) use state::SYSTEM_PRIORITY;
 use std::io::IoSliceMut;
-use std::sync::Arc;
-#[cfg(feature = "tokio")]
+use std::sync::{Arc, Weak};
 pub use tokio::AsyncChannel;
+pub(crate) use turns::Turns;
 
 /// How a receiver or a sender waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,6 +149,11 @@ impl Channel {
 
     pub(super) fn shared(&self) -> &Shared {
         &self.0.0
+    }
+
+    /// The channel, for somebody who does not keep it.
+    pub(super) fn downgrade(&self) -> Weak<Shared> {
+        Arc::downgrade(&self.0.0)
     }
 
     /// Waits for the next message or pulse. A message that is longer than the buffer is reached by

@@ -57,9 +57,12 @@ impl Shared {
         if !state.spinning {
             state.want_bells();
         }
-        let item = state.next();
-        if item.is_some() {
+        let mut item = state.next();
+        if let Some(item) = &mut item {
             self.leave(&mut state);
+            if state.keeps_order {
+                item.stand_in_line();
+            }
         }
         Ok(item)
     }

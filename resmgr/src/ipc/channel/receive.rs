@@ -74,18 +74,21 @@ impl Shared {
     pub(super) fn deliver_call(&self, call: Call, parts: &mut [IoSliceMut<'_>]) -> Option<Message> {
         let link = &call.link;
         if link.is_gone() {
+            call.leave_line();
             return None;
         }
         match link.take(call.slot, call.number) {
             Ok(true) => {}
             Ok(false) => {
-                if call.fields.lends > 0 {
+                if call.lends() > 0 {
                     link.drop_parcel(call.slot, call.number);
                 }
+                call.leave_line();
                 return None;
             }
             Err(breach) => {
                 link.breached(breach);
+                call.leave_line();
                 return None;
             }
         }
@@ -165,8 +168,11 @@ impl Shared {
         if found.is_none() && patient && plan == Plan::Sleep {
             found = state.next();
         }
-        if let Some(item) = found {
+        if let Some(mut item) = found {
             self.leave(&mut state);
+            if state.keeps_order {
+                item.stand_in_line();
+            }
             return Ok(Begun::Found(item));
         }
         if plan != Plan::Sleep {
@@ -295,6 +301,9 @@ impl Shared {
             if stop {
                 state.spinning = false;
                 self.leave(&mut state);
+                if state.keeps_order {
+                    found.as_mut().map(Item::stand_in_line);
+                }
             }
             stop
         });

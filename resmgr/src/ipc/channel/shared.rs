@@ -3,6 +3,7 @@
 use super::courtesy::Courtesy;
 use super::snapshot::OpenCounter;
 use super::state::{Client, State};
+use super::turns::Turns;
 use super::{BELL, ChannelOptions, OWN_BELL, Waiting, boost};
 use crate::ipc::link::{Layout, Service};
 use crate::ipc::{ChannelFlags, ChannelId, ChannelLimits, ConnectRights, Pulse, PulseCode};
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     pub(super) pulses: AtomicU64,
     /// How long some calls took.
     pub(super) service: Arc<Service>,
+    /// Whose turn it is, if several threads keep the order of what they receive.
+    pub(super) turns: Arc<Turns>,
     /// Who counts the clients' open files, if somebody does.
     pub(super) open_counter: OnceLock<OpenCounter>,
     /// Messages that are known by number. Its lock is taken after the next one.
@@ -87,6 +90,7 @@ impl Shared {
             own_bell,
             pulses: AtomicU64::new(0),
             service: Arc::default(),
+            turns: Arc::default(),
             open_counter: OnceLock::new(),
             held: Held::default(),
             state: Mutex::new(State::new(habits)),

@@ -12,7 +12,7 @@ use std::time::Instant;
 /// Links whose rings are looked at without a bell. More would make each look slow.
 const MOST_WATCHED: usize = 8;
 /// Where the system's own pulses stand in the queue, but for those that are about a call.
-pub(super) const SYSTEM_PRIORITY: u8 = 10;
+pub(in crate::ipc) const SYSTEM_PRIORITY: u8 = 10;
 
 /// A client process.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub(super) struct State {
     pub(super) destroyed: bool,
     /// When the bells were looked at last.
     pub(super) bells_seen: Instant,
+    /// Calls stand in [line](super::Turns) once they are taken.
+    pub(super) keeps_order: bool,
 }
 
 impl State {
@@ -66,6 +68,7 @@ impl State {
             patient: false,
             destroyed: false,
             bells_seen: Instant::now(),
+            keeps_order: false,
         }
     }
 

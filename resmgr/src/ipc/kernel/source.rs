@@ -2,6 +2,7 @@
 
 use crate::ipc::channel::Shared;
 use crate::ipc::link::{ClientLink, ServerLink, WakePoint};
+use crate::ipc::readiness::ReadySet;
 use crate::ipc::timer::Ticking;
 use resmgr_namespace::Session;
 use resmgr_sys::epoll::Ready;
@@ -29,6 +30,8 @@ pub(in crate::ipc) enum Source {
     Timer(Arc<Ticking>),
     /// The bells of a channel that has a pool of pulses.
     Pool(Weak<Shared>, PrivateFd),
+    /// Descriptors of the program.
+    Ready(Arc<ReadySet>),
     /// A thread of this process whose end somebody wants to know.
     Thread { tid: u32, end: PidFd },
     /// Calls to a server that no thread waits for.
@@ -54,6 +57,7 @@ impl Source {
                 vec![fd.as_fd()]
             }
             Self::Timer(ticking) => vec![ticking.descriptor()],
+            Self::Ready(set) => vec![set.as_fd()],
             Self::Thread { end, .. } => vec![end.as_fd()],
             Self::Begun { point, .. } => vec![point.as_fd()],
             Self::Client { link, process, .. } => link

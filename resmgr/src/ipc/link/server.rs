@@ -6,6 +6,7 @@ use super::layout::{self, CELLS};
 use super::service::Service;
 use super::slots::Phases;
 use super::{LinkMemory, ReplyArea};
+use crate::ipc::channel::Turns;
 use crate::ipc::priority::{ORDINARY, Standing, UNPRIVILEGED_PLACE};
 use crate::ipc::{ChannelId, ClientInfo, ConnectRights, Credentials, Rcvid, Scoid, janitor};
 use resmgr_sys::epoll::EventFd;
@@ -58,6 +59,8 @@ pub(crate) struct ServerLink {
     pub(super) phases: Phases,
     /// The channel's.
     pub(crate) service: Arc<Service>,
+    /// The channel's, too.
+    pub(crate) turns: Arc<Turns>,
     /// What the numbers of its calls begin at in their names.
     first_name: u32,
     gone: AtomicBool,
@@ -94,6 +97,7 @@ impl ServerLink {
             unblocks_due: AtomicU32::new(0),
             phases,
             service: Arc::default(),
+            turns: Arc::default(),
             first_name: next_first_name(),
             gone: AtomicBool::new(false),
         }
@@ -197,6 +201,14 @@ impl ServerLink {
     pub(crate) fn rcvid(&self, slot: u16, number: u32) -> Rcvid {
         let number = number.wrapping_add(self.first_name);
         Rcvid::new(self.chid, self.scoid, slot, number)
+    }
+
+    /// The client's supplementary groups when it attached. A client in this process has those of the process.
+    pub(crate) fn groups(&self) -> Vec<u32> {
+        match self.socket() {
+            Some(socket) => who::peer_groups(socket.as_fd()).unwrap_or_default(),
+            None => ClientInfo::of_self().groups,
+        }
     }
 
     /// Who the client is, as far as the system tells now.

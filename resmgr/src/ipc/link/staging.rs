@@ -70,7 +70,8 @@ impl Staged<'_> {
     }
 
     /// Writes the header and marks the slot as sent: the message is where the fields say.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always)] // a call and back is 29 instructions of 640
     pub(super) fn submit(&mut self, fields: RequestFields) {
         self.bytes = fields.len.saturating_add(fields.reply_room);
         let announced = self.link.announced();

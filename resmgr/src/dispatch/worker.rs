@@ -1,0 +1,716 @@
+//! [`Worker`]: one thread's way from a received message to its answer.
+//!
+//! The order is fixed: the message's form (the decoder), room for the reply, the open, its lane, its access mode,
+//! offset and count, then the handler, then the books and the reply. A handler's panic is `EIO`.
+
+use super::shared::Shared;
+use crate::ipc::{Coid, Message, MessageInfo};
+use crate::resource::check::Client;
+use crate::resource::{
+    Again, Ask, At, Books, Connected, Control, Desk, Held, LaneId, OnUnblock, OpenFile, Operate,
+    Operation, Output, Pending, Private, Read, Sort, Task, Told, Turn, Way, Write, check_mode,
+    check_seek, check_span, grant, guarded, is_common, pass_on, send,
+};
+use crate::wire::{
+    Connect, ConnectKind, DevctlHeader, Dup, IO_HEADER, Msg, OpenFd, OpenFlags, Request, Seek,
+    Stat, TRANSFER_MAX, Transfer,
+};
+use crate::{Errno, Result};
+use std::io::SeekFrom;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What a worker keeps from call to call, so that it does not allocate for each.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// What goes back.
+    output: Output,
+    /// Data of a message that is longer than the receive buffer; only grows.
+    input: Vec<u8>,
+}
+
+/// A thread's view of its manager.
+pub(super) struct Worker<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) desk: &'a Arc<dyn Desk>,
+}
+
+/// A message, as far as it was received.
+#[derive(Clone, Copy)]
+pub(super) struct Bytes<'a> {
+    pub(super) info: MessageInfo,
+    /// The bytes from the part on that is being worked on.
+    pub(super) raw: &'a [u8],
+    /// Where that part begins in the client's message: 0, but in a combine.
+    pub(super) start: usize,
+}
+
+impl Worker<'_> {
+    /// Answers a message, or sees it taken over.
+    pub(super) fn handle(&self, message: Message, received: &[u8], scratch: &mut Scratch) {
+        let info = message.info();
+        let bytes = Bytes {
+            info,
+            raw: received.get(..info.len).unwrap_or(received),
+            start: 0,
+        };
+        let mut message = Some(message);
+        let answered = self.answer(&mut message, bytes, scratch);
+        Self::settle(message, answered);
+    }
+
+    /// What a handler has left unanswered is answered here.
+    pub(super) fn settle(message: Option<Message>, answered: Result<()>) {
+        let Some(message) = message else {
+            return;
+        };
+        // A handler can only say that it is done by answering; who keeps such a word for another call has
+        // answered nothing.
+        let errno = answered.err().unwrap_or(Errno::IO);
+        if let Err(errno) = message.error(errno) {
+            tracing::debug!(%errno, "a client went without its answer");
+        }
+    }
+
+    fn answer(
+        &self,
+        message: &mut Option<Message>,
+        bytes: Bytes<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let (scoid, coid) = (bytes.info.scoid, bytes.info.coid);
+        let bindings = &self.shared.bindings;
+        match Request::decode(bytes.raw)? {
+            Request::Connect(connect, next) => {
+                out_of_line(message);
+                self.connect(message, &connect, next, bytes, scratch)
+            }
+            Request::Dup(dup) => self.dup(message, dup, bytes.info),
+            Request::OpenFd(one) => self.open_again(message, one, bytes.info),
+            Request::Close => {
+                let file = bindings.unbind(scoid, coid)?;
+                Self::before_close(&*file, &bytes.info);
+                self.inform(&file, Request::Close, (None, message), bytes, scratch)
+            }
+            request => {
+                let file = bindings.get(scoid, coid)?;
+                self.call(&file, request, message, bytes, scratch)
+            }
+        }
+    }
+
+    fn connect(
+        &self,
+        message: &mut Option<Message>,
+        connect: &Connect<'_>,
+        next: &[u8],
+        bytes: Bytes<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        if matches!(
+            connect.kind,
+            ConnectKind::COMBINE | ConnectKind::COMBINE_CLOSE
+        ) {
+            Request::decode(next)?;
+        }
+        let seat = self.shared.seat(connect.handle)?;
+        match seat.connect(message, bytes.raw, self.desk)? {
+            Some(connected) => {
+                self.connected(connected, (connect.kind, next), message, bytes, scratch)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Goes on with what came of a connect message.
+    pub(super) fn connected(
+        &self,
+        connected: Connected,
+        (kind, next): (ConnectKind, &[u8]),
+        message: &mut Option<Message>,
+        bytes: Bytes<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let file = match connected {
+            Connected::Told(told) => return tell(message, told),
+            Connected::Opened(file) => file,
+        };
+        if kind == ConnectKind::OPEN {
+            self.bind(message.as_ref(), file, bytes.info)?;
+            return tell(message, Told::default());
+        }
+        let request = Request::decode(next)?;
+        let bytes = Bytes {
+            raw: next,
+            start: bytes.start + bytes.raw.len() - next.len(),
+            ..bytes
+        };
+        if kind == ConnectKind::COMBINE_CLOSE {
+            return self.call(&file, request, message, bytes, scratch);
+        }
+        // The open stays only if what comes behind it is answered.
+        self.bind(message.as_ref(), Arc::clone(&file), bytes.info)?;
+        let answered = self.call(&file, request, message, bytes, scratch);
+        if answered.is_err() {
+            drop(
+                self.shared
+                    .bindings
+                    .unbind(bytes.info.scoid, bytes.info.coid),
+            );
+        }
+        answered
+    }
+
+    fn bind(
+        &self,
+        message: Option<&Message>,
+        file: Arc<dyn OpenFile>,
+        info: MessageInfo,
+    ) -> Result<()> {
+        let waiting = || message.is_some_and(Message::is_waiting);
+        let place = (info.scoid, info.coid);
+        self.shared.bindings.bind(place, file, waiting).map(drop)
+    }
+
+    /// The old connection must be one of the same process: a number of another one proves nothing.
+    fn dup(&self, message: &mut Option<Message>, dup: Dup, info: MessageInfo) -> Result<()> {
+        if dup.scoid != info.scoid.raw() {
+            return Err(Errno::BADF);
+        }
+        let old = self
+            .shared
+            .bindings
+            .get(info.scoid, Coid::from_raw(dup.coid))?;
+        self.bind(message.as_ref(), old, info)?;
+        tell(message, Told::default())
+    }
+
+    /// openfd(): the file of another connection of the same process once more.
+    #[doc(alias = "iofunc_openfd")]
+    fn open_again(
+        &self,
+        message: &mut Option<Message>,
+        one: OpenFd,
+        info: MessageInfo,
+    ) -> Result<()> {
+        if one.scoid != info.scoid.raw() {
+            return Err(Errno::BADF);
+        }
+        let old = self
+            .shared
+            .bindings
+            .get(info.scoid, Coid::from_raw(one.coid))?;
+        if old.is_awaited() {
+            return Err(Errno::NOSYS);
+        }
+        let client = self.desk.client(&info);
+        let file = guarded(|| old.reopen(&client, one.flags, one.share))?;
+        self.bind(message.as_ref(), file, info)?;
+        tell(message, Told::default())
+    }
+
+    /// What goes with a connection, whether the open has others or not.
+    #[doc(alias = "iofunc_close_dup")]
+    fn before_close(file: &dyn OpenFile, info: &MessageInfo) {
+        let record = &file.core().record;
+        let pid = info.credentials.pid;
+        grant(record.with_held(|locks| locks.release_process(info.scoid, pid)));
+        if let Some(waiters) = file.waiters() {
+            waiters.remove_connection(info.scoid, info.coid);
+        }
+    }
+
+    /// A request on an open file: through its lane, if it has one.
+    fn call(
+        &self,
+        file: &Arc<dyn OpenFile>,
+        request: Request<'_>,
+        message: &mut Option<Message>,
+        bytes: Bytes<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        check_reply_room(&request, bytes.info.reply_len)?;
+        let lane = lane_of(&**file, &request).filter(|_| bytes.start == 0);
+        let Some(id) = lane else {
+            out_of_line(message);
+            return self.run(file, (request, None), message, bytes, scratch);
+        };
+        if self.enter(file, id, message) {
+            self.run(file, (request, Some(id)), message, bytes, scratch)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether the call may run now; if not, it waits in its lane.
+    fn enter(&self, file: &Arc<dyn OpenFile>, id: LaneId, message: &mut Option<Message>) -> bool {
+        let lane = file.core().lane(id);
+        self.shared.channel.in_turn_taking(message, |message| {
+            lane.enter(|| {
+                let message = message.take()?;
+                let (file, desk) = (Arc::clone(file), Arc::clone(self.desk));
+                Some(Pending::begin(message, OnUnblock::LetGo, Some(file), desk))
+            })
+        })
+    }
+
+    /// The request itself. Its lane is left when it has been answered or taken over; the lane of a call that goes
+    /// on elsewhere, when that has ended.
+    fn run(
+        &self,
+        file: &Arc<dyn OpenFile>,
+        (request, lane): (Request<'_>, Option<LaneId>),
+        message: &mut Option<Message>,
+        bytes: Bytes<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let awaited = file.is_awaited();
+        let turn = lane.filter(|_| awaited);
+        let turn = turn.map(|lane| Turn::new(file, self.desk, lane));
+        let way = (turn, message);
+        let answered = match request {
+            Request::Read(one) if file.core().sort != Sort::Directory => {
+                self.read(file, one, way, bytes, scratch)
+            }
+            Request::Write(one, inline) => self.write(file, (one, inline), way, bytes, scratch),
+            Request::Combine(seek, next) => self.combine(file, (seek, next), way, bytes, scratch),
+            Request::Devctl(one, inline) if !is_common(one.command) => {
+                self.devctl(file, (one, inline), way, bytes, scratch)
+            }
+            Request::Msg(one, inline) => self.msg(file, (one, inline), way, bytes, scratch),
+            Request::Lock(one) => self.lock(file, one, way, bytes),
+            Request::Notify(one) => self.notify(file, one, way, bytes),
+            request => self.inform(file, request, way, bytes, scratch),
+        };
+        if let Some(lane) = lane.filter(|_| !awaited) {
+            pass_on(&**file, &**self.desk, lane);
+        }
+        answered
+    }
+
+    fn at(file: &dyn OpenFile, offset: u64, info: &MessageInfo) -> At {
+        let flags = file.core().flags();
+        let mut at = At::new(offset);
+        at.client = info.credentials;
+        at.flags = flags;
+        at.nonblock = flags.contains(OpenFlags::NONBLOCK);
+        at
+    }
+
+    /// Who asks; the groups are looked for only where they may matter.
+    fn client(&self, request: &Request<'_>, info: &MessageInfo) -> Client {
+        match request {
+            Request::Chmod(_) | Request::Chown { .. } | Request::Utime(_) | Request::Xattr(_) => {
+                self.desk.client(info)
+            }
+            _ => Client {
+                credentials: info.credentials,
+                groups: Vec::new(),
+            },
+        }
+    }
+
+    /// A request whose handlers answer by returning.
+    fn inform(
+        &self,
+        file: &Arc<dyn OpenFile>,
+        request: Request<'_>,
+        (turn, message): Returns<'_>,
+        bytes: Bytes<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let ask = Ask {
+            raw: bytes.raw,
+            client: self.client(&request, &bytes.info),
+            request,
+            room: bytes.info.reply_len,
+        };
+        let way = Way {
+            message,
+            output: &mut scratch.output,
+            file,
+            desk: self.desk,
+            books: Books::Nothing,
+            turn,
+            held: None,
+        };
+        file.inform(ask, way).map(drop)
+    }
+
+    fn read(
+        &self,
+        file: &Arc<dyn OpenFile>,
+        one: Transfer,
+        returns: Returns<'_>,
+        bytes: Bytes<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let core = file.core();
+        check_mode(core.flags(), OpenFlags::READ)?;
+        let room = count(one.len).min(bytes.info.reply_len);
+        let position = || core.position.load(Ordering::Relaxed);
+        let offset = one.offset.unwrap_or_else(position);
+        check_span(offset, room, Errno::OVERFLOW)?;
+        if room == 0 {
+            return tell(returns.1, Told::default());
+        }
+        let mut at = Self::at(&**file, offset, &bytes.info);
+        at.nonblock = one.nonblock.unwrap_or(at.nonblock);
+        let operate = Operate {
+            operation: Operation::Read(Read),
+            at,
+            input: &[],
+            room,
+        };
+        let from = one.offset.is_none().then_some(offset);
+        self.operate(
+            file,
+            operate,
+            Books::Read { from },
+            returns,
+            &mut scratch.output,
+        )
+    }
+
+    fn write(
+        &self,
+        file: &Arc<dyn OpenFile>,
+        (one, inline): (Transfer, &[u8]),
+        returns: Returns<'_>,
+        bytes: Bytes<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let core = file.core();
+        check_mode(core.flags(), OpenFlags::WRITE)?;
+        let len = count(one.len);
+        let Scratch { output, input } = scratch;
+        let input = bytes.data((one.header_len(), len), inline, returns.1.as_ref(), input)?;
+        let appends = core.flags().contains(OpenFlags::APPEND) && !file.is_awaited();
+        let offset = match one.offset {
+            Some(offset) => offset,
+            None if appends => guarded(|| file.end())?,
+            None => core.position.load(Ordering::Relaxed),
+        };
+        check_span(offset, len, Errno::FBIG)?;
+        if len == 0 {
+            return tell(returns.1, Told::default());
+        }
+        let mut at = Self::at(&**file, offset, &bytes.info);
+        at.nonblock = one.nonblock.unwrap_or(at.nonblock);
+        let operate = Operate {
+            operation: Operation::Write(Write),
+            at,
+            input,
+            room: 0,
+        };
+        let from = one.offset.is_none().then_some(offset);
+        self.operate(file, operate, Books::Write { from }, returns, output)
+    }
+
+    /// readblock() and writeblock(): the seek counts, whatever comes of the transfer.
+    fn combine(
+        &self,
+        file: &Arc<dyn OpenFile>,
+        (seek, next): (Seek, &[u8]),
+        returns: Returns<'_>,
+        bytes: Bytes<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let position = file.core().position.load(Ordering::Relaxed);
+        let position = match seek {
+            Seek::Start(offset) => check_seek(SeekFrom::Start(offset), position, 0)?,
+            Seek::Current(by) => check_seek(SeekFrom::Current(by), position, 0)?,
+            Seek::End(by) if !file.is_awaited() => {
+                check_seek(SeekFrom::End(by), position, guarded(|| file.end())?)?
+            }
+            Seek::End(_) | Seek::Data(_) | Seek::Hole(_) => return Err(Errno::NOSYS),
+        };
+        let bytes = Bytes {
+            raw: next,
+            start: bytes.start + bytes.raw.len() - next.len(),
+            ..bytes
+        };
+        let request = Request::decode(next)?;
+        if file.core().sort == Sort::Directory {
+            return Err(Errno::ISDIR);
+        }
+        file.core().position.store(position, Ordering::Relaxed);
+        match request {
+            Request::Read(one) => self.read(file, one, returns, bytes, scratch),
+            Request::Write(one, inline) => self.write(file, (one, inline), returns, bytes, scratch),
+            _ => Err(Errno::NOSYS),
+        }
+    }
+
+    fn devctl(
+        &self,
+        file: &Arc<dyn OpenFile>,
+        (one, inline): (DevctlHeader, &[u8]),
+        returns: Returns<'_>,
+        bytes: Bytes<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let command = one.command;
+        let len = usize::try_from(one.len).map_err(|_| Errno::INVAL)?;
+        if len > TRANSFER_MAX {
+            return Err(Errno::INVAL);
+        }
+        let sent = if command.goes_to_device() { len } else { 0 };
+        let back = if command.comes_from_device() { len } else { 0 };
+        let Scratch { output, input } = scratch;
+        let operate = Operate {
+            operation: Operation::Control(Control { command }),
+            at: Self::at(
+                &**file,
+                file.core().position.load(Ordering::Relaxed),
+                &bytes.info,
+            ),
+            input: bytes.data((IO_HEADER, sent), inline, returns.1.as_ref(), input)?,
+            room: back.min(bytes.info.reply_len.saturating_sub(IO_HEADER)),
+        };
+        self.operate(file, operate, Books::Nothing, returns, output)
+    }
+
+    fn msg(
+        &self,
+        file: &Arc<dyn OpenFile>,
+        (one, inline): (Msg, &[u8]),
+        returns: Returns<'_>,
+        bytes: Bytes<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let sent = bytes
+            .info
+            .source_len
+            .saturating_sub(bytes.start + Msg::HEADER);
+        if sent > TRANSFER_MAX {
+            return Err(Errno::MSGSIZE);
+        }
+        let Scratch { output, input } = scratch;
+        let kind = Private {
+            manager: one.manager,
+            subtype: one.subtype,
+        };
+        let operate = Operate {
+            operation: Operation::Private(kind),
+            at: Self::at(
+                &**file,
+                file.core().position.load(Ordering::Relaxed),
+                &bytes.info,
+            ),
+            input: bytes.data((Msg::HEADER, sent), inline, returns.1.as_ref(), input)?,
+            room: bytes.info.reply_len,
+        };
+        self.operate(file, operate, Books::Nothing, returns, output)
+    }
+
+    /// Has the handler answer.
+    fn operate(
+        &self,
+        file: &Arc<dyn OpenFile>,
+        operate: Operate<'_>,
+        books: Books,
+        (turn, message): Returns<'_>,
+        output: &mut Output,
+    ) -> Result<()> {
+        let _running = self.shared.running(message.as_ref(), file);
+        let flags = file.core().flags();
+        let safe = matches!(books, Books::Write { .. }) && flags.contains(OpenFlags::DATA_SYNC);
+        let mut held: Option<Held> = None;
+        let way = Way {
+            message,
+            output,
+            file,
+            desk: self.desk,
+            books,
+            turn,
+            held: (safe && !file.is_awaited()).then_some(&mut held),
+        };
+        drop(guarded(|| file.operate(operate, way))?);
+        if let Some((status, moved)) = held {
+            guarded(|| file.sync())?;
+            let message = message.take().ok_or(Errno::IO)?;
+            send(message, &**file, (books, moved), status, &[]);
+        }
+        Ok(())
+    }
+
+    /// Does what was put off while a handler ran.
+    pub(super) fn task(&self, task: Task, scratch: &mut Scratch) {
+        match task {
+            Task::Again(again) => self.again(&again, scratch),
+            Task::Unblock(file, call) => {
+                let told = guarded(|| {
+                    file.unblock(call);
+                    Ok(())
+                });
+                tracing::trace!(?told, "a handler was told of an unblock request");
+            }
+            Task::Next(pending, lane) => self.next(&pending, lane, scratch),
+        }
+    }
+
+    /// Calls a handler with a call that it has deferred.
+    fn again(&self, again: &Again, scratch: &mut Scratch) {
+        let Some(file) = again.pending.file().cloned() else {
+            return;
+        };
+        let Ok(message) = again.pending.take() else {
+            return;
+        };
+        let (mut at, mut books) = (again.at, again.books);
+        if let Books::Read { from } | Books::Write { from } = &mut books
+            && from.is_some()
+        {
+            at.offset = file.core().position.load(Ordering::Relaxed);
+            *from = Some(at.offset);
+        }
+        let operate = Operate {
+            operation: again.operation,
+            at,
+            input: &again.input,
+            room: again.room,
+        };
+        let mut message = Some(message);
+        let returns = (None, &mut message);
+        let answered = self.operate(&file, operate, books, returns, &mut scratch.output);
+        Self::settle(message, answered);
+    }
+
+    /// Runs a call that has waited in its lane.
+    fn next(&self, pending: &Arc<Pending>, lane: LaneId, scratch: &mut Scratch) {
+        let Some(file) = pending.file() else {
+            return;
+        };
+        let Ok(message) = pending.take() else {
+            pass_on(&**file, &**self.desk, lane);
+            return;
+        };
+        let info = message.info();
+        let mut raw = vec![0; info.source_len.min(super::shared::RECEIVE)];
+        let read = message.read(&mut raw, 0);
+        let mut message = Some(message);
+        let answered = read.and_then(|_| Request::decode(&raw)).map(|request| {
+            let bytes = Bytes {
+                info,
+                raw: &raw,
+                start: 0,
+            };
+            self.run(file, (request, Some(lane)), &mut message, bytes, scratch)
+        });
+        match answered {
+            Ok(answered) => Self::settle(message, answered),
+            Err(errno) => {
+                pass_on(&**file, &**self.desk, lane);
+                Self::settle(message, Err(errno));
+            }
+        }
+    }
+}
+
+/// A call's place in its lane if it keeps that, and the right to answer.
+pub(super) type Returns<'a> = (Option<Turn>, &'a mut Option<Message>);
+
+impl Bytes<'_> {
+    /// `len` bytes of data from `header` on, of which `inline` are received already.
+    fn data<'a>(
+        &self,
+        (header, len): (usize, usize),
+        inline: &'a [u8],
+        message: Option<&Message>,
+        more: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8]> {
+        if let Some(data) = inline.get(..len) {
+            return Ok(data);
+        }
+        if more.len() < len {
+            more.resize(len, 0);
+        }
+        let more = more.get_mut(..len).ok_or(Errno::BADMSG)?;
+        let (begun, rest) = more
+            .split_at_mut_checked(inline.len())
+            .ok_or(Errno::BADMSG)?;
+        begun.copy_from_slice(inline);
+        let message = message.ok_or(Errno::IO)?;
+        let got = message.read(rest, self.start + header + inline.len())?;
+        // The header promised more than the client sent.
+        if got < rest.len() {
+            Err(Errno::BADMSG)
+        } else {
+            Ok(more)
+        }
+    }
+}
+
+/// Nobody who came later has to wait for this call.
+fn out_of_line(message: &mut Option<Message>) {
+    if let Some(message) = message {
+        message.leave_line();
+    }
+}
+
+/// Answers.
+pub(super) fn tell(message: &mut Option<Message>, told: Told) -> Result<()> {
+    told.send(message.take().ok_or(Errno::IO)?);
+    Ok(())
+}
+
+/// The lane that a request goes through.
+fn lane_of(file: &dyn OpenFile, request: &Request<'_>) -> Option<LaneId> {
+    let core = file.core();
+    let positioned = core.sort != Sort::Other;
+    match request {
+        Request::Read(one) => core.lane_of(false, one.offset.is_some()),
+        Request::Write(one, _) => core.lane_of(true, one.offset.is_some()),
+        Request::Seek(_) | Request::Combine(..) if positioned => core.lane_of(false, false),
+        _ => None,
+    }
+}
+
+/// Whether the client has room for the fixed part of the reply.
+fn check_reply_room(request: &Request<'_>, room: usize) -> Result<()> {
+    let needed = match request {
+        Request::Stat => Stat::SIZE,
+        Request::Seek(_) => size_of::<u64>(),
+        Request::Devctl(..) => IO_HEADER,
+        Request::Read(one) if one.len > 0 => 1,
+        _ => 0,
+    };
+    if room < needed {
+        Err(Errno::MSGSIZE)
+    } else {
+        Ok(())
+    }
+}
+
+/// What one call moves of the bytes that it asks for.
+fn count(len: u32) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX).min(TRANSFER_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_reply_room;
+    use crate::Errno;
+    use crate::wire::{Request, Transfer};
+
+    #[test]
+    fn a_reply_that_has_no_room_is_refused_before_anything_else() {
+        let read = Request::Read(Transfer {
+            len: 1,
+            offset: None,
+            nonblock: None,
+        });
+        let cases = [
+            (Request::Stat, 95, 96),
+            (Request::Close, 0, 0),
+            (read, 0, 1),
+        ];
+        for (request, short, enough) in cases {
+            assert_eq!(check_reply_room(&request, enough), Ok(()));
+            if short < enough {
+                assert_eq!(check_reply_room(&request, short), Err(Errno::MSGSIZE));
+            }
+        }
+    }
+}

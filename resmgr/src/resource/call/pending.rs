@@ -1,0 +1,210 @@
+//! [`Pending`]: a call that a handler has taken over, as the dispatcher keeps it until it is answered.
+
+use super::{OnUnblock, Operation};
+use crate::ipc::{Message, MessageInfo, Rcvid, Scoid};
+use crate::resource::check::Client;
+use crate::resource::connect::Connected;
+use crate::resource::{At, LaneId, OpenFile, lock};
+use crate::{Errno, Result};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+/// Who keeps pending calls: the dispatcher, as the layer below it sees it.
+pub(crate) trait Desk: Send + Sync {
+    /// Keeps a call, so that unblock requests and the client's death reach it.
+    fn keep(&self, pending: &Arc<Pending>);
+    /// Forgets a call that was answered.
+    fn forget(&self, name: CallName);
+    /// Has something done after the handler that runs now, with no lock of its author's held.
+    fn later(&self, task: Task);
+    /// Who sent a message, with the groups that count.
+    fn client(&self, info: &MessageInfo) -> Client;
+    /// A connect message has been worked on: what came of it, and the bytes of the message.
+    fn connected(self: Arc<Self>, message: Message, raw: &[u8], connected: Result<Connected>);
+}
+
+/// What is done between two handlers.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// A handler is called anew.
+    Again(Again),
+    /// A handler learns that the client of a deferred call asks to be let go.
+    Unblock(Arc<dyn OpenFile>, Rcvid),
+    /// A call that waited for others has its turn.
+    Next(Arc<Pending>, LaneId),
+}
+
+/// A call among all of a manager: the client, and its call.
+pub(crate) type CallName = (Scoid, Rcvid);
+
+/// A call whose handler is to be called anew.
+#[derive(Debug)]
+pub(crate) struct Again {
+    pub(crate) pending: Arc<Pending>,
+    pub(crate) operation: Operation,
+    pub(crate) at: At,
+    pub(crate) input: Vec<u8>,
+    pub(crate) room: usize,
+    pub(crate) books: super::Books,
+}
+
+/// What ends the work on a call that nobody waits for any more.
+type Cancel = Box<dyn FnOnce() + Send>;
+
+/// A call that is answered later.
+///
+/// The right to answer is in one place, which a late answer, an unblock request and the client's death empty
+/// under its lock: so one of them has it, and the others find nothing.
+pub(crate) struct Pending {
+    message: Mutex<Option<Message>>,
+    cancel: Mutex<Option<Cancel>>,
+    unblock: OnUnblock,
+    file: Option<Arc<dyn OpenFile>>,
+    desk: Arc<dyn Desk>,
+    name: CallName,
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pending {
+    /// Keeps a call at the desk.
+    ///
+    /// A request to be let go may have come before it was kept, and have found nothing: so it is looked for
+    /// once more, after the call can be found. The same for the client's death.
+    pub(crate) fn begin(
+        message: Message,
+        unblock: OnUnblock,
+        file: Option<Arc<dyn OpenFile>>,
+        desk: Arc<dyn Desk>,
+    ) -> Arc<Self> {
+        let name = (message.info().scoid, message.rcvid());
+        let pending = Arc::new(Self {
+            message: Mutex::new(Some(message)),
+            cancel: Mutex::new(None),
+            unblock,
+            file,
+            desk,
+            name,
+        });
+        pending.desk.keep(&pending);
+        let seen = pending.look(|message| (message.is_waiting(), message.unblock_requested()));
+        match seen {
+            Some((false, _)) => pending.gone(),
+            Some((true, true)) => pending.unblock(),
+            _ => {}
+        }
+        pending
+    }
+
+    /// A call that was answered already.
+    pub(crate) fn void(name: CallName, desk: &Arc<dyn Desk>) -> Arc<Self> {
+        Arc::new(Self {
+            message: Mutex::new(None),
+            cancel: Mutex::new(None),
+            unblock: OnUnblock::Keep,
+            file: None,
+            desk: Arc::clone(desk),
+            name,
+        })
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Message) -> T) -> Option<T> {
+        lock(&self.message).as_ref().map(look)
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> CallName {
+        self.name
+    }
+
+    pub(super) fn rcvid(&self) -> Rcvid {
+        self.name.1
+    }
+
+    /// The open that it is on; none while that is being made.
+    pub(crate) fn file(&self) -> Option<&Arc<dyn OpenFile>> {
+        self.file.as_ref()
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.look(Message::is_waiting) == Some(true)
+    }
+
+    /// The right to answer.
+    ///
+    /// # Errors
+    /// - `ESRCH`: it was used, or the client no longer waits.
+    pub(crate) fn take(&self) -> Result<Message> {
+        let message = lock(&self.message).take().ok_or(Errno::SRCH)?;
+        self.desk.forget(self.name);
+        Ok(message)
+    }
+
+    /// What is to be done when the client goes before it has its answer.
+    pub(crate) fn on_cancel(&self, cancel: impl FnOnce() + Send + 'static) {
+        *lock(&self.cancel) = Some(Box::new(cancel));
+        // It may have gone in the meantime.
+        if self.look(|_| ()).is_none() {
+            self.cancel();
+        }
+    }
+
+    fn cancel(&self) {
+        let cancel = lock(&self.cancel).take();
+        if let Some(cancel) = cancel {
+            cancel();
+        }
+    }
+
+    pub(super) fn again(&self, again: Again) {
+        self.desk.later(Task::Again(again));
+    }
+
+    /// The client asks to be let go.
+    pub(crate) fn unblock(&self) {
+        match (self.unblock, &self.file) {
+            (OnUnblock::LetGo, _) => {
+                if let Ok(message) = self.take() {
+                    let sent = message.error_as_asked();
+                    tracing::trace!(?sent, "a client was let go");
+                }
+                self.cancel();
+            }
+            (OnUnblock::Ask, Some(file)) => {
+                self.desk
+                    .later(Task::Unblock(Arc::clone(file), self.rcvid()));
+            }
+            (OnUnblock::Ask | OnUnblock::Keep, _) => {}
+        }
+    }
+
+    /// The client is not there any more.
+    pub(crate) fn gone(&self) {
+        drop(self.take());
+        self.cancel();
+    }
+
+    /// Whoever was to answer it will not.
+    pub(super) fn lost(&self, what: &'static str) {
+        if let Ok(message) = self.take() {
+            let file = self.file.as_ref().map(|file| file.path());
+            tracing::error!(?file, what, "a deferred reply was dropped: EIO");
+            let _ = message.error(Errno::IO);
+        }
+    }
+}
+
+/// The duty to answer a pending call, for work that may end without doing so.
+pub(crate) struct Duty(pub(crate) Arc<Pending>, pub(crate) &'static str);
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        self.0.lost(self.1);
+    }
+}

@@ -1,0 +1,85 @@
+//! Changes of attributes: who may, and what becomes of them where the resource does not know how.
+
+use super::Change;
+use super::check::{Access, Client, Mount, check_access, check_chmod, check_chown, check_utime};
+use super::file::Seat;
+use super::handlers::Handlers;
+use crate::wire::{TimeChange, Utime};
+use crate::{Errno, Result};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked {
+    Mode(u32),
+    Owner { uid: Option<u32>, gid: Option<u32> },
+    Times(Utime),
+}
+
+/// What holds for all files around one.
+pub(crate) async fn mount_of<H: Handlers>(seat: &Seat<H>, node: &H::Node) -> Result<Mount> {
+    Ok(Mount {
+        read_only: seat.handlers.statvfs(node).await?.read_only,
+        ..Mount::default()
+    })
+}
+
+/// Checks and makes a change.
+pub(crate) async fn change<H: Handlers>(
+    seat: &Arc<Seat<H>>,
+    node: &H::Node,
+    client: &Client,
+    asked: Asked,
+) -> Result<()> {
+    let attr = seat.attr(node).await?;
+    let (mount, client) = (mount_of(seat, node).await?, client.subject());
+    let mut change = Change::default();
+    match asked {
+        Asked::Mode(mode) => {
+            change.mode = Some(check_chmod(mount, &attr, client, mode)? & 0o7777);
+        }
+        Asked::Owner { uid, gid } => {
+            let new = check_chown(mount, &attr, client, uid, gid)?;
+            (change.uid, change.gid) = (uid, gid);
+            change.mode = (new.mode != attr.mode).then_some(new.mode & 0o7777);
+        }
+        Asked::Times(times) => {
+            let is_now = |time| time == TimeChange::Now;
+            let to_now = is_now(times.accessed) && is_now(times.modified);
+            check_utime(mount, &attr, client, to_now)?;
+            (change.accessed, change.modified) = (time(times.accessed), time(times.modified));
+        }
+    }
+    match seat.handlers.change(node, &change).await {
+        Err(Errno::NOSYS) => seat.keeps(attr.ino).ok_or(Errno::PERM)?.keep(&change),
+        done => done?,
+    }
+    seat.changed(attr.ino);
+    Ok(())
+}
+
+/// Whether the client may write the file, and it is on no read-only file system.
+pub(crate) async fn check_writer<H: Handlers>(
+    seat: &Arc<Seat<H>>,
+    node: &H::Node,
+    client: &Client,
+) -> Result<()> {
+    mount_of(seat, node).await?.check_write()?;
+    check_access(&seat.attr(node).await?, client.subject(), Access::WRITE)
+}
+
+fn time(change: TimeChange) -> Option<SystemTime> {
+    match change {
+        TimeChange::Keep => None,
+        TimeChange::Now => Some(SystemTime::now()),
+        TimeChange::At(nanoseconds) => {
+            let by = Duration::from_nanos(nanoseconds.unsigned_abs());
+            if nanoseconds < 0 {
+                UNIX_EPOCH.checked_sub(by)
+            } else {
+                UNIX_EPOCH.checked_add(by)
+            }
+        }
+    }
+}

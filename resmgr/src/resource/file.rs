@@ -1,0 +1,298 @@
+//! [`Seat`]: a resource at its path; [`Opened`]: one open of a file of it, as the dispatcher sees it.
+
+use super::call::{Desk, Done};
+use super::call::{Duty, OnUnblock, Pending};
+use super::check::Client;
+use super::connect::{self, Connected};
+use super::handlers::{Handlers, Operate, Pace, now};
+use super::ocb::Core;
+use super::record::{Record, grant};
+use super::{Attr, Ocb, Waiters, Way, guarded, inform, lock};
+use crate::ipc::{Message, Rcvid};
+use crate::wire::{Conditions, Connect, FDINFO_LOCAL_PATH, OpenFlags, Request, Stat};
+use crate::{Errno, Result};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+/// A resource at the path that it was attached to.
+pub(crate) struct Seat<H> {
+    pub(crate) handlers: H,
+    /// Tells the attachments of one manager apart.
+    number: u32,
+    /// Where it was attached.
+    path: String,
+    /// The record of the file at the path itself.
+    root: Arc<Record>,
+    /// Those of its other files that are open.
+    records: Mutex<HashMap<u64, Arc<Record>>>,
+}
+
+impl<H: Handlers> Seat<H> {
+    pub(crate) fn new(handlers: H, number: u32, path: String) -> Self {
+        let root = handlers.root();
+        let ino = now(handlers.attr(&root)).map_or(1, |attr| attr.ino);
+        Self {
+            handlers,
+            number,
+            path,
+            root: Arc::new(Record::new(ino)),
+            records: Mutex::default(),
+        }
+    }
+
+    /// Files of different attachments are on different devices.
+    pub(crate) fn device(&self) -> u64 {
+        u64::from(std::process::id()) << 32 | u64::from(self.number)
+    }
+
+    /// What a file is, with what the framework keeps of it.
+    pub(crate) async fn attr(&self, node: &H::Node) -> Result<Attr> {
+        let mut attr = self.handlers.attr(node).await?;
+        if attr.ino == self.root.ino {
+            self.root.complete(&mut attr);
+        }
+        Ok(attr)
+    }
+
+    /// The record of a file; made for this call if it has none.
+    pub(crate) fn record(&self, ino: u64) -> Arc<Record> {
+        if ino == self.root.ino {
+            return Arc::clone(&self.root);
+        }
+        let mut records = lock(&self.records);
+        let record = records.entry(ino);
+        Arc::clone(record.or_insert_with(|| Arc::new(Record::new(ino))))
+    }
+
+    /// The names in a directory have changed.
+    pub(crate) fn touched(&self, dir: u64) {
+        if let Some(record) = self.open_record(dir) {
+            record.after_write();
+        }
+    }
+
+    /// Something about a file has changed that is no data.
+    pub(crate) fn changed(&self, ino: u64) {
+        if let Some(record) = self.open_record(ino) {
+            record.after_change();
+        }
+    }
+
+    /// The record of a file that has one.
+    fn open_record(&self, ino: u64) -> Option<Arc<Record>> {
+        if ino == self.root.ino {
+            return Some(Arc::clone(&self.root));
+        }
+        lock(&self.records).get(&ino).cloned()
+    }
+
+    /// Whether a change that the resource does not know can be kept by the framework.
+    pub(crate) fn keeps(&self, ino: u64) -> Option<&Record> {
+        (ino == self.root.ino).then_some(&*self.root)
+    }
+
+    /// What stat() tells.
+    pub(crate) fn stat(&self, attr: &Attr) -> Stat {
+        self.open_record(attr.ino)
+            .unwrap_or_else(|| Arc::new(Record::new(attr.ino)))
+            .stat(attr, self.device())
+    }
+
+    /// Forgets the record of a file that nobody has open. `held`: how many others than the table hold it now.
+    fn release(&self, record: &Arc<Record>) {
+        let mut records = lock(&self.records);
+        // The table's and the caller's: nobody can get another one while the table is locked.
+        if Arc::strong_count(record) <= 2 {
+            records.remove(&record.ino);
+        }
+    }
+}
+
+/// One open of a file.
+pub(crate) struct Opened<H: Handlers> {
+    pub(crate) seat: Arc<Seat<H>>,
+    pub(crate) ocb: Arc<Ocb<H::Node, H::Open>>,
+    /// The path below the attached one.
+    below: Box<str>,
+}
+
+impl<H: Handlers> Opened<H> {
+    pub(crate) fn new(seat: Arc<Seat<H>>, ocb: Ocb<H::Node, H::Open>, below: String) -> Self {
+        Self {
+            seat,
+            ocb: Arc::new(ocb),
+            below: below.into(),
+        }
+    }
+}
+
+impl<H: Handlers> Opened<H> {
+    /// The path that the answer to a request has in it; empty if it has none.
+    pub(crate) fn path_for(&self, request: &Request<'_>) -> String {
+        match request {
+            Request::FdInfo(flags) if flags & FDINFO_LOCAL_PATH != 0 => self.below.to_string(),
+            Request::FdInfo(_) => OpenFile::path(self),
+            _ => String::new(),
+        }
+    }
+}
+
+impl<H: Handlers> Drop for Opened<H> {
+    fn drop(&mut self) {
+        let core = &self.ocb.core;
+        grant(
+            core.record
+                .with_held(|locks| locks.release_open(core.number)),
+        );
+        if let Some(waiters) = self.seat.handlers.waiters(&self.ocb) {
+            waiters.remove_open(core.number);
+        }
+        match self.seat.handlers.pace() {
+            Pace::AtOnce => {
+                let closed = guarded(|| now(self.seat.handlers.close(&self.ocb)));
+                if let Err(errno) = closed {
+                    tracing::debug!(%errno, "a handler of close failed");
+                }
+            }
+            Pace::Awaited(runtime) => {
+                let (seat, ocb) = (Arc::clone(&self.seat), Arc::clone(&self.ocb));
+                drop(runtime.spawn(async move { seat.handlers.close(&ocb).await }));
+            }
+        }
+        self.seat.release(&self.ocb.core.record);
+    }
+}
+
+/// An open, whatever its resource is.
+pub(crate) trait OpenFile: Send + Sync {
+    /// The framework's part of it.
+    fn core(&self) -> &Core;
+    /// Where it is, for people.
+    fn path(&self) -> String;
+    /// Has a handler answer.
+    fn operate(&self, operate: Operate<'_>, way: Way<'_>) -> Result<Done>;
+    /// Everything that handlers answer by returning.
+    fn inform(&self, ask: inform::Ask<'_>, way: Way<'_>) -> Result<Done>;
+    /// A client of a call on it asks to be let go.
+    fn unblock(&self, call: Rcvid);
+    /// Whether calls go on after they have returned from here.
+    fn is_awaited(&self) -> bool;
+    /// Where an appending write goes; only where nothing is awaited.
+    fn end(&self) -> Result<u64>;
+    /// Makes what was written safe; only where nothing is awaited.
+    fn sync(&self) -> Result<()>;
+    /// A new open of the same file, made like this; only where nothing is awaited.
+    fn reopen(&self, client: &Client, flags: OpenFlags, share: u16) -> Result<Arc<dyn OpenFile>>;
+    /// Which conditions hold.
+    fn ready(&self) -> Conditions;
+    /// Where those wait who are to be told.
+    fn waiters(&self) -> Option<&Waiters>;
+}
+
+impl fmt::Debug for dyn OpenFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OpenFile").field(&self.path()).finish()
+    }
+}
+
+impl<H: Handlers> OpenFile for Opened<H> {
+    fn core(&self) -> &Core {
+        &self.ocb.core
+    }
+
+    fn path(&self) -> String {
+        match &*self.below {
+            "" => self.seat.path.clone(),
+            below => format!("{}/{below}", self.seat.path),
+        }
+    }
+
+    fn operate(&self, operate: Operate<'_>, way: Way<'_>) -> Result<Done> {
+        H::operate(self, operate, way)
+    }
+
+    fn inform(&self, ask: inform::Ask<'_>, way: Way<'_>) -> Result<Done> {
+        inform::inform(self, ask, way)
+    }
+
+    fn unblock(&self, call: Rcvid) {
+        self.seat.handlers.unblock(&self.ocb, call);
+    }
+
+    fn is_awaited(&self) -> bool {
+        !matches!(self.seat.handlers.pace(), Pace::AtOnce)
+    }
+
+    fn sync(&self) -> Result<()> {
+        now(self.seat.handlers.sync(&self.ocb, true))
+    }
+
+    fn waiters(&self) -> Option<&Waiters> {
+        self.seat.handlers.waiters(&self.ocb)
+    }
+
+    fn end(&self) -> Result<u64> {
+        now(self.seat.attr(&self.ocb.node)).map(|attr| attr.size)
+    }
+
+    fn reopen(&self, client: &Client, flags: OpenFlags, share: u16) -> Result<Arc<dyn OpenFile>> {
+        let connect = Connect {
+            flags,
+            share,
+            path: self.below.as_bytes(),
+            ..Connect::default()
+        };
+        let node = self.ocb.node.clone();
+        now(connect::reopen(&self.seat, &connect, client, node))
+    }
+
+    fn ready(&self) -> Conditions {
+        self.seat.handlers.ready(&self.ocb)
+    }
+}
+
+/// An attachment, whatever its resource is.
+pub(crate) trait Attached: Send + Sync {
+    /// Does what a connect message wants; `None` when the answer comes later, with the message taken.
+    fn connect(
+        self: Arc<Self>,
+        message: &mut Option<Message>,
+        raw: &[u8],
+        desk: &Arc<dyn Desk>,
+    ) -> Result<Option<Connected>>;
+}
+
+impl<H: Handlers> Attached for Seat<H> {
+    fn connect(
+        self: Arc<Self>,
+        message: &mut Option<Message>,
+        raw: &[u8],
+        desk: &Arc<dyn Desk>,
+    ) -> Result<Option<Connected>> {
+        let (connect, _) = Connect::decode(raw)?;
+        let client = desk.client(&message.as_ref().ok_or(Errno::IO)?.info());
+        match self.handlers.pace() {
+            Pace::AtOnce => {
+                let connected = connect::connect(&self, &connect, &client);
+                guarded(|| now(connected)).map(Some)
+            }
+            Pace::Awaited(runtime) => {
+                let message = message.take().ok_or(Errno::IO)?;
+                let desk = Arc::clone(desk);
+                let pending = Pending::begin(message, OnUnblock::LetGo, None, Arc::clone(&desk));
+                let (raw, duty) = (raw.to_vec(), Duty(Arc::clone(&pending), "connect"));
+                super::awaited::spawn(&runtime, &pending, async move {
+                    let connected = match Connect::decode(&raw) {
+                        Ok((connect, _)) => connect::connect(&self, &connect, &client).await,
+                        Err(errno) => Err(errno),
+                    };
+                    if let Ok(message) = duty.0.take() {
+                        desk.connected(message, &raw, connected);
+                    }
+                });
+                Ok(None)
+            }
+        }
+    }
+}
