@@ -1,5 +1,6 @@
 //! Ending a manager: [`Handle`] from anywhere, [`Running`] from whoever spawned it.
 
+use super::attach::Attachments;
 use super::shared::Shared;
 use crate::{Errno, StartError};
 use std::sync::{Arc, Weak};
@@ -25,6 +26,15 @@ impl Handle {
         if let Some(shared) = self.shared.upgrade() {
             shared.stop();
         }
+    }
+}
+
+impl Handle {
+    /// What its threads do beside serving files: see [`Manager::attachments`](super::Manager::attachments). `None`: it
+    /// has ended.
+    pub fn attachments(&self) -> Option<Arc<Attachments>> {
+        let shared = self.shared.upgrade()?;
+        Some(Arc::clone(&shared.attachments))
     }
 }
 

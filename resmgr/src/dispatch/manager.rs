@@ -1,20 +1,23 @@
 //! [`Manager`]: files and the loop that serves them.
 
+use super::attach::Attachments;
 use super::handle::{Handle, Running};
+use super::pool::PoolOptions;
 use super::shared::Shared;
-use super::signals::Signals;
+use super::threads::Server;
 use crate::ipc::{Channel, ChannelFlags, ChannelId, ChannelOptions, ConnectRights};
 use crate::names::{self, Registration, pathname};
 use crate::resource::{AsyncResource, Awaited};
 use crate::resource::{Attached, Plain, Resource, Seat};
 use crate::{Errno, StartError};
 use resmgr_namespace::{Attach, AttachFlags, FileType};
+use resmgr_sys::signal;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-/// How many threads a manager may have.
-const THREADS_MAX: usize = 256;
+/// Signals that end a program: SIGINT, SIGTERM.
+const ENDING: [i32; 2] = [signal::INT, signal::TERM];
 
 /// A resource manager: one channel, the files attached to it, and the threads that answer for them.
 ///
@@ -42,8 +45,7 @@ const THREADS_MAX: usize = 256;
 pub struct Manager {
     shared: Arc<Shared>,
     names: Vec<Registration>,
-    threads: usize,
-    signals: Option<Signals>,
+    pool: PoolOptions,
     /// Runs asynchronous handlers: in [`run`](Self::run), unless the program has given one of its own.
     runtime: Runtime,
 }
@@ -75,8 +77,7 @@ impl Manager {
         Ok(Self {
             shared,
             names: Vec::new(),
-            threads: 1,
-            signals: None,
+            pool: PoolOptions::fixed(1),
             runtime: Runtime::default(),
         })
     }
@@ -182,19 +183,48 @@ impl Manager {
         self.shared.channel.id()
     }
 
-    /// Answers with this many threads (1 to 256; 1 is what a new manager has). With one, a handler that
-    /// waits makes every client wait.
+    /// Answers with exactly this many threads (1 to 256; 1 is what a new manager has). With one, a handler that
+    /// waits on its thread makes every client wait.
     pub fn threads(mut self, count: usize) -> Self {
-        self.threads = count.clamp(1, THREADS_MAX);
+        self.pool = PoolOptions::fixed(count.clamp(1, PoolOptions::MOST));
         self
+    }
+
+    /// Answers with as many threads as there is work for, between these marks. Calls of one open keep their order, as
+    /// [`Order`](crate::resource::Order) says.
+    ///
+    /// # Errors
+    /// - `EINVAL`: the marks contradict each other.
+    #[doc(alias = "thread_pool_create")]
+    pub fn pool(mut self, options: PoolOptions) -> Result<Self, StartError> {
+        let failed = |errno| StartError::new("make a thread pool", errno);
+        options.check().map_err(failed)?;
+        self.pool = options;
+        Ok(self)
+    }
+
+    /// What its threads do beside serving files: messages of the program's own types, pulses, descriptors, signals and
+    /// timers. It may be used before the manager runs and while it does, also by handlers.
+    #[doc(alias = "message_attach")]
+    #[doc(alias = "pulse_attach")]
+    #[doc(alias = "select_attach")]
+    #[doc(alias = "sigwait_attach")]
+    pub fn attachments(&self) -> Arc<Attachments> {
+        Arc::clone(&self.shared.attachments)
     }
 
     /// Has SIGINT and SIGTERM end [`run`](Self::run) with success. Call it before the program starts
     /// threads of its own: the signals are blocked for this thread, and for those it starts, from here on.
     /// Without it both end the process as ever, and its names go with it.
-    pub fn stop_on_signals(mut self) -> Result<Self, StartError> {
-        let signals = Signals::take().map_err(|errno| StartError::new("take signals", errno))?;
-        self.signals = Some(signals);
+    pub fn stop_on_signals(self) -> Result<Self, StartError> {
+        for signal in ENDING {
+            let handle = self.handle();
+            let attached = self
+                .shared
+                .attachments
+                .attach_signal(signal, move |_| handle.stop());
+            attached.map_err(|errno| StartError::new("take signals", errno))?;
+        }
         Ok(self)
     }
 
@@ -207,14 +237,9 @@ impl Manager {
     #[doc(alias = "dispatch_block")]
     #[doc(alias = "dispatch_handler")]
     #[doc(alias = "thread_pool_start")]
-    pub fn run(mut self) -> Result<(), StartError> {
-        let failed = |errno| StartError::new("serve", errno);
-        let signals = self
-            .signals
-            .take()
-            .map(|signals| signals.watch(self.handle()));
-        let _watch = signals.transpose().map_err(failed)?;
-        self.serve().map_err(failed)
+    pub fn run(self) -> Result<(), StartError> {
+        let served = self.serve();
+        served.map_err(|errno| StartError::new("serve", errno))
     }
 
     /// Serves on a thread of its own: for programs that do something else, too, and for tests. Dropping
@@ -229,28 +254,18 @@ impl Manager {
 
     fn serve(&self) -> crate::Result<()> {
         let shared = &self.shared;
-        thread::scope(|scope| {
-            if self.threads > 1 {
-                shared.expect_several();
+        let several = (self.pool.maximum > 1).then(|| Server::pool(shared, self.pool));
+        match (&self.runtime, several.transpose()?) {
+            (Runtime::Own(runtime), None) => runtime.block_on(Server::new(shared).work_async()),
+            (Runtime::Own(runtime), Some(pool)) => {
+                let pool = pool.spawn()?;
+                let worked = runtime.block_on(Server::new(shared).work_async());
+                pool.stop()?;
+                worked
             }
-            for number in 1..self.threads {
-                let builder = thread::Builder::new().name(format!("resmgr-{number}"));
-                let worker = builder.spawn_scoped(scope, || shared.work());
-                if let Err(error) = worker {
-                    shared.stop();
-                    return Err(error.into());
-                }
-            }
-            self.work()
-        })
-    }
-
-    /// The work of the thread that runs the manager.
-    fn work(&self) -> crate::Result<()> {
-        if let Runtime::Own(runtime) = &self.runtime {
-            return runtime.block_on(self.shared.work_async());
+            (_, None) => Server::new(shared).work(),
+            (_, Some(pool)) => pool.run().and_then(|()| shared.ended()),
         }
-        self.shared.work()
     }
 }
 

@@ -25,7 +25,7 @@ mod manager;
 mod notify;
 mod pool;
 mod shared;
-mod signals;
+mod threads;
 mod worker;
 
 pub use attach::{Attachments, Expired, SelectFlags, Selected, Signal, SourceId};

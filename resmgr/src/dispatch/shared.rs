@@ -1,5 +1,6 @@
 //! [`Shared`]: what the threads of a manager have in common, and their loop.
 
+use super::attach::Attachments;
 use super::bindings::Bindings;
 use super::calls::Calls;
 use super::worker::{Bytes, Scratch, Worker};
@@ -19,9 +20,9 @@ use std::sync::{Arc, Mutex};
 /// of it is copied twice. What lies behind (in a combine) is fetched. Pages that no message has reached
 /// cost nothing.
 pub(super) const RECEIVE: usize = TRANSFER_MAX + 4096;
-/// The pulse that wakes a worker so that it sees the stop flag, or a task. Its code may be sent by clients, too: it
-/// says nothing by itself.
-const WAKE: i8 = PulseCode::MAX_AVAILABLE;
+/// The pulse that wakes a worker so that it sees the stop flag, or a task. It is none of a program's own; a client may
+/// send it, too: it says nothing by itself.
+const WAKE: i8 = PulseCode::READY - 1;
 /// Where the wake-up stands in the queue; busy workers look at the flag after each message anyway.
 const WAKE_PRIORITY: u8 = 10;
 
@@ -47,6 +48,10 @@ pub(super) struct Shared {
     running: Mutex<Vec<(Rcvid, Arc<dyn OpenFile>)>>,
     several: AtomicBool,
     stopping: AtomicBool,
+    /// Why it could not go on.
+    failed: Mutex<Option<Errno>>,
+    /// What the program has attached beside its files.
+    pub(super) attachments: Arc<Attachments>,
 }
 
 impl fmt::Debug for Shared {
@@ -63,6 +68,7 @@ impl Shared {
         let bindings = Arc::<Bindings>::default();
         let counted = Arc::clone(&bindings);
         channel.count_opens(move |scoid| counted.count(scoid));
+        let attachments = Arc::new(Attachments::new(&channel));
         Self {
             channel,
             seats: Mutex::default(),
@@ -74,6 +80,8 @@ impl Shared {
             running: Mutex::default(),
             several: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            failed: Mutex::default(),
+            attachments,
         }
     }
 
@@ -101,7 +109,7 @@ impl Shared {
     }
 
     /// A full pulse queue means that workers are about to wake anyway.
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         if let Err(errno) = self.channel.pulse(WAKE_PRIORITY, WAKE, 0) {
             tracing::debug!(%errno, "no pulse to wake the workers");
         }
@@ -121,58 +129,36 @@ impl Shared {
         drop(seats);
     }
 
-    /// Receives and answers until it is told to stop; then passes the word on.
-    pub(super) fn work(self: &Arc<Self>) -> Result<()> {
-        let desk = Arc::clone(self) as Arc<dyn Desk>;
-        let mut buffer = vec![0; RECEIVE];
-        let mut scratch = Scratch::default();
-        while !self.is_stopping() {
-            let received = self.channel.receive(&mut buffer);
-            self.take_up(received, &desk, &buffer, &mut scratch)?;
-        }
-        self.wake();
-        Ok(())
+    /// It cannot go on: every thread ends, and the manager says why.
+    pub(super) fn fail(&self, errno: Errno) {
+        lock(&self.failed).get_or_insert(errno);
+        self.stop();
     }
 
-    /// The same as a task of tokio.
-    pub(super) async fn work_async(self: &Arc<Self>) -> Result<()> {
-        let desk = Arc::clone(self) as Arc<dyn Desk>;
-        let mut buffer = vec![0; RECEIVE];
-        let mut scratch = Scratch::default();
-        let channel = self.channel.to_async()?;
-        while !self.is_stopping() {
-            let received = channel.receive(&mut buffer).await;
-            self.take_up(received, &desk, &buffer, &mut scratch)?;
+    /// How it has ended.
+    pub(super) fn ended(&self) -> Result<()> {
+        match *lock(&self.failed) {
+            Some(errno) => Err(errno),
+            None => Ok(()),
         }
-        self.wake();
-        Ok(())
     }
 
-    /// One turn of the loop.
-    fn take_up(
+    /// One turn of the loop: what was received, and what that has left to be done.
+    pub(super) fn take_up(
         &self,
-        received: Result<Received>,
+        received: Received,
         desk: &Arc<dyn Desk>,
         buffer: &[u8],
         scratch: &mut Scratch,
-    ) -> Result<()> {
+    ) {
         AT_WORK.set(self.address());
         let worker = Worker { shared: self, desk };
         match received {
-            Ok(Received::Message(message)) => worker.handle(message, buffer, scratch),
-            Ok(Received::Pulse(pulse)) => self.pulse(pulse),
-            // A signal handler ran on this thread; it may have asked to stop.
-            Err(Errno::INTR) => {}
-            Err(Errno::SRCH) if self.is_stopping() => {}
-            Err(errno) => {
-                AT_WORK.set(0);
-                self.stop();
-                return Err(errno);
-            }
+            Received::Message(message) => worker.handle(message, buffer, scratch),
+            Received::Pulse(pulse) => self.pulse(pulse),
         }
         self.work_off(&worker, scratch);
         AT_WORK.set(0);
-        Ok(())
     }
 
     fn address(&self) -> usize {
@@ -200,7 +186,8 @@ impl Shared {
             (PulseCode::UNBLOCK, Some(scoid)) => {
                 self.unblock((scoid, Rcvid::from_raw(pulse.value)));
             }
-            _ => {}
+            _ if self.attachments.handle_pulse(&pulse) => {}
+            _ => tracing::trace!(code = pulse.code, "a pulse that nobody has asked for"),
         }
     }
 

@@ -12,8 +12,8 @@ use crate::resource::{
     check_seek, check_span, grant, guarded, is_common, pass_on, send,
 };
 use crate::wire::{
-    Connect, ConnectKind, DevctlHeader, Dup, IO_HEADER, Msg, OpenFd, OpenFlags, Request, Seek,
-    Stat, TRANSFER_MAX, Transfer,
+    Connect, ConnectKind, DevctlHeader, Dup, IO_HEADER, MessageType, Msg, OpenFd, OpenFlags,
+    Request, Seek, Stat, TRANSFER_MAX, Transfer,
 };
 use crate::{Errno, Result};
 use std::io::SeekFrom;
@@ -49,14 +49,26 @@ impl Worker<'_> {
     /// Answers a message, or sees it taken over.
     pub(super) fn handle(&self, message: Message, received: &[u8], scratch: &mut Scratch) {
         let info = message.info();
+        let raw = received.get(..info.len).unwrap_or(received);
         let bytes = Bytes {
             info,
-            raw: received.get(..info.len).unwrap_or(received),
+            raw,
             start: 0,
         };
+        if is_private(raw) {
+            return self.private(message, raw);
+        }
         let mut message = Some(message);
         let answered = self.answer(&mut message, bytes, scratch);
         Self::settle(message, answered);
+    }
+
+    /// A message of the program's own types.
+    fn private(&self, mut message: Message, raw: &[u8]) {
+        message.leave_line();
+        if let Err(message) = self.shared.attachments.handle_message(message, raw) {
+            Self::settle(Some(message), Err(Errno::NOSYS));
+        }
     }
 
     /// What a handler has left unanswered is answered here.
@@ -640,6 +652,12 @@ impl Bytes<'_> {
             Ok(more)
         }
     }
+}
+
+/// Whether a message is none of the system's.
+fn is_private(raw: &[u8]) -> bool {
+    let kind = raw.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes));
+    kind.is_some_and(|kind| kind > MessageType::MAX.0)
 }
 
 /// Nobody who came later has to wait for this call.

@@ -1,0 +1,98 @@
+//! The threads that serve a manager: one, or a pool of them.
+
+use super::pool::{Member, PoolOptions, ThreadPool};
+use super::shared::{RECEIVE, Shared};
+use super::worker::Scratch;
+use crate::ipc::Received;
+use crate::resource::Desk;
+use crate::{Errno, Result};
+use std::sync::Arc;
+
+/// One thread: what it receives into, and what it keeps from call to call.
+pub(super) struct Server {
+    shared: Arc<Shared>,
+    desk: Arc<dyn Desk>,
+    buffer: Vec<u8>,
+    scratch: Scratch,
+}
+
+impl Server {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            desk: Arc::clone(shared) as Arc<dyn Desk>,
+            buffer: vec![0; RECEIVE],
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Receives and answers until the manager is told to stop; then passes the word on.
+    pub(super) fn work(mut self) -> Result<()> {
+        while let Some(received) = self.block() {
+            self.handle(received);
+        }
+        self.shared.wake();
+        self.shared.ended()
+    }
+
+    /// The same as a task of tokio.
+    pub(super) async fn work_async(mut self) -> Result<()> {
+        let channel = self.shared.channel.to_async()?;
+        while !self.shared.is_stopping() {
+            let received = channel.receive(&mut self.buffer).await;
+            if let Some(received) = self.shared.check(received) {
+                self.handle(received);
+            }
+        }
+        self.shared.wake();
+        self.shared.ended()
+    }
+
+    /// Serves with a pool of threads, of which the calling one is one if it does not run a runtime.
+    pub(super) fn pool(shared: &Arc<Shared>, options: PoolOptions) -> Result<ThreadPool> {
+        shared.expect_several();
+        let (members, wakes) = (Arc::clone(shared), Arc::clone(shared));
+        let make = move || Ok(Self::new(&members));
+        ThreadPool::new(options, make, move || wakes.wake())
+    }
+}
+
+impl Member for Server {
+    type Work = Received;
+
+    fn block(&mut self) -> Option<Received> {
+        while !self.shared.is_stopping() {
+            let received = self.shared.channel.receive(&mut self.buffer);
+            if let Some(received) = self.shared.check(received) {
+                return Some(received);
+            }
+        }
+        None
+    }
+
+    fn handle(&mut self, received: Received) {
+        let Self {
+            shared,
+            desk,
+            buffer,
+            scratch,
+        } = self;
+        shared.take_up(received, desk, buffer, scratch);
+    }
+}
+
+impl Shared {
+    /// What was received, unless it is nothing: then a thread looks whether it is to stop.
+    fn check(&self, received: Result<Received>) -> Option<Received> {
+        match received {
+            Ok(received) => Some(received),
+            // A signal handler ran on this thread; it may have asked to stop.
+            Err(Errno::INTR) => None,
+            Err(Errno::SRCH) if self.is_stopping() => None,
+            Err(errno) => {
+                self.fail(errno);
+                None
+            }
+        }
+    }
+}
