@@ -1,26 +1,64 @@
 //! What a manager serves: handlers, attributes, open files, and the checks before a handler runs.
 //!
-//! [`Device`] is the trait to write: bytes at an offset. The framework does the rest: it decodes the
-//! message, finds the open, checks access mode, offset, count and permission, and books the result
-//! (position, times) before it replies. A handler is only about its data.
+//! There are two tiers of handlers, each in a plain and an asynchronous form:
+//!
+//! | | plain | asynchronous, on tokio |
+//! |---|---|---|
+//! | one file, bytes at an offset | [`Device`] | [`AsyncDevice`] |
+//! | own open state, trees, late answers | [`Resource`] | [`AsyncResource`] |
+//!
+//! The framework does the rest: it decodes the message, walks the path, finds the open, checks access mode, offset,
+//! count and permission (the checks are public, in [`check`]), keeps the order of calls, advisory locks, share modes,
+//! positions and times, and books the result before it replies. A handler is only about its data.
+//!
+//! # Ways out
+//! A handler of read, write, devctl or a private message returns an errno, or a [`Done`]; and that comes only from
+//! answering the [`Call`] or from [deferring](Call::defer) it. Whoever defers says what an unblock does
+//! ([`OnUnblock`]), and holds a [`Deferred`] that answers `EIO` when it is lost. Handlers of the asynchronous form
+//! return values: awaiting is deferring. Most resources whose reads wait need neither: [`Waiters`] keeps the calls,
+//! and who polls.
 //!
 //! # What absence means
+//! The same table is in resmgr_handlers(3). A device has attr, read, write, truncate and devctl of it.
 //!
 //! | call | handler | without it |
 //! |---|---|---|
-//! | open | | succeeds when the attributes' permission bits allow it: `EACCES`, `EISDIR`, `ENOTDIR`, `EEXIST` (O_CREAT with O_EXCL) |
-//! | open with O_TRUNC | [`truncate`](Device::truncate) | nothing is cut, as with a device |
-//! | read | [`read`](Device::read) | `ENOSYS` |
-//! | write | [`write`](Device::write) | `ENOSYS`; no data: 0, without the handler |
-//! | stat | [`attr`](Device::attr) | a character device, 0666, of the server's user |
+//! | open | open | (a resource has one) succeeds when the attributes' permission bits allow it |
+//! | open of a path below the attached one | lookup | `ENOENT` |
+//! | open with O_CREAT of what is not there | create | `EROFS` |
+//! | open with O_TRUNC | change | an ordinary file: `ENOSYS`; any other: nothing is cut |
+//! | read | read | `ENOSYS` |
+//! | read of a directory | read_dir | `ENOTDIR` |
+//! | write | write | `ENOSYS`; no data: 0, without the handler |
+//! | stat | attr | (a resource has one; of a device: a character device, 0666, of the server's user) |
 //! | lseek | | moves the position; from the end by the attributes' size |
-//! | devctl | [`devctl`](Device::devctl) | `ENOTTY` |
-//! | dup, close | | the framework counts; the open ends with its last connection |
-//! | any other | | `ENOSYS` |
+//! | lseek with SEEK_DATA, SEEK_HOLE | seek | the file is one piece of data, the only hole is its end |
+//! | chmod, chown, utime | change | kept by the framework if the resource is one file, else `EPERM` |
+//! | ftruncate | change | `ENOSYS` |
+//! | posix_fallocate, punching holes | space | `ENOTSUP` |
+//! | fsync, writes with O_SYNC | sync | succeeds |
+//! | devctl | devctl | `ENOTTY`; those of every file are answered by the framework |
+//! | ioctl of the flags, statvfs | statvfs | numbers of an empty file system |
+//! | private messages | msg | `ENOSYS` |
+//! | ionotify, poll, select | ready, waiters | always ready to be read and written |
+//! | mmap | map | `ENODEV` |
+//! | mkdir, mknod, symlink | create | `EROFS` |
+//! | link | link | `EPERM` |
+//! | unlink | unlink | `EROFS` |
+//! | rmdir | remove_dir | `EROFS` |
+//! | rename | rename | `EROFS` |
+//! | readlink | read_link | `EINVAL` |
+//! | extended attributes | xattr, xattrs, set_xattr | `ENOTSUP` |
+//! | fcntl and flock locks | | kept by the framework |
+//! | dup, openfd, fdinfo, pathconf, access | | done by the framework |
+//! | close | close_dup, close | the framework counts; the open ends with its last connection |
+//! | a signal, deadline or token ends a call | unblock | a call that was deferred with LetGo is let go, others stay |
+//! | mount, shutdown, power, acl | | `ENOSYS` |
 //!
-//! QNX's defaults differ in two places: read and write without a handler behave there like /dev/null
-//! (here a missing handler is told to the caller), and a devctl without one is `ENOSYS`, which the
-//! client's library turns into `ENOTTY`.
+//! QNX's defaults differ: read and write without a handler behave there like /dev/null (here a missing handler is
+//! told to the caller); a devctl without one is `ENOSYS`, which the client's library turns into `ENOTTY`; a notify
+//! without one is `ENOSYS`, which poll() takes for ready; and what has no handler in the connect table is `ENOSYS`
+//! (here the errno that POSIX has for a file system that does not do it).
 
 mod asynchronous;
 mod at;

@@ -182,6 +182,10 @@ impl Entries {
         true
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// The records, and the position behind the last.
     pub(crate) fn done(self) -> (Vec<u8>, u64, bool) {
         (self.bytes, self.next, self.full)
