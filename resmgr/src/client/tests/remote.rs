@@ -83,7 +83,7 @@ pub(super) fn wait_for_files(mark: &str) {
         assert_eq!((ready.len(), ready[0].key), (1, 7));
         assert_eq!(file.read(&mut [0]), Ok(0));
     }
-    let gone = Conditions::ERR | Conditions::HUP;
+    let gone = Conditions::ERROR | Conditions::HANG_UP;
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| polled(None));
         drop(server);
