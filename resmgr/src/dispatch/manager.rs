@@ -3,6 +3,7 @@
 use super::handle::{Handle, Running};
 use super::shared::Shared;
 use super::signals::Signals;
+use super::trace;
 use crate::ipc::{Channel, ChannelFlags, ChannelId, ChannelOptions, ConnectRights};
 use crate::names::{self, Registration, pathname};
 use crate::resource::{AsyncResource, Awaited};
@@ -71,6 +72,7 @@ impl Manager {
         }
         let channel = Channel::with_options(options)
             .map_err(|errno| StartError::new("create the manager's channel", errno))?;
+        trace::start();
         let shared = Arc::new(Shared::new(channel));
         Ok(Self {
             shared,
