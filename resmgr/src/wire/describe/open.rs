@@ -1,13 +1,13 @@
 //! Messages of an open file, and those that are none of ours.
 
 use super::connect::open_flags;
-use super::{Description, bits, places, size, then};
+use super::{Description, places, size, then};
 use crate::wire::bytes::get;
-use crate::wire::{COMBINE_FLAG, Dcmd, ExtendedType, IO_HEADER, MessageType, OpenFlags};
+use crate::wire::{
+    COMBINE_FLAG, Conditions, Dcmd, ExtendedType, IO_HEADER, MessageType, Msg, OpenFlags, SYNC_ALL,
+    SYNC_DATA,
+};
 use std::fmt::Write as _;
-
-/// In an _IO_MSG: the manager that extended attributes have.
-const XATTR: u16 = 0xFFFF;
 
 pub(super) fn describe(kind: MessageType, message: &[u8], len: usize) -> Description {
     let (operation, arguments) = match kind {
@@ -134,38 +134,24 @@ fn open_again(message: &[u8]) -> Option<String> {
 
 fn sync(message: &[u8]) -> Option<String> {
     Some(match get::<u32>(message, 4).ok()? {
-        0x10_1000 => "all".into(),
-        0x1000 => "data".into(),
+        SYNC_ALL => "all".into(),
+        SYNC_DATA => "data".into(),
         other => format!("0x{other:x}"),
     })
 }
 
 fn notify(message: &[u8]) -> Option<String> {
-    const CONDITIONS: [(u64, &str); 11] = [
-        (0x1000_0000, "INPUT"),
-        (0x2000_0000, "OUTPUT"),
-        (0x4000_0000, "OBAND"),
-        (1 << 32, "RDNORM"),
-        (2 << 32, "WRNORM"),
-        (4 << 32, "RDBAND"),
-        (8 << 32, "PRI"),
-        (0x10 << 32, "WRBAND"),
-        (0x20 << 32, "ERR"),
-        (0x40 << 32, "HUP"),
-        (0x1000 << 32, "NVAL"),
-    ];
-    // The upper word counts, and stands behind the event.
-    const EXTENDED: u32 = 0x8000_0000;
     let (action, low): (u32, u32) = (get(message, 4).ok()?, get(message, 8).ok()?);
     let actions = ["tranarm", "condarm", "poll", "pollarm"];
     let known = usize::try_from(action).ok().and_then(|at| actions.get(at));
     let action = known.map_or_else(|| action.to_string(), |name| (*name).into());
-    let high = match low & EXTENDED {
-        0 => 0,
-        _ => get::<u32>(message, 60).unwrap_or(0),
-    };
-    let conditions = u64::from(high) << 32 | u64::from(low & !EXTENDED);
-    Some(format!("{action} {}", bits(conditions, &CONDITIONS)))
+    // The upper word stands behind the event.
+    let conditions = Conditions::from_raw(low, get(message, 60).unwrap_or(0));
+    let names: Vec<_> = conditions.iter_names().map(|(name, _)| name).collect();
+    Some(match names.as_slice() {
+        [] => action,
+        names => format!("{action} {}", names.join("|")),
+    })
 }
 
 /// An extended attribute, or a message that means something to its manager alone.
@@ -175,10 +161,10 @@ fn private(message: &[u8], len: usize) -> Description {
         return Description::new("msg", size(len));
     };
     let operation = match (manager, subtype) {
-        (XATTR, 0) => "getxattr",
-        (XATTR, 1) => "setxattr",
-        (XATTR, 2) => "listxattr",
-        (XATTR, 3) => "removexattr",
+        (Msg::XATTR, 0) => "getxattr",
+        (Msg::XATTR, 1) => "setxattr",
+        (Msg::XATTR, 2) => "listxattr",
+        (Msg::XATTR, 3) => "removexattr",
         _ => {
             let arguments = format!("0x{manager:x} {subtype} {}", size(len));
             return Description::new("msg", arguments);
@@ -291,8 +277,8 @@ mod tests {
             })
         };
         assert_eq!(notify(3, 0x3000_0000, 0), "notify pollarm INPUT|OUTPUT");
-        assert_eq!(notify(2, 0x8000_0000, 0x41), "notify poll RDNORM|HUP");
-        assert_eq!(notify(9, 0, 0), "notify 9 0");
+        assert_eq!(notify(2, 0x8000_0000, 0x41), "notify poll INPUT|HANG_UP");
+        assert_eq!(notify(9, 0, 0), "notify 9");
         let again = shown(|out| {
             put!(out; MessageType::OPENFD.0, 0_u16, 2_u32);
             out.resize(40, 0);
