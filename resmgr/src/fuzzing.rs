@@ -6,7 +6,7 @@ use crate::dispatch::{Manager, Running};
 use crate::ipc::{ChannelFlags, ChannelId, ChannelOptions};
 use crate::resource::Device;
 
-pub use crate::ipc::fuzzing::{RawClient, hello, inspected, memory, welcome};
+pub use crate::ipc::fuzzing::{RawClient, hello, inspected, memory, traced, welcome};
 
 /// Serves a device on a private channel of its own.
 ///

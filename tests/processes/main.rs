@@ -15,3 +15,4 @@ mod kills;
 mod load;
 mod names;
 mod stopped;
+mod trace;

@@ -153,6 +153,11 @@ impl House {
         output
     }
 
+    /// Has a program that was started end with this.
+    pub(crate) fn keep(&mut self, child: Child) {
+        self.running.push(Running(child));
+    }
+
     /// The server that was started first.
     pub(crate) fn server(&mut self) -> &mut Running {
         &mut self.running[0]

@@ -23,6 +23,10 @@ pub(crate) enum Failure {
     Late { path: String, what: &'static str },
     #[error("find the processes: {0}")]
     Processes(Errno),
+    #[error("trace: {0}")]
+    Trace(Errno),
+    #[error("trace process {pid}: {text}")]
+    NotTraced { pid: u32, text: String },
     #[error("{0}")]
     Usage(&'static str),
     #[error("write the output: {0}")]

@@ -44,6 +44,7 @@ enum Command {
     Stat(command::stat::Stat),
     Wait(command::wait::Wait),
     Top(command::top::Top),
+    Trace(command::trace::Trace),
     Completions(command::completions::Completions),
 }
 
@@ -85,6 +86,7 @@ fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Stat(stat) => stat.run(out),
         Command::Wait(wait) => wait.run(out),
         Command::Top(top) => top.run(out),
+        Command::Trace(trace) => trace.run(out),
         Command::Completions(completions) => completions.run(out),
     }
 }

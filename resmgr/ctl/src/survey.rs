@@ -87,6 +87,7 @@ pub(crate) fn reason(errno: Errno) -> String {
     match errno {
         Errno::TIMEDOUT => "does not answer: stopped, or out of processor time".into(),
         Errno::PERM => "belongs to another user".into(),
+        Errno::BUSY => "is traced by somebody else".into(),
         Errno::PROTO | Errno::PROTONOSUPPORT => "cannot be inspected: another version".into(),
         other => other.to_string(),
     }
@@ -136,6 +137,13 @@ impl Names {
             list.dedup();
         }
         Ok(names)
+    }
+
+    /// Adds the names of channels that had none here.
+    pub(crate) fn join(&mut self, others: Self) {
+        for (channel, names) in others.0 {
+            self.0.entry(channel).or_insert(names);
+        }
     }
 
     pub(crate) fn of(&self, pid: u32, chid: u32) -> &[String] {

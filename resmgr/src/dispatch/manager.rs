@@ -5,6 +5,7 @@ use super::handle::{Handle, Running};
 use super::pool::PoolOptions;
 use super::shared::Shared;
 use super::threads::Server;
+use super::trace;
 use crate::ipc::{Channel, ChannelFlags, ChannelId, ChannelOptions, ConnectRights};
 use crate::names::{self, Registration, pathname};
 use crate::resource::{AsyncResource, Awaited};
@@ -73,6 +74,7 @@ impl Manager {
         }
         let channel = Channel::with_options(options)
             .map_err(|errno| StartError::new("create the manager's channel", errno))?;
+        trace::start();
         let shared = Arc::new(Shared::new(channel));
         Ok(Self {
             shared,

@@ -101,11 +101,13 @@ impl Worker<'_> {
             Request::OpenFd(one) => self.open_again(message, one, bytes.info),
             Request::Close => {
                 let file = bindings.unbind(scoid, coid)?;
+                about(message, || file.path());
                 Self::before_close(&*file, &bytes.info);
                 self.inform(&file, Request::Close, (None, message), bytes, scratch)
             }
             request => {
                 let file = bindings.get(scoid, coid)?;
+                about(message, || file.path());
                 self.call(&file, request, message, bytes, scratch)
             }
         }
@@ -126,6 +128,7 @@ impl Worker<'_> {
             Request::decode(next)?;
         }
         let seat = self.shared.seat(connect.handle)?;
+        about(message, || seat.path(connect.path));
         match seat.connect(message, bytes.raw, self.desk)? {
             Some(connected) => {
                 self.connected(connected, (connect.kind, next), message, bytes, scratch)
@@ -193,6 +196,7 @@ impl Worker<'_> {
             .shared
             .bindings
             .get(info.scoid, Coid::from_raw(dup.coid))?;
+        about(message, || old.path());
         self.bind(message.as_ref(), old, info)?;
         tell(message, Told::default())
     }
@@ -212,6 +216,7 @@ impl Worker<'_> {
             .shared
             .bindings
             .get(info.scoid, Coid::from_raw(one.coid))?;
+        about(message, || old.path());
         if old.is_awaited() {
             return Err(Errno::NOSYS);
         }
@@ -658,6 +663,13 @@ impl Bytes<'_> {
 fn is_private(raw: &[u8]) -> bool {
     let kind = raw.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes));
     kind.is_some_and(|kind| kind > MessageType::MAX.0)
+}
+
+/// For those who look on: which file a message is about.
+fn about(message: &mut Option<Message>, path: impl FnOnce() -> String) {
+    if let Some(message) = message {
+        message.note_path(path);
+    }
 }
 
 /// Nobody who came later has to wait for this call.

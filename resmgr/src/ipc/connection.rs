@@ -4,13 +4,14 @@ use super::attachment::{self, Attachment};
 use super::attachments::NewId;
 use super::borrow::BorrowedRequest;
 use super::link::{ClientLink, PulseFields, RequestFields};
+use super::recorder::{self, Head, Sending};
 use super::rendezvous::Which;
 use super::{
     CancelToken, ChannelId, Coid, ConnectFlags, Credentials, PulseFlags, SendError, ServerInfo,
     TakenDescriptors, Waiting,
 };
 use super::{caller, process, timeout};
-use resmgr_sys::clock::Deadline;
+use resmgr_sys::clock::{self, Deadline};
 use resmgr_sys::{Errno, Result};
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::BorrowedFd;
@@ -318,6 +319,48 @@ impl Connection {
     #[inline(always)]
     #[expect(clippy::inline_always)] // as above
     fn send_now(
+        &self,
+        message: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        options: &SendOptions<'_>,
+    ) -> Result<Reply, SendError> {
+        if recorder::traces_sends() {
+            return self.send_recorded(message, reply, options);
+        }
+        self.send_unrecorded(message, reply, options)
+    }
+
+    #[cold]
+    fn send_recorded(
+        &self,
+        message: &[IoSlice<'_>],
+        reply: &mut [IoSliceMut<'_>],
+        options: &SendOptions<'_>,
+    ) -> Result<Reply, SendError> {
+        let far = &self.link().far;
+        let server = match far.pid {
+            0 => std::process::id(),
+            pid => pid,
+        };
+        let sending = Sending {
+            server,
+            chid: far.chid.raw(),
+            scoid: far.scoid.raw(),
+            coid: self.id(),
+            priority: options.priority.unwrap_or_else(caller::priority),
+            len: message.iter().map(|part| part.len() as u64).sum(),
+            head: Head::of(message),
+            begun: clock::exact(),
+        };
+        let sent = self.send_unrecorded(message, reply, options);
+        let outcome = sent.map(|reply| reply.status);
+        recorder::sent(&sending, outcome.map_err(SendError::errno));
+        sent
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always)] // as above
+    fn send_unrecorded(
         &self,
         message: &[IoSlice<'_>],
         reply: &mut [IoSliceMut<'_>],

@@ -98,3 +98,11 @@ pub fn welcome(packet: &[u8]) -> Result<Vec<u8>> {
 pub fn inspected(packet: &[u8]) -> Result<usize> {
     super::inspect::taken(packet)
 }
+
+/// The same of a tracer.
+///
+/// # Errors
+/// The decoder's own.
+pub fn traced(packet: &[u8]) -> Result<usize> {
+    super::inspect::traced(packet)
+}

@@ -194,6 +194,9 @@ impl Kernel {
                 // What was not taken makes the set ready again.
                 Err(errno) => tracing::debug!(%errno, "descriptors are looked at once more"),
             },
+            // Recording ends with the last reference.
+            Source::Tracer(tracing) if tracing.goes_on() => {}
+            Source::Tracer(_) => drop(self.forget(event.token)),
             Source::Thread { tid, .. } => {
                 self.forget(event.token);
                 deaths::ended(*tid);

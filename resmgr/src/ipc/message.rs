@@ -7,6 +7,7 @@ mod reply;
 
 use super::link::{self, RequestFields, ServerLink, Service};
 use super::queue::{Call, IN_LINE, LENDS};
+use super::recorder;
 use super::timeout;
 use super::{ChannelId, Coid, MessageFlags, MessageInfo, Rcvid, Scoid, SharedBytes, process};
 use link::Breach;
@@ -216,6 +217,10 @@ impl Message {
 
 /// A mark like [`IN_LINE`]: it is timed.
 const TIMED: u8 = 1 << 7;
+/// The same of one that is recorded and not answered yet.
+const RECORDED: u8 = 1 << 5;
+/// Bytes of a recorded message that are looked at.
+const LOOKED_AT: usize = 2048;
 
 impl Message {
     /// Whether it is one of the few that are timed.
@@ -228,6 +233,50 @@ impl Message {
     pub(super) fn begin_timing(&mut self) {
         self.fields.lends |= TIMED;
         self.link.service.begin(self.name());
+    }
+
+    #[cold]
+    pub(super) fn begin_recording(&mut self) {
+        self.fields.lends |= RECORDED;
+        let mut bytes = [0; LOOKED_AT];
+        // One in the client's own memory is not read twice.
+        let len = if self.is_far() {
+            0
+        } else {
+            self.copy(&mut bytes, 0).unwrap_or(0)
+        };
+        let begun = bytes.get(..len).unwrap_or(&bytes);
+        recorder::received(self.rcvid(), &self.info(), begun);
+    }
+
+    /// For those who look on: which file it is about.
+    #[inline]
+    pub(crate) fn note_path(&self, path: impl FnOnce() -> String) {
+        if self.fields.lends & RECORDED != 0 {
+            recorder::note_path(self.rcvid(), path().as_bytes());
+        }
+    }
+
+    /// For those who look on: it is answered later.
+    #[inline]
+    pub(crate) fn note_deferred(&self) {
+        if self.fields.lends & RECORDED != 0 {
+            recorder::note_deferred(self.rcvid());
+        }
+    }
+
+    /// Notes what it is going to be answered, if it is recorded.
+    #[inline]
+    fn record(&mut self, outcome: Result<i64>, len: u64) {
+        if self.fields.lends & RECORDED != 0 {
+            self.end_recording(outcome, len);
+        }
+    }
+
+    #[cold]
+    fn end_recording(&mut self, outcome: Result<i64>, len: u64) {
+        self.fields.lends &= !RECORDED;
+        recorder::answered(self.rcvid(), outcome, len);
     }
 
     fn name(&self) -> (Scoid, u16, u32) {
@@ -265,6 +314,10 @@ impl Message {
             self.link.service.end(self.name());
         }
         self.leave_line();
+        if self.answered {
+            // The client had gone: else this would have been recorded with the answer.
+            self.record(Err(Errno::SRCH), 0);
+        }
     }
 }
 
@@ -274,11 +327,14 @@ impl Drop for Message {
             self.end_special();
         }
         // A handler that loses its message must not leave the client blocked for ever.
-        if !self.answered && self.refuse(Errno::IO).is_ok() {
-            tracing::warn!(
-                pid = self.link.peer.pid,
-                "a message was dropped unanswered: EIO"
-            );
+        if !self.answered {
+            if self.refuse(Errno::IO).is_ok() {
+                tracing::warn!(
+                    pid = self.link.peer.pid,
+                    "a message was dropped unanswered: EIO"
+                );
+            }
+            self.record(Err(Errno::SRCH), 0);
         }
     }
 }

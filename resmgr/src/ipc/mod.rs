@@ -33,7 +33,7 @@
 //! - *Direct.* Where both sides allow it ([`ChannelOptions::direct`], [`SendOptions::direct`]) a server reads messages
 //!   from 64 KiB on in the client's own memory.
 //! - *Inspection.* Who is blocked on whom, and how much a process serves, is told to its own user and to root
-//!   ([`inspect`]).
+//!   ([`inspect`]). They can have it record its messages, too ([`inspect::Tracer`]).
 //! - *Descriptors* travel with messages and replies where the receiver asked for them, whichever way the message is
 //!   sent.
 //!
@@ -139,6 +139,7 @@ mod pulse;
 mod queue;
 mod ranges;
 mod readiness;
+pub(crate) mod recorder;
 mod rendezvous;
 mod semaphore;
 pub(crate) mod sessions;

@@ -91,8 +91,16 @@ pub(super) struct Admitted {
     pub(super) process: PidFd,
 }
 
+/// What became of a stranger.
+pub(super) enum Stranger {
+    Client(Admitted),
+    Tracer(inspect::Tracing),
+    /// It was told what it wanted, or why not.
+    Answered,
+}
+
 /// Server: a stranger has said something, or closed. Takes it in, or answers why not.
-pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
+pub(super) fn admit(socket: PrivateFd) -> Result<Stranger> {
     let mut bytes = [0; handshake::LONGEST];
     // Descriptors would be closed by this thread: they go with the socket, elsewhere.
     let seen = socket::peek(socket.as_fd(), &mut bytes);
@@ -102,7 +110,11 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
     }
     let packet = socket::receive_plain(socket.as_fd(), &mut bytes)?;
     if let Some(asked) = inspect::asks(&bytes[..packet.len]) {
-        return inspect::answer(socket, asked).map(|()| None);
+        return inspect::answer(socket, asked).map(|()| Stranger::Answered);
+    }
+    if let Some(asked) = inspect::traces(&bytes[..packet.len]) {
+        let tracing = inspect::begin_tracing(socket, asked)?;
+        return Ok(tracing.map_or(Stranger::Answered, Stranger::Tracer));
     }
     let mut socket = Some(socket);
     let taken = Hello::decode(&bytes[..packet.len]).and_then(|hello| take_in(&mut socket, hello));
@@ -110,7 +122,7 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
         (Ok(taken), _) => taken,
         (Err(errno), Some(socket)) => {
             refuse(&socket, errno)?;
-            return Ok(None);
+            return Ok(Stranger::Answered);
         }
         // It went with a link that could not be kept.
         (Err(errno), None) => return Err(errno),
@@ -135,7 +147,7 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Option<Admitted>> {
         channel.client_gone(link);
         return Err(errno);
     }
-    Ok(Some(admitted))
+    Ok(Stranger::Client(admitted))
 }
 
 /// Tells a stranger why not. That this process has no descriptor left is `EAGAIN` to somebody else: the

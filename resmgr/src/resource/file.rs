@@ -261,9 +261,18 @@ pub(crate) trait Attached: Send + Sync {
         raw: &[u8],
         desk: &Arc<dyn Desk>,
     ) -> Result<Option<Connected>>;
+    /// Where something below it is, for people.
+    fn path(&self, below: &[u8]) -> String;
 }
 
 impl<H: Handlers> Attached for Seat<H> {
+    fn path(&self, below: &[u8]) -> String {
+        match below {
+            [] => self.path.clone(),
+            below => format!("{}/{}", self.path, String::from_utf8_lossy(below)),
+        }
+    }
+
     fn connect(
         self: Arc<Self>,
         message: &mut Option<Message>,

@@ -15,8 +15,9 @@ pub fn packets(data: &[u8]) {
         1 => {
             let packet = script.rest();
             again(fuzzing::welcome, packet);
-            let taken = fuzzing::inspected(packet).unwrap_or(0);
-            assert!(taken <= packet.len());
+            for taken in [fuzzing::inspected(packet), fuzzing::traced(packet)] {
+                assert!(taken.unwrap_or(0) <= packet.len());
+            }
         }
         2 => answers(script.rest()),
         _ => conversation(&mut script),

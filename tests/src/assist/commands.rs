@@ -136,6 +136,7 @@ fn on_process(words: &Words<'_>) -> String {
         }
         "ready" => "ready".into(),
         "inspect" => inspect::run(words),
+        "trace" => inspect::trace(words),
         "exec" => {
             let error = std::process::Command::new(words.get(1))
                 .arg(words.get(2))

@@ -2,14 +2,26 @@
 //!
 //! The answer is a list of `key=value`: of the process, then of each channel, of each of its clients and of each of
 //! its calls, in the order in which they are told.
+//!
+//! `trace PID`: begins to trace it, and ends that at once.
 
 use super::Words;
-use resmgr::ipc::inspect::{self, BlockedOn, Call};
+use resmgr::ipc::inspect::{self, BlockedOn, Call, Tracer};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 /// Longer than a process that runs takes to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Traces a process for a moment.
+pub(crate) fn trace(words: &Words<'_>) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    let traced = Tracer::start(words.number(1), deadline);
+    match traced.and_then(|tracer| tracer.finish(deadline)) {
+        Ok(recorded) => format!("told {}", recorded.messages.len()),
+        Err(errno) => format!("error {errno:?}"),
+    }
+}
 
 pub(crate) fn run(words: &Words<'_>) -> String {
     let patience = words.named("deadline").map_or(PATIENCE, |milliseconds| {

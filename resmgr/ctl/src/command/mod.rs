@@ -6,6 +6,7 @@ pub(crate) mod ls;
 pub(crate) mod resolve;
 pub(crate) mod stat;
 pub(crate) mod top;
+pub(crate) mod trace;
 pub(crate) mod tree;
 pub(crate) mod wait;
 pub(crate) mod who;

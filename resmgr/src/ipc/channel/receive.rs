@@ -6,7 +6,7 @@ use crate::ipc::link::ServerLink;
 use crate::ipc::message::Message;
 use crate::ipc::queue::{Call, Item, PendingPulse};
 use crate::ipc::wait::Plan;
-use crate::ipc::{ChannelFlags, Pulse, Received, Waiting, deaths};
+use crate::ipc::{ChannelFlags, Pulse, Received, Waiting, deaths, recorder};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, Event};
 use resmgr_sys::{Errno, Result};
@@ -98,6 +98,9 @@ impl Shared {
         let mut message = Message::new(call, self.chid);
         if message.is_to_be_timed() {
             message.begin_timing();
+        }
+        if recorder::is_on() {
+            message.begin_recording();
         }
         if message.is_far() {
             return Self::receive_far(message, parts);

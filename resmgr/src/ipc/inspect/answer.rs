@@ -33,14 +33,17 @@ pub(in crate::ipc) fn answer(socket: PrivateFd, asked: Result<Asked>) -> Result<
         Ok(Asked(after)) => look(after),
         Err(errno) => vec![end(Some(errno), None)],
     };
-    let sent =
-        wire::packets(&records).try_for_each(|packet| socket::send(socket.as_fd(), &packet, &[]));
+    let sent = send(&socket, &records);
     janitor::close_socket(socket);
     sent
 }
 
+pub(super) fn send(socket: &PrivateFd, records: &[Record]) -> Result<()> {
+    wire::packets(records).try_for_each(|packet| socket::send(socket.as_fd(), &packet, &[]))
+}
+
 /// A process's state is its own user's matter, and root's.
-fn permitted(socket: &PrivateFd) -> Result<()> {
+pub(super) fn permitted(socket: &PrivateFd) -> Result<()> {
     let kernel = socket::peer_credentials(socket.as_fd())?;
     let peer = Credentials {
         pid: kernel.pid,
@@ -136,7 +139,7 @@ fn call_record(name: Rcvid, taken: bool, call: &Seen) -> Record {
     ])
 }
 
-fn end(errno: Option<Errno>, more: Option<Place>) -> Record {
+pub(super) fn end(errno: Option<Errno>, more: Option<Place>) -> Record {
     let errno = errno.map_or(0, |errno| errno.raw().cast_unsigned());
     let place = more.unwrap_or_default();
     record([
@@ -148,7 +151,7 @@ fn end(errno: Option<Errno>, more: Option<Place>) -> Record {
     ])
 }
 
-fn record<const FIELDS: usize>(fields: [u64; FIELDS]) -> Record {
+pub(super) fn record<const FIELDS: usize>(fields: [u64; FIELDS]) -> Record {
     const { assert!(FIELDS <= WORDS) };
     let mut record = [0; WORDS];
     record[..FIELDS].copy_from_slice(&fields);

@@ -209,11 +209,11 @@ pub(in crate::ipc) fn taken(packet: &[u8]) -> Result<usize> {
     Ok(reading.records)
 }
 
-fn known(field: u64) -> Option<u64> {
+pub(super) fn known(field: u64) -> Option<u64> {
     (field != UNKNOWN).then_some(field)
 }
 
-fn number<T: TryFrom<u64>>(field: u64) -> Result<T> {
+pub(super) fn number<T: TryFrom<u64>>(field: u64) -> Result<T> {
     T::try_from(field).map_err(|_| Errno::PROTO)
 }
 

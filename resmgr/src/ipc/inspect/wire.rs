@@ -8,11 +8,15 @@
 //! A record begins with its kind; those of a channel follow it (first its receivers, each record as many as there is
 //! room for), and those of a client follow that. The last one
 //! says how it ended: with an error, from which place on there is more, or that that was all.
+//!
+//! Who traces says so on a connection that stays open, each time with one packet of magic, version, what is wanted
+//! ([`Wanted`]) and 0, and gets such an answer each time: `told` has its records.
 
 use crate::ipc::{ChannelId, Scoid};
 use resmgr_sys::{Errno, Result};
 
 const MAGIC: u32 = u32::from_ne_bytes(*b"RSI1");
+const TRACE_MAGIC: u32 = u32::from_ne_bytes(*b"RST1");
 const VERSION: u32 = 1;
 
 /// Words of a record.
@@ -33,6 +37,12 @@ pub(super) mod kind {
     pub(in crate::ipc::inspect) const CALL: u64 = 3;
     pub(in crate::ipc::inspect) const END: u64 = 4;
     pub(in crate::ipc::inspect) const RECEIVERS: u64 = 5;
+    pub(in crate::ipc::inspect) const SERVED: u64 = 6;
+    pub(in crate::ipc::inspect) const SENT: u64 = 7;
+    pub(in crate::ipc::inspect) const HEAD: u64 = 8;
+    pub(in crate::ipc::inspect) const PATH: u64 = 9;
+    pub(in crate::ipc::inspect) const LOST: u64 = 10;
+    pub(in crate::ipc::inspect) const NAME: u64 = 11;
 }
 
 /// Stands for a number that is not known.
@@ -56,10 +66,30 @@ impl Place {
     }
 }
 
+/// What a tracer wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Wanted {
+    /// That recording begins: the first thing that it says.
+    Begin = 1,
+    /// What was recorded.
+    Fetch = 2,
+    /// The same, and all that is not answered yet; then recording has ended.
+    End = 3,
+}
+
 /// The packet of an inspector.
 pub(super) fn request(after: Place) -> [u8; 16] {
+    packet([MAGIC, VERSION, after.chid, after.scoid])
+}
+
+/// The packet of a tracer.
+pub(super) fn trace_request(wanted: Wanted) -> [u8; 16] {
+    packet([TRACE_MAGIC, VERSION, wanted as u32, 0])
+}
+
+fn packet(words: [u32; 4]) -> [u8; 16] {
     let mut bytes = [0; 16];
-    let words = [MAGIC, VERSION, after.chid, after.scoid];
     for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
         place.copy_from_slice(&word.to_ne_bytes());
     }
@@ -71,6 +101,31 @@ pub(super) fn request(after: Place) -> [u8; 16] {
 /// # Errors
 /// - `EPROTONOSUPPORT`: another version.
 pub(super) fn decode_request(bytes: &[u8]) -> Option<Result<Place>> {
+    match words(bytes)? {
+        [MAGIC, VERSION, chid, scoid] => Some(Ok(Place { chid, scoid })),
+        [MAGIC, ..] => Some(Err(Errno::PROTONOSUPPORT)),
+        _ => None,
+    }
+}
+
+/// Whether a packet is one of a tracer; and what it wants.
+///
+/// # Errors
+/// - `EPROTONOSUPPORT`: another version.
+/// - `EPROTO`: something that nobody can want.
+pub(super) fn decode_trace_request(bytes: &[u8]) -> Option<Result<Wanted>> {
+    let all = [Wanted::Begin, Wanted::Fetch, Wanted::End];
+    match words(bytes)? {
+        [TRACE_MAGIC, VERSION, wanted, _] => {
+            let known = all.into_iter().find(|one| *one as u32 == wanted);
+            Some(known.ok_or(Errno::PROTO))
+        }
+        [TRACE_MAGIC, ..] => Some(Err(Errno::PROTONOSUPPORT)),
+        _ => None,
+    }
+}
+
+fn words(bytes: &[u8]) -> Option<[u32; 4]> {
     let bytes: &[u8; 16] = bytes.try_into().ok()?;
     let mut words = [0; 4];
     for (word, field) in words.iter_mut().zip(bytes.chunks_exact(4)) {
@@ -78,11 +133,7 @@ pub(super) fn decode_request(bytes: &[u8]) -> Option<Result<Place>> {
             .first_chunk()
             .map_or(0, |field| u32::from_ne_bytes(*field));
     }
-    match words {
-        [MAGIC, VERSION, chid, scoid] => Some(Ok(Place { chid, scoid })),
-        [MAGIC, ..] => Some(Err(Errno::PROTONOSUPPORT)),
-        _ => None,
-    }
+    Some(words)
 }
 
 /// Records as packets.
@@ -116,7 +167,8 @@ pub(super) fn records(packet: &[u8]) -> Result<Vec<Record>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BATCH, Place, WORDS, decode_request, packets, records, request};
+    use super::{BATCH, Place, WORDS, Wanted, decode_request, decode_trace_request};
+    use super::{packets, records, request, trace_request};
     use resmgr_sys::Errno;
 
     #[test]
@@ -127,6 +179,15 @@ mod tests {
         let mut other = request(place);
         other[4] ^= 64;
         assert_eq!(decode_request(&other), Some(Err(Errno::PROTONOSUPPORT)));
+        let traces = trace_request(Wanted::Fetch);
+        assert_eq!(decode_request(&traces), None);
+        assert_eq!(decode_trace_request(&traces), Some(Ok(Wanted::Fetch)));
+        assert_eq!(decode_trace_request(&request(place)), None);
+        for (byte, errno) in [(4, Errno::PROTONOSUPPORT), (8, Errno::PROTO)] {
+            let mut other = traces;
+            other[byte] ^= 64;
+            assert_eq!(decode_trace_request(&other), Some(Err(errno)));
+        }
         let sent = vec![[7; WORDS]; BATCH + 1];
         let got: Vec<_> = packets(&sent)
             .flat_map(|packet| records(&packet).unwrap())

@@ -1,6 +1,7 @@
 //! What the kernel thread waits for.
 
 use crate::ipc::channel::Shared;
+use crate::ipc::inspect::Tracing;
 use crate::ipc::link::{ClientLink, ServerLink, WakePoint};
 use crate::ipc::readiness::ReadySet;
 use crate::ipc::timer::Ticking;
@@ -32,6 +33,8 @@ pub(in crate::ipc) enum Source {
     Pool(Weak<Shared>, PrivateFd),
     /// Descriptors of the program.
     Ready(Arc<ReadySet>),
+    /// Somebody who traces this process.
+    Tracer(Tracing),
     /// A thread of this process whose end somebody wants to know.
     Thread { tid: u32, end: PidFd },
     /// Calls to a server that no thread waits for.
@@ -58,6 +61,7 @@ impl Source {
             }
             Self::Timer(ticking) => vec![ticking.descriptor()],
             Self::Ready(set) => vec![set.as_fd()],
+            Self::Tracer(tracing) => tracing.descriptor().into_iter().collect(),
             Self::Thread { end, .. } => vec![end.as_fd()],
             Self::Begun { point, .. } => vec![point.as_fd()],
             Self::Client { link, process, .. } => link

@@ -2,7 +2,7 @@
 
 use super::{Kernel, Source, Token};
 use crate::ipc::janitor;
-use crate::ipc::rendezvous::{self, Admitted};
+use crate::ipc::rendezvous::{self, Admitted, Stranger};
 use resmgr_sys::epoll::{EventFd, Ready};
 use resmgr_sys::fork::PrivateFd;
 use resmgr_sys::{Errno, socket};
@@ -104,7 +104,7 @@ impl Kernel {
 
     fn admit(&self, stranger: PrivateFd) {
         match rendezvous::admit(stranger) {
-            Ok(Some(Admitted {
+            Ok(Stranger::Client(Admitted {
                 link,
                 channel,
                 process,
@@ -119,7 +119,12 @@ impl Kernel {
                     channel.client_gone(&link);
                 }
             }
-            Ok(None) => {}
+            Ok(Stranger::Tracer(tracing)) => {
+                if let Err(errno) = self.watch(Source::Tracer(tracing)) {
+                    tracing::warn!(%errno, "a tracer cannot be watched; recording ends");
+                }
+            }
+            Ok(Stranger::Answered) => {}
             Err(errno) => tracing::debug!(%errno, "a client was not taken in"),
         }
     }

@@ -53,6 +53,7 @@ impl Message {
         };
         let staged = staged.and_then(|fields| self.stage_descriptors(fields, fds));
         let fields = staged.unwrap_or_else(AnswerFields::refusal);
+        self.record(staged.map(|_| status), fields.len);
         self.link.publish(self.slot, self.number, &fields);
         staged.map(drop)
     }

@@ -48,6 +48,7 @@ impl Message {
         }
         self.answered = true;
         self.link.claim_answer(self.slot, self.number)?;
+        self.record(Err(Errno::INTR), 0);
         self.link
             .publish(self.slot, self.number, &AnswerFields::as_asked());
         Ok(())
@@ -57,6 +58,7 @@ impl Message {
         timeout::clear();
         self.answered = true;
         self.link.claim_answer(self.slot, self.number)?;
+        self.record(Err(errno), 0);
         self.link.refuse_held(self.slot, self.number, errno);
         Ok(())
     }

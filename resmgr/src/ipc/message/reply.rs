@@ -124,6 +124,7 @@ impl Message {
             self.stage_in_bulk(status, parts, len)
         };
         let fields = staged.unwrap_or_else(AnswerFields::refusal);
+        self.record(staged.map(|_| status), fields.len);
         self.link.publish(self.slot, self.number, &fields);
         staged.map(drop)
     }

@@ -83,6 +83,7 @@ impl Pending {
         file: Option<Arc<dyn OpenFile>>,
         desk: Arc<dyn Desk>,
     ) -> Arc<Self> {
+        message.note_deferred();
         let name = (message.info().scoid, message.rcvid());
         let pending = Arc::new(Self {
             message: Mutex::new(Some(message)),
