@@ -44,6 +44,8 @@ pub(super) struct Shared {
     /// What is to be done between two messages, and how many of them there are.
     tasks: Mutex<VecDeque<Task>>,
     tasks_left: AtomicUsize,
+    /// A pulse is under way because of them.
+    woken: AtomicBool,
     /// The calls whose handlers run now; only kept where several threads may run them.
     running: Mutex<Vec<(Rcvid, Arc<dyn OpenFile>)>>,
     several: AtomicBool,
@@ -77,6 +79,7 @@ impl Shared {
             graph: Arc::default(),
             tasks: Mutex::default(),
             tasks_left: AtomicUsize::new(0),
+            woken: AtomicBool::new(false),
             running: Mutex::default(),
             several: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -166,7 +169,13 @@ impl Shared {
     }
 
     /// Does the tasks that are there now. Those that they make wait for the messages that have come meanwhile.
+    ///
+    /// Who leaves a task and finds that somebody is woken already does not wake anybody. So that is taken back before
+    /// the tasks are counted, by an exchange: what was left before it was seen is counted then.
     fn work_off(&self, worker: &Worker<'_>, scratch: &mut Scratch) {
+        if self.woken.load(Ordering::Relaxed) {
+            self.woken.swap(false, Ordering::AcqRel);
+        }
         if self.tasks_left.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -277,8 +286,8 @@ impl Desk for Shared {
 
     fn later(&self, task: Task) {
         lock(&self.tasks).push_back(task);
-        let before = self.tasks_left.fetch_add(1, Ordering::AcqRel);
-        if before == 0 && AT_WORK.get() != self.address() {
+        self.tasks_left.fetch_add(1, Ordering::AcqRel);
+        if AT_WORK.get() != self.address() && !self.woken.swap(true, Ordering::AcqRel) {
             self.wake();
         }
     }

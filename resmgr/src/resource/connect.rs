@@ -6,7 +6,7 @@ use super::check::{
     Access, Client, Entry, Mount, check_access, check_create, check_open_on, check_remove,
     check_rename,
 };
-use super::file::{OpenFile, Opened, Seat};
+use super::file::{Claim, OpenFile, Opened, Seat};
 use super::handlers::Handlers;
 use super::ocb::Core;
 use super::walk::{Found, Known, Route, known, walk};
@@ -201,12 +201,10 @@ impl<'a, H: Handlers> Names<'a, H> {
             created,
         };
         let handlers = &self.seat.handlers;
-        let record = self.seat.record(known.attr.ino);
-        let order = handlers.order();
-        let share = Share::from_raw(connect.share)?;
-        let flags = (connect.flags, share);
+        let flags = (connect.flags, Share::from_raw(connect.share)?);
+        let claim = Claim::new(self.seat, known.attr.ino);
+        let core = Core::new(claim.record(), &known.attr, flags, handlers.order())?;
         let open = handlers.open(&known.node, &how).await?;
-        let core = Core::new(record, &known.attr, flags, order)?;
         let ocb = Ocb::new(known.node, open, core);
         let below = String::from_utf8_lossy(connect.path).into_owned();
         let seat = Arc::clone(self.seat);

@@ -14,6 +14,7 @@ use crate::{Errno, Result};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 /// A resource at the path that it was attached to.
 pub(crate) struct Seat<H> {
@@ -26,18 +27,21 @@ pub(crate) struct Seat<H> {
     root: Arc<Record>,
     /// Those of its other files that are open.
     records: Mutex<HashMap<u64, Arc<Record>>>,
+    /// When it was attached.
+    born: SystemTime,
 }
 
 impl<H: Handlers> Seat<H> {
     pub(crate) fn new(handlers: H, number: u32, path: String) -> Self {
-        let root = handlers.root();
+        let (root, born) = (handlers.root(), SystemTime::now());
         let ino = now(handlers.attr(&root)).map_or(1, |attr| attr.ino);
         Self {
             handlers,
             number,
             path,
-            root: Arc::new(Record::new(ino)),
+            root: Arc::new(Record::born(ino, born)),
             records: Mutex::default(),
+            born,
         }
     }
 
@@ -62,7 +66,7 @@ impl<H: Handlers> Seat<H> {
         }
         let mut records = lock(&self.records);
         let record = records.entry(ino);
-        Arc::clone(record.or_insert_with(|| Arc::new(Record::new(ino))))
+        Arc::clone(record.or_insert_with(|| Arc::new(Record::born(ino, self.born))))
     }
 
     /// The names in a directory have changed.
@@ -94,18 +98,47 @@ impl<H: Handlers> Seat<H> {
 
     /// What stat() tells.
     pub(crate) fn stat(&self, attr: &Attr) -> Stat {
-        self.open_record(attr.ino)
-            .unwrap_or_else(|| Arc::new(Record::new(attr.ino)))
+        let record = self.open_record(attr.ino);
+        // What has never been open is as old as the attachment.
+        record
+            .unwrap_or_else(|| Arc::new(Record::born(attr.ino, self.born)))
             .stat(attr, self.device())
     }
 
-    /// Forgets the record of a file that nobody has open. `held`: how many others than the table hold it now.
+    /// Forgets the record of a file that nobody has open, unless it has times that nobody else keeps.
     fn release(&self, record: &Arc<Record>) {
         let mut records = lock(&self.records);
         // The table's and the caller's: nobody can get another one while the table is locked.
-        if Arc::strong_count(record) <= 2 {
+        let unused = Arc::strong_count(record) <= 2;
+        if unused && (!record.has_news() || records.len() > RECORDS_MAX) {
             records.remove(&record.ino);
         }
+    }
+}
+
+/// How many files' times are kept for a resource that does not keep them, while nobody has them open.
+const RECORDS_MAX: usize = 65_536;
+
+/// The record of a file that is about to be opened; it goes again if nothing comes of that.
+pub(crate) struct Claim<'a, H: Handlers> {
+    seat: &'a Seat<H>,
+    record: Arc<Record>,
+}
+
+impl<'a, H: Handlers> Claim<'a, H> {
+    pub(crate) fn new(seat: &'a Seat<H>, ino: u64) -> Self {
+        let record = seat.record(ino);
+        Self { seat, record }
+    }
+
+    pub(crate) fn record(&self) -> Arc<Record> {
+        Arc::clone(&self.record)
+    }
+}
+
+impl<H: Handlers> Drop for Claim<'_, H> {
+    fn drop(&mut self) {
+        self.seat.release(&self.record);
     }
 }
 

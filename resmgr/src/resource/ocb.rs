@@ -104,7 +104,7 @@ impl Core {
         (flags, share): (OpenFlags, Share),
         order: Order,
     ) -> Result<Self> {
-        record.attach(flags, share)?;
+        record.attach(attr, flags, share)?;
         Ok(Self {
             record,
             sort: Sort::of(attr),

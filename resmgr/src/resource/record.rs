@@ -8,6 +8,7 @@ use super::times::Times;
 use super::{Attr, Change, Pending, Told, lock};
 use crate::Result;
 use crate::wire::{OpenFlags, Stat};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -32,6 +33,10 @@ pub(crate) struct Record {
     pub(crate) lanes: Lanes,
     /// Those that handlers do not keep.
     times: Times,
+    /// Whether they have changed, and whether the resource leaves them to the framework: then they are kept beyond the
+    /// last open.
+    news: AtomicBool,
+    is_left: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -47,12 +52,34 @@ struct State {
 }
 
 impl Record {
-    pub(crate) fn new(ino: u64) -> Self {
+    /// Of a file that has been there since.
+    pub(crate) fn born(ino: u64, since: SystemTime) -> Self {
         Self {
             ino,
             lanes: Lanes::default(),
-            times: Times::new(),
+            times: Times::since(since),
+            news: AtomicBool::new(false),
+            is_left: AtomicBool::new(false),
             state: Mutex::default(),
+        }
+    }
+
+    /// Whether it has to be kept when nobody has the file open: its times have changed, and the resource does not keep
+    /// them.
+    pub(crate) fn has_news(&self) -> bool {
+        self.news.load(Ordering::Relaxed) && self.is_left.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether the resource leaves times to the framework.
+    fn look_at(&self, attr: &Attr) {
+        let left = attr.modified.is_none() || attr.accessed.is_none();
+        self.is_left.store(left, Ordering::Relaxed);
+    }
+
+    /// Readers on several processors do not take each other's line away.
+    fn is_news(&self) {
+        if !self.news.load(Ordering::Relaxed) {
+            self.news.store(true, Ordering::Relaxed);
         }
     }
 
@@ -75,7 +102,8 @@ impl Record {
     }
 
     /// Counts one more open; `EBUSY` when share modes keep it out.
-    pub(crate) fn attach(&self, flags: OpenFlags, share: Share) -> Result<()> {
+    pub(crate) fn attach(&self, attr: &Attr, flags: OpenFlags, share: Share) -> Result<()> {
+        self.look_at(attr);
         lock(&self.state).counts.attach(flags, share)
     }
 
@@ -142,16 +170,19 @@ impl Record {
 
     /// Books a read of some bytes.
     pub(crate) fn after_read(&self) {
+        self.is_news();
         self.times.read();
     }
 
     /// Books a write of some bytes, or another change.
     pub(crate) fn after_write(&self) {
+        self.is_news();
         self.times.written();
     }
 
     /// Books a change of attributes.
     pub(crate) fn after_change(&self) {
+        self.is_news();
         self.times.changed();
     }
 }

@@ -76,9 +76,9 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// Of a file that is made now.
-    pub(crate) fn new() -> Self {
-        Self::at(now())
+    /// Of a file that has been there since.
+    pub(crate) fn since(time: SystemTime) -> Self {
+        Self::at(nanoseconds(time))
     }
 
     fn at(now: i64) -> Self {
@@ -148,6 +148,7 @@ fn now() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::{Time, Times, Told};
+    use std::time::SystemTime;
     use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
@@ -196,7 +197,7 @@ mod tests {
 
     #[test]
     fn if21_a_write_has_its_time_at_once() {
-        let times = Times::new();
+        let times = Times::since(SystemTime::now());
         times.modified.set(1);
         times.changed.set(1);
         times.written();
