@@ -12,7 +12,9 @@ use crate::resource::{AsyncResource, Awaited};
 use crate::resource::{Attached, Plain, Resource, Seat};
 use crate::{Errno, StartError};
 use resmgr_namespace::{Attach, AttachFlags, FileType};
+use resmgr_sys::clock::Deadline;
 use resmgr_sys::signal;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -47,6 +49,8 @@ pub struct Manager {
     shared: Arc<Shared>,
     names: Vec<Registration>,
     pool: PoolOptions,
+    /// What a program's own loop serves with.
+    server: Option<Box<Server>>,
     /// Runs asynchronous handlers: in [`run`](Self::run), unless the program has given one of its own.
     runtime: Runtime,
 }
@@ -80,6 +84,7 @@ impl Manager {
             shared,
             names: Vec::new(),
             pool: PoolOptions::fixed(1),
+            server: None,
             runtime: Runtime::default(),
         })
     }
@@ -242,6 +247,31 @@ impl Manager {
     pub fn run(self) -> Result<(), StartError> {
         let served = self.serve();
         served.map_err(|errno| StartError::new("serve", errno))
+    }
+
+    /// Answers one message or pulse, and returns: for programs that have a loop of their own. False when nothing has come
+    /// until the deadline, a signal handler has run, or somebody has [stopped](Handle::stop) the manager. To wait for
+    /// other things beside, see [`poll_fd`](Self::poll_fd); one that has passed makes it a poll.
+    ///
+    /// Asynchronous resources need [`on_runtime`](Self::on_runtime), or they wait for [`run`](Self::run).
+    #[doc(alias = "dispatch_block")]
+    #[doc(alias = "dispatch_handler")]
+    #[doc(alias = "dispatch_timeout")]
+    pub fn serve_once(&mut self, until: Deadline) -> crate::Result<bool> {
+        let shared = &self.shared;
+        let server = self
+            .server
+            .get_or_insert_with(|| Box::new(Server::new(shared)));
+        server.once(until)
+    }
+
+    /// A descriptor that is readable when [`serve_once`](Self::serve_once) would not wait: see
+    /// [`Channel::poll_fd`].
+    ///
+    /// # Errors
+    /// As [`Channel::poll_fd`].
+    pub fn poll_fd(&self) -> crate::Result<BorrowedFd<'_>> {
+        self.shared.channel.poll_fd()
     }
 
     /// Serves on a thread of its own: for programs that do something else, too, and for tests. Dropping

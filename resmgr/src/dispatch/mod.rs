@@ -1,17 +1,21 @@
 //! The manager's loop: from a received message to its answer.
 //!
-//! [`Manager`] owns a channel, the attached files and the threads. For every message the order is fixed:
-//! the message's form, room for the reply, the open (by the connection's number), its access mode, offset
-//! and count, permission (when a file is opened), the handler, the books, the reply. So a client's fault
+//! [`Manager`] owns a channel, the attached resources and the threads. For every message the order is fixed:
+//! the message's form, room for the reply, the open (by the connection's number) or the path, the call's turn in
+//! its lane, access mode, offset and count, permission, the handler, the books, the reply. So a client's fault
 //! never reaches a handler, and costs nobody but that client anything.
 //!
 //! Invariants:
-//! - The dispatcher keeps the right to answer while a handler runs: whatever a handler does, by error or
-//!   panic, the client gets exactly one answer.
+//! - The right to answer is in one place at a time: with the dispatcher while a handler runs, in a
+//!   [`Deferred`](crate::resource::Deferred) after it was deferred. Whatever a handler does, by error or panic, and
+//!   whatever becomes of what it deferred, the client gets exactly one answer.
 //! - What a client may name is looked up in tables of this process; no number of a client is an index.
-//! - An open ends with the last of its connections, and with its client's process.
-//! - Nothing is locked while a handler runs, but what the one open of an ordinary file (its position) and
-//!   appending writers (the file's end) must have in turn.
+//! - An open ends with the last of its connections, and with its client's process. A client that has gone loses its
+//!   calls first, then its locks and notifications, then its opens.
+//! - Nothing is locked while a handler runs. Calls that must run one after the other (those of one open; appending
+//!   writes to one file) wait in a lane, without a thread, in the order in which they were taken from the queue.
+//! - What a handler makes others do ([`again`](crate::resource::Deferred::again), unblock handlers, the next call of
+//!   a lane) happens after it has ended, so no handler runs inside another one, or under a lock of its author's.
 //!
 //! # Looking on
 //! With `RESMGR_LOG` in its environment a program shows each message that its managers answer on standard error,

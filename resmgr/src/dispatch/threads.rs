@@ -6,9 +6,12 @@ use super::worker::Scratch;
 use crate::ipc::Received;
 use crate::resource::Desk;
 use crate::{Errno, Result};
+use resmgr_sys::clock::Deadline;
+use std::fmt;
 use std::sync::Arc;
 
 /// One thread: what it receives into, and what it keeps from call to call.
+#[doc(alias = "dispatch_context_t")]
 pub(super) struct Server {
     shared: Arc<Shared>,
     desk: Arc<dyn Desk>,
@@ -35,6 +38,21 @@ impl Server {
         self.shared.ended()
     }
 
+    /// Receives and answers one message, pulse or task; false when nothing has come by then, or when the manager is to
+    /// stop.
+    pub(super) fn once(&mut self, until: Deadline) -> Result<bool> {
+        if self.shared.is_stopping() {
+            return self.shared.ended().map(|()| false);
+        }
+        match self.shared.channel.receive_until(&mut self.buffer, until) {
+            Ok(received) => self.handle(received),
+            Err(Errno::TIMEDOUT | Errno::INTR) => return Ok(false),
+            Err(Errno::SRCH) if self.shared.is_stopping() => return Ok(false),
+            Err(errno) => return Err(errno),
+        }
+        Ok(true)
+    }
+
     /// The same as a task of tokio.
     pub(super) async fn work_async(mut self) -> Result<()> {
         let channel = self.shared.channel.to_async()?;
@@ -54,6 +72,12 @@ impl Server {
         let (members, wakes) = (Arc::clone(shared), Arc::clone(shared));
         let make = move || Ok(Self::new(&members));
         ThreadPool::new(options, make, move || wakes.wake())
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").finish_non_exhaustive()
     }
 }
 
