@@ -12,7 +12,7 @@ use crate::{Errno, Result};
 use queue::Queues;
 use std::sync::Mutex;
 
-/// How many calls of one client may wait in one [`Waiters`], unless it was told otherwise: as many as a
+/// How many calls of one client may wait in one [`Waiters`](super::Waiters), unless it was told otherwise: as many as a
 /// client may have under way by default.
 pub const WAITING_PER_CLIENT: usize = 1024;
 
