@@ -3,7 +3,7 @@
 use super::{Call, Deferred, Done};
 use crate::resource::At;
 use crate::resource::check::counted;
-use crate::wire::{Dcmd, DevctlReply, Plain};
+use crate::wire::{Command, Dcmd, DevctlReply, Plain};
 use crate::{Errno, Result};
 
 /// What a call is booked as once it has been answered.
@@ -189,6 +189,31 @@ impl<'a> Call<'a, Control> {
     #[doc(alias = "_DEVCTL_DATA")]
     pub fn data(&self) -> &'a [u8] {
         self.input
+    }
+
+    /// Whether it is this typed command: all of the number, direction and size as well.
+    pub fn is<In: Plain, Out: Plain>(&self, command: &Command<In, Out>) -> bool {
+        command.matches(self.kind.command)
+    }
+
+    /// The value that came with a typed command.
+    ///
+    /// # Errors
+    /// - `EINVAL`: the data are too short.
+    pub fn input<In: Plain, Out: Plain>(&self, command: &Command<In, Out>) -> Result<In> {
+        command.input(self.input)
+    }
+
+    /// Answers with what a typed command brings, and 0 as information.
+    ///
+    /// # Errors
+    /// - `EMSGSIZE`: the client has no room for it.
+    pub fn output<In: Plain, Out: Plain>(
+        self,
+        _command: &Command<In, Out>,
+        value: &Out,
+    ) -> Result<Done> {
+        self.reply(value)
     }
 
     /// The value that came with it; `EINVAL` when the data have another size.

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// How often the processes are asked for what they have recorded.
 const EVERY: Duration = Duration::from_millis(50);
 
-/// Write a timeline of messages that Perfetto (https://ui.perfetto.dev) opens
+/// Write a timeline of messages that Perfetto (ui.perfetto.dev) opens
 ///
 /// Servers and clients are tracks, messages are slices, with arrows from the client to the server. Traced are the
 /// servers of the paths, these processes, or all servers, and those of their clients that are servers, too; what
