@@ -20,8 +20,8 @@ mod wake;
 pub(crate) mod walk;
 
 pub use crate::wire::{
-    Command, Conditions, Dcmd, LockKind, LockReply, NotifyAction, OpenFlags, Plain, RenameFlags,
-    Seek, Stat, Statvfs, TimeChange, XattrFlags,
+    Access, Command, Conditions, Dcmd, LockKind, LockReply, NotifyAction, OpenFlags, Plain,
+    RenameFlags, Seek, Share, Stat, Statvfs, TimeChange, XattrFlags,
 };
 pub use attributes::{
     chmod, chown, list_xattrs, pathconf, remove_xattr, set_times, set_xattr, statvfs, truncate,
@@ -34,7 +34,7 @@ pub use change::{
 };
 pub use file::File;
 pub use list::{Entries, EntryKind, ListEntry, list};
-pub use open::{Access, access, open, stat, symlink_stat};
+pub use open::{access, open, stat, symlink_stat};
 pub use poll::{PollFile, poll};
 pub use poller::{Poller, ReadyFile};
 

@@ -1,9 +1,9 @@
 //! open(), stat() and access() by path.
 
 use super::walk::{Ask, Found};
-use super::{Caller, File, OpenFlags, Stat};
+use super::{Caller, File, OpenFlags, Share, Stat};
 use crate::names;
-use crate::wire::{self, Connect, ConnectKind, LinkReply, PATH_MAX};
+use crate::wire::{self, Access, Connect, ConnectKind, LinkReply, PATH_MAX};
 use crate::{Errno, Result};
 use resmgr_namespace::{Entry, FileType, NameKind, Rooted};
 use resmgr_sys::process;
@@ -45,8 +45,25 @@ impl Caller<'_> {
     /// - `EACCES`, `EISDIR`, `EEXIST` and others: the server's answer. `EPERM`: it is not open to this user.
     /// - `EINTR`, `ETIMEDOUT`: the call was ended early.
     pub fn open(&self, path: impl AsRef<Path>, flags: OpenFlags, mode: u32) -> Result<File> {
+        self.open_shared(path, flags, mode, Share::Unstated)
+    }
+
+    /// The same, and keeps other opens from reading or writing the file while it lasts.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and
+    /// - `EBUSY`: others have it open for what this keeps them from; or one of them keeps this from its access.
+    #[doc(alias = "sopen")]
+    pub fn open_shared(
+        &self,
+        path: impl AsRef<Path>,
+        flags: OpenFlags,
+        mode: u32,
+        share: Share,
+    ) -> Result<File> {
         let connect = Connect {
             flags,
+            share: share.raw(),
             mode: if flags.contains(OpenFlags::CREATE) {
                 self.masked(mode)
             } else {
@@ -99,7 +116,7 @@ impl Caller<'_> {
     pub fn access(&self, path: impl AsRef<Path>, access: Access) -> Result<()> {
         let path = self.path(path.as_ref())?;
         let connect = Connect {
-            access: access.bits(),
+            access: u16::try_from(access.bits()).map_err(|_| Errno::INVAL)?,
             ..Connect::default()
         };
         match self.ask_stat(&path, connect) {
@@ -145,22 +162,6 @@ impl Caller<'_> {
             room: room.max(LINK_ROOM),
         };
         self.walk_on(path, &ask)
-    }
-}
-
-bitflags::bitflags! {
-    /// What [`Caller::access`] asks for. The numbers are POSIX's.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub struct Access: u16 {
-        /// To read.
-        #[doc(alias = "R_OK")]
-        const READ = 4;
-        /// To write.
-        #[doc(alias = "W_OK")]
-        const WRITE = 2;
-        /// To run a program, or to search a directory.
-        #[doc(alias = "X_OK")]
-        const EXECUTE = 1;
     }
 }
 

@@ -21,10 +21,11 @@ mod change;
 mod names;
 mod subject;
 
+pub use crate::wire::Access;
 pub use change::{Ownership, check_chmod, check_chown, check_utime, mode_after_write};
 pub use names::{Entry, check_create, check_remove, check_rename, check_search};
 pub(crate) use subject::Client;
-pub use subject::{Access, Mount, Subject};
+pub use subject::{Mount, Subject};
 
 use super::Attr;
 use crate::wire::{OpenFlags, PathEnd, Seek};

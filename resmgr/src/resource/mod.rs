@@ -91,7 +91,7 @@ mod waiters;
 mod waiting;
 mod walk;
 
-pub use crate::wire::{Conditions, RenameFlags};
+pub use crate::wire::{Conditions, RenameFlags, Share};
 pub use asynchronous::{AsyncDevice, AsyncResource};
 pub use at::At;
 pub use attr::Attr;
@@ -104,7 +104,6 @@ pub use locks::{LOCKS_PER_FILE, LOCKS_PER_OWNER};
 pub use notify::ARMED_PER_CLIENT;
 pub use ocb::Ocb;
 pub use resource::Resource;
-pub use share::Share;
 pub use types::{Change, Entries, Filesystem, New, NewKind, Opening, Order};
 pub use waiters::WAITING_PER_CLIENT;
 pub use waiting::{Waiters, Waiting};

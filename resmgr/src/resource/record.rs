@@ -3,11 +3,11 @@
 use super::attr::nanoseconds;
 use super::lane::Lanes;
 use super::locks::{Locks, WaitGraph};
-use super::share::{Counts, Share};
+use super::share::Counts;
 use super::times::Times;
 use super::{Attr, Change, Pending, Told, lock};
 use crate::Result;
-use crate::wire::{OpenFlags, Stat};
+use crate::wire::{OpenFlags, Share, Stat};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;

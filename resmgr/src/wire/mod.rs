@@ -27,6 +27,7 @@ mod numbers;
 pub mod plain;
 mod request;
 mod seek;
+mod share;
 mod space;
 mod stat;
 mod statvfs;
@@ -44,7 +45,7 @@ pub(crate) use describe::printable;
 pub use describe::{Description, describe};
 pub use dirent::{Dirent, dirents};
 pub use fd::{Dup, FDINFO_LOCAL_PATH, FdInfoReply, OpenFd, encode_fd_info};
-pub use flags::{ConnectStatus, OpenFlags, PathEnd, RenameFlags};
+pub use flags::{Access, ConnectStatus, OpenFlags, PathEnd, RenameFlags};
 pub use io::{
     DevctlHeader, DevctlReply, IO_HEADER, Transfer, TransferHeader, encode_close, encode_stat,
     stat_message,
@@ -59,6 +60,7 @@ pub use numbers::{
 pub use plain::Plain;
 pub use request::Request;
 pub use seek::{Seek, decode_seek_reply};
+pub use share::Share;
 pub use space::{Space, SpaceKind, decode_space_reply};
 pub use stat::Stat;
 pub use statvfs::Statvfs;

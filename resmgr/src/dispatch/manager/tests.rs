@@ -1,6 +1,7 @@
 //! A manager and its clients in one process, on a private channel, without names.
 
 mod defaults;
+mod opens;
 
 use super::Manager;
 use crate::client::walk::{Ask, Said};

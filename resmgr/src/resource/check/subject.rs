@@ -2,7 +2,6 @@
 
 use crate::ipc::Credentials;
 use crate::resource::Attr;
-use crate::wire::OpenFlags;
 use crate::{Errno, Result};
 
 /// Who asks.
@@ -73,33 +72,6 @@ impl Client {
             groups: &self.groups,
             ..Subject::from(&self.credentials)
         }
-    }
-}
-
-bitflags::bitflags! {
-    /// What is wanted of a file: the numbers of access().
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub struct Access: u32 {
-        /// To execute it; to find something in it, for a directory.
-        #[doc(alias = "X_OK")]
-        const EXECUTE = 0x1;
-        /// To write it.
-        #[doc(alias = "W_OK")]
-        const WRITE = 0x2;
-        /// To read it.
-        #[doc(alias = "R_OK")]
-        const READ = 0x4;
-    }
-}
-
-impl Access {
-    /// What an open wants. Cutting a file is writing it.
-    pub fn of(flags: OpenFlags) -> Self {
-        let mut access = Self::empty();
-        access.set(Self::READ, flags.contains(OpenFlags::READ));
-        let write = flags.intersects(OpenFlags::WRITE | OpenFlags::TRUNCATE);
-        access.set(Self::WRITE, write);
-        access
     }
 }
 

@@ -1,0 +1,63 @@
+//! What opens of one file keep each other from, and what they share.
+
+use super::{BOTH, READ, Ram, WRITE, bytes, open, refused, serve};
+use crate::ipc::{ChannelId, Connection, SendError};
+use crate::wire::{Connect, OpenFlags, Share};
+use crate::{Errno, Result};
+
+/// An open with a share mode, held by the connection.
+fn shared(chid: ChannelId, flags: OpenFlags, share: Share) -> Result<Connection> {
+    let connection = Connection::attach(0, chid)?;
+    let connect = Connect {
+        flags,
+        share: share.raw(),
+        ..Connect::default()
+    };
+    let message = bytes(|out| connect.encode(out).unwrap());
+    match connection.send(&message, &mut [0; 64]) {
+        Ok(_) => Ok(connection),
+        Err(SendError::Refused(errno)) => Err(errno),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn if6_an_open_keeps_others_out_as_its_share_mode_says() {
+    let (_running, chid) = serve(Ram::default(), 1);
+    let plain = |flags| shared(chid, flags, Share::Unstated).map(drop);
+    let alone = shared(chid, BOTH, Share::DenyWrite).unwrap();
+    assert_eq!(plain(READ), Ok(()));
+    assert_eq!(plain(WRITE), Err(Errno::BUSY));
+    assert_eq!(
+        shared(chid, READ, Share::DenyWrite).map(drop),
+        Err(Errno::BUSY)
+    );
+    let mut close = Vec::new();
+    crate::wire::encode_close(&mut close);
+    alone.send(&close, &mut []).unwrap();
+    assert_eq!(plain(WRITE), Ok(()));
+}
+
+#[test]
+fn if17_openfd_makes_an_open_of_its_own() {
+    let (_running, chid) = serve(Ram::default(), 1);
+    let file = open(chid, BOTH);
+    file.write(b"abc").unwrap();
+    let again = file.open_again(READ).unwrap();
+    assert_eq!((again.position(), file.position()), (Ok(0), Ok(3)));
+    assert_eq!(again.write(b"x"), Err(Errno::BADF));
+    let create = file.open_again(READ | OpenFlags::CREATE);
+    assert_eq!(create.map(drop), Err(Errno::INVAL));
+}
+
+#[test]
+fn a_share_mode_that_does_not_exist_is_refused() {
+    let (_running, chid) = serve(Ram::default(), 1);
+    let connection = Connection::attach(0, chid).unwrap();
+    let connect = Connect {
+        share: 0x70,
+        ..Connect::default()
+    };
+    let message = bytes(|out| connect.encode(out).unwrap());
+    assert_eq!(refused(&connection, &message), Errno::INVAL);
+}
