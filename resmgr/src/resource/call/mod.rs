@@ -17,7 +17,7 @@ pub(crate) use pending::{Again, CallName, Desk, Duty, Pending, Task};
 
 use super::lane::Turn;
 use super::{At, OpenFile};
-use crate::ipc::{Message, Rcvid};
+use crate::ipc::{Message, MessageInfo, Rcvid};
 use crate::{Errno, Result};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, OwnedFd};
@@ -154,6 +154,13 @@ impl<'a, K: Kind> Call<'a, K> {
     /// The name of the call: what [`Resource::unblock`](super::Resource::unblock) gets.
     pub fn rcvid(&self) -> Option<Rcvid> {
         self.way.message.as_ref().map(Message::rcvid)
+    }
+
+    /// Everything that the framework knows of the message: client and connection, thread, priority, lengths.
+    #[doc(alias = "ctp->info")]
+    #[doc(alias = "_msg_info")]
+    pub fn info(&self) -> Option<MessageInfo> {
+        self.way.message.as_ref().map(Message::info)
     }
 
     /// Whether the client has asked to be let go. A handler that waits on a thread of its own looks at it.
