@@ -201,11 +201,12 @@ impl<'a, H: Handlers> Names<'a, H> {
             created,
         };
         let handlers = &self.seat.handlers;
-        let record = self.seat.record(known.attr.ino);
         let order = handlers.order();
         let share = Share::from_raw(connect.share)?;
         let flags = (connect.flags, share);
         let open = handlers.open(&known.node, &how).await?;
+        // Not before the handler: it may fail, or never end, and the record would stay for ever.
+        let record = self.seat.record(known.attr.ino);
         let core = Core::new(record, &known.attr, flags, order)?;
         let ocb = Ocb::new(known.node, open, core);
         let below = String::from_utf8_lossy(connect.path).into_owned();
