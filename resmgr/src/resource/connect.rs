@@ -195,18 +195,30 @@ impl<'a, H: Handlers> Names<'a, H> {
 
     async fn opened(&self, known: Known<H::Node>, created: bool) -> Result<Connected> {
         let connect = self.connect;
-        let how = Opening {
-            flags: connect.flags,
-            client: self.client.credentials,
-            created,
-        };
         let handlers = &self.seat.handlers;
         let record = self.seat.record(known.attr.ino);
         let order = handlers.order();
         let share = Share::from_raw(connect.share)?;
         let flags = (connect.flags, share);
-        let open = handlers.open(&known.node, &how).await?;
-        let core = Core::new(record, &known.attr, flags, order)?;
+        // First: an open that others' share modes keep out never was one, and no handler has to close it.
+        let core = Arc::new(Core::new(record, &known.attr, flags, order)?);
+        let how = Opening {
+            flags: connect.flags,
+            client: self.client.credentials,
+            created,
+            core: Arc::clone(&core),
+        };
+        let opened = handlers.open(&known.node, &how).await;
+        drop(how);
+        let open = match opened {
+            Ok(open) => open,
+            Err(errno) => {
+                let record = Arc::clone(&core.record);
+                drop(core);
+                self.seat.release(&record);
+                return Err(errno);
+            }
+        };
         let ocb = Ocb::new(known.node, open, core);
         let below = String::from_utf8_lossy(connect.path).into_owned();
         let seat = Arc::clone(self.seat);

@@ -99,8 +99,8 @@ impl<H: Handlers> Seat<H> {
             .stat(attr, self.device())
     }
 
-    /// Forgets the record of a file that nobody has open. `held`: how many others than the table hold it now.
-    fn release(&self, record: &Arc<Record>) {
+    /// Forgets the record of a file that nobody has open but the caller.
+    pub(crate) fn release(&self, record: &Arc<Record>) {
         let mut records = lock(&self.records);
         // The table's and the caller's: nobody can get another one while the table is locked.
         if Arc::strong_count(record) <= 2 {
