@@ -569,7 +569,7 @@ impl Worker<'_> {
 
     /// Calls a handler with a call that it has deferred.
     fn again(&self, again: &Again, scratch: &mut Scratch) {
-        let Some(file) = again.pending.file().cloned() else {
+        let Some(file) = again.pending.file() else {
             return;
         };
         let Ok(message) = again.pending.take() else {
@@ -600,7 +600,7 @@ impl Worker<'_> {
             return;
         };
         let Ok(message) = pending.take() else {
-            pass_on(&**file, &**self.desk, lane);
+            pass_on(&*file, &**self.desk, lane);
             return;
         };
         let info = message.info();
@@ -613,12 +613,12 @@ impl Worker<'_> {
                 raw: &raw,
                 start: 0,
             };
-            self.run(file, (request, Some(lane)), &mut message, bytes, scratch)
+            self.run(&file, (request, Some(lane)), &mut message, bytes, scratch)
         });
         match answered {
             Ok(answered) => Self::settle(message, answered),
             Err(errno) => {
-                pass_on(&**file, &**self.desk, lane);
+                pass_on(&*file, &**self.desk, lane);
                 Self::settle(message, Err(errno));
             }
         }

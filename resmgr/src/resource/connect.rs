@@ -195,15 +195,18 @@ impl<'a, H: Handlers> Names<'a, H> {
 
     async fn opened(&self, known: Known<H::Node>, created: bool) -> Result<Connected> {
         let connect = self.connect;
+        let handlers = &self.seat.handlers;
+        let flags = (connect.flags, Share::from_raw(connect.share)?);
+        let claim = Claim::new(self.seat, known.attr.ino);
+        // First: an open that others' share modes keep out never was one, and no handler has to close it.
+        let core = Core::new(claim.record(), &known.attr, flags, handlers.order())?;
+        let core = Arc::new(core);
         let how = Opening {
             flags: connect.flags,
             client: self.client.credentials,
             created,
+            core: Arc::clone(&core),
         };
-        let handlers = &self.seat.handlers;
-        let flags = (connect.flags, Share::from_raw(connect.share)?);
-        let claim = Claim::new(self.seat, known.attr.ino);
-        let core = Core::new(claim.record(), &known.attr, flags, handlers.order())?;
         let open = handlers.open(&known.node, &how).await?;
         let ocb = Ocb::new(known.node, open, core);
         let below = String::from_utf8_lossy(connect.path).into_owned();

@@ -7,7 +7,7 @@ use super::{Attr, Order, Share};
 use crate::Result;
 use crate::wire::OpenFlags;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// One open of a file, shared by the connections that were duplicated from one: the file, and what the open has
 /// for itself.
@@ -20,11 +20,11 @@ pub struct Ocb<N = (), O = ()> {
     pub node: N,
     /// What this open has for itself.
     pub open: O,
-    pub(crate) core: Core,
+    pub(crate) core: Arc<Core>,
 }
 
 impl<N, O> Ocb<N, O> {
-    pub(crate) fn new(node: N, open: O, core: Core) -> Self {
+    pub(crate) fn new(node: N, open: O, core: Arc<Core>) -> Self {
         Self { node, open, core }
     }
 
@@ -88,7 +88,7 @@ pub(crate) struct Core {
     pub(crate) share: Share,
     /// Tells the opens of all managers of a process apart.
     pub(crate) number: u64,
-    order: Order,
+    per_file: AtomicBool,
     flags: AtomicU32,
     /// Where the next read or write is. Calls that use it are in one lane where that matters; devices' handlers may
     /// wait for each other, so there it is only booked.
@@ -110,7 +110,7 @@ impl Core {
             sort: Sort::of(attr),
             share,
             number: NEXT.fetch_add(1, Ordering::Relaxed),
-            order,
+            per_file: AtomicBool::new(order == Order::PerFile),
             flags: AtomicU32::new(flags.bits()),
             position: AtomicU64::new(0),
             lanes: Lanes::default(),
@@ -134,17 +134,23 @@ impl Core {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
     }
 
+    /// Another order than that of the attachment: for a resource inside another one, before the first call.
+    pub(crate) fn set_order(&self, order: Order) {
+        let per_file = order == Order::PerFile;
+        self.per_file.store(per_file, Ordering::Relaxed);
+    }
+
     /// Which lane a call goes through. `own`: it brings an offset of its own.
     pub(crate) fn lane_of(&self, write: bool, own: bool) -> Option<LaneId> {
-        match self.order {
-            Order::PerFile => Some(LaneId::File),
-            Order::PerOpen if own => None,
+        if self.per_file.load(Ordering::Relaxed) {
+            return Some(LaneId::File);
+        }
+        match self.sort {
+            _ if own => None,
             // The end of the file must stay where it is from asking for it to the write.
-            Order::PerOpen if write && self.flags().contains(OpenFlags::APPEND) => {
-                Some(LaneId::Append)
-            }
-            Order::PerOpen if write && self.sort == Sort::Other => Some(LaneId::Writes),
-            Order::PerOpen => Some(LaneId::Open),
+            _ if write && self.flags().contains(OpenFlags::APPEND) => Some(LaneId::Append),
+            Sort::Other if write => Some(LaneId::Writes),
+            _ => Some(LaneId::Open),
         }
     }
 

@@ -259,7 +259,7 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Where those wait who are to be told when a condition begins to hold. Without it nothing ever changes in
     /// [`ready`](Self::ready).
-    fn waiters(&self, ocb: &Ocb<Self::Node, Self::Open>) -> Option<&Waiters> {
+    fn waiters<'a>(&'a self, ocb: &'a Ocb<Self::Node, Self::Open>) -> Option<&'a Waiters> {
         None
     }
 

@@ -1,9 +1,11 @@
 //! What handlers are given, and give back, beside attributes and data.
 
+use super::ocb::Core;
 use crate::ipc::Credentials;
 use crate::wire::{Dirent, OpenFlags};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// How a file is opened, and by whom. It has been checked.
@@ -16,6 +18,8 @@ pub struct Opening {
     pub client: Credentials,
     /// Whether this very open() has made the file.
     pub created: bool,
+    /// The framework's part of the open: a resource inside another one shares it.
+    pub(crate) core: Arc<Core>,
 }
 
 /// A file to make. Its owner and permissions are those that POSIX gives it: the client's user; the directory's

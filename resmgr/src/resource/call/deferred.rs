@@ -103,7 +103,7 @@ impl<K: Kind> Deferred<K> {
     pub(super) fn finish(self, status: i64, moved: u64, parts: &[&[u8]]) -> Result<()> {
         let message = self.pending.take()?;
         let file = self.pending.file().ok_or(Errno::IO)?;
-        send(message, &**file, (self.books, moved), status, parts);
+        send(message, &*file, (self.books, moved), status, parts);
         Ok(())
     }
 }

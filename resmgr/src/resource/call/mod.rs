@@ -181,7 +181,7 @@ impl<'a, K: Kind> Call<'a, K> {
     pub fn defer(self, unblock: OnUnblock) -> Result<(Done, Deferred<K>)> {
         let message = self.way.message.take().ok_or(Errno::IO)?;
         let (file, desk) = (Arc::clone(self.way.file), Arc::clone(self.way.desk));
-        let pending = Pending::begin(message, unblock, Some(file), desk);
+        let pending = Pending::begin_deferred(message, unblock, file, desk);
         let deferred = Deferred {
             pending,
             at: self.at,

@@ -59,7 +59,11 @@ pub(crate) struct Pending {
     message: Mutex<Option<Message>>,
     cancel: Mutex<Option<Cancel>>,
     unblock: OnUnblock,
-    file: Option<Arc<dyn OpenFile>>,
+    /// The open that it is on.
+    file: Mutex<Option<Arc<dyn OpenFile>>>,
+    /// Whether the open goes from here when nobody waits any more: a void call keeps nothing open, however long it
+    /// stays where its author has put it.
+    is_loose: bool,
     desk: Arc<dyn Desk>,
     name: CallName,
 }
@@ -83,13 +87,33 @@ impl Pending {
         file: Option<Arc<dyn OpenFile>>,
         desk: Arc<dyn Desk>,
     ) -> Arc<Self> {
+        Self::start(message, unblock, (file, false), desk)
+    }
+
+    /// The same for a call that is handed to its author.
+    pub(super) fn begin_deferred(
+        message: Message,
+        unblock: OnUnblock,
+        file: Arc<dyn OpenFile>,
+        desk: Arc<dyn Desk>,
+    ) -> Arc<Self> {
+        Self::start(message, unblock, (Some(file), true), desk)
+    }
+
+    fn start(
+        message: Message,
+        unblock: OnUnblock,
+        (file, is_loose): (Option<Arc<dyn OpenFile>>, bool),
+        desk: Arc<dyn Desk>,
+    ) -> Arc<Self> {
         message.note_deferred();
         let name = (message.info().scoid, message.rcvid());
         let pending = Arc::new(Self {
             message: Mutex::new(Some(message)),
             cancel: Mutex::new(None),
             unblock,
-            file,
+            file: Mutex::new(file),
+            is_loose,
             desk,
             name,
         });
@@ -109,7 +133,8 @@ impl Pending {
             message: Mutex::new(None),
             cancel: Mutex::new(None),
             unblock: OnUnblock::Keep,
-            file: None,
+            file: Mutex::new(None),
+            is_loose: false,
             desk: Arc::clone(desk),
             name,
         })
@@ -128,9 +153,17 @@ impl Pending {
         self.name.1
     }
 
-    /// The open that it is on; none while that is being made.
-    pub(crate) fn file(&self) -> Option<&Arc<dyn OpenFile>> {
-        self.file.as_ref()
+    /// The open that it is on; none while that is being made, or when its client no longer waits.
+    pub(crate) fn file(&self) -> Option<Arc<dyn OpenFile>> {
+        lock(&self.file).clone()
+    }
+
+    /// Nobody waits any more: the open goes, unless others keep it.
+    fn release(&self) {
+        if self.is_loose {
+            let file = lock(&self.file).take();
+            drop(file);
+        }
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
@@ -169,17 +202,17 @@ impl Pending {
 
     /// The client asks to be let go.
     pub(crate) fn unblock(&self) {
-        match (self.unblock, &self.file) {
+        match (self.unblock, self.file()) {
             (OnUnblock::LetGo, _) => {
                 if let Ok(message) = self.take() {
                     let sent = message.error_as_asked();
                     tracing::trace!(?sent, "a client was let go");
+                    self.release();
                 }
                 self.cancel();
             }
             (OnUnblock::Ask, Some(file)) => {
-                self.desk
-                    .later(Task::Unblock(Arc::clone(file), self.rcvid()));
+                self.desk.later(Task::Unblock(file, self.rcvid()));
             }
             (OnUnblock::Ask | OnUnblock::Keep, _) => {}
         }
@@ -187,14 +220,16 @@ impl Pending {
 
     /// The client is not there any more.
     pub(crate) fn gone(&self) {
-        drop(self.take());
+        if self.take().is_ok() {
+            self.release();
+        }
         self.cancel();
     }
 
     /// Whoever was to answer it will not.
     pub(super) fn lost(&self, what: &'static str) {
         if let Ok(message) = self.take() {
-            let file = self.file.as_ref().map(|file| file.path());
+            let file = self.file().map(|file| file.path());
             tracing::error!(?file, what, "a deferred reply was dropped: EIO");
             let _ = message.error(Errno::IO);
         }

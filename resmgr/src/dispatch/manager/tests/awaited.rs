@@ -35,7 +35,9 @@ impl Count {
     /// Waits until it has this value.
     fn until(&self, wanted: usize) {
         let count = lock(&self.0);
-        let waited = self.1.wait_timeout_while(count, LIMIT, |now| *now != wanted);
+        let waited = self
+            .1
+            .wait_timeout_while(count, LIMIT, |now| *now != wanted);
         assert!(!waited.unwrap().1.timed_out(), "never {wanted}");
     }
 }
@@ -695,7 +697,9 @@ impl AsyncResource for Single {
 fn calls_of_all_opens_are_in_order_where_the_resource_wants_it() {
     let (_running, chid, watch) = serve(Single);
     let files = [(); 3].map(|()| open(chid, "", READ));
-    let begun = files.each_ref().map(|file| file.begin_read(1, None).unwrap());
+    let begun = files
+        .each_ref()
+        .map(|file| file.begin_read(1, None).unwrap());
     for one in begun {
         watch.waiting.until(1);
         watch.gate.add_permits(1);
