@@ -178,7 +178,7 @@ impl Inode {
         Ok(())
     }
 
-    /// Names that lead to it, and for a directory those in it that do.
+    #[cfg(test)]
     pub(super) fn nlink(&self) -> u32 {
         lock(&self.meta).nlink
     }
