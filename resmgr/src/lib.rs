@@ -30,6 +30,7 @@ pub mod fuzzing;
 pub mod ipc;
 pub mod name;
 pub mod names;
+pub mod parts;
 pub mod prelude;
 pub mod resource;
 pub mod wire;

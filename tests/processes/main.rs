@@ -13,6 +13,7 @@ mod impostors;
 mod inspect;
 mod kills;
 mod load;
+mod memfs;
 mod names;
 mod stopped;
 mod trace;

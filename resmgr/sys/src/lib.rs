@@ -13,6 +13,7 @@
 
 pub mod clock;
 mod copy;
+pub mod dirfd;
 pub mod epoll;
 mod errno;
 pub mod fork;

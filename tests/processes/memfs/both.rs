@@ -1,0 +1,111 @@
+//! Both sides at once.
+
+use super::host::Host;
+use super::number;
+use super::ops::{Answer, Op, Random};
+use super::ours::Ours;
+use resmgr::client::Stat;
+use std::path::Path;
+
+#[derive(Debug)]
+pub(super) struct Both {
+    name: String,
+    random: Random,
+    host: Host,
+    ours: Ours,
+    last: Vec<String>,
+}
+
+impl Both {
+    pub(super) fn new(host: &Path, name: &str, seed: u64) -> Self {
+        Self {
+            name: name.into(),
+            random: Random::new(seed + 1 + number("RESMGR_MEMFS_SEED", 0) * 1000),
+            host: Host::new(&host.join(name)),
+            ours: Ours::new(name),
+            last: Vec::new(),
+        }
+    }
+
+    /// Makes so many operations; the first that has two results is the error.
+    pub(super) fn run(&mut self, count: u64) -> Result<(), String> {
+        for _ in 0..count {
+            let op = match self.random.op() {
+                // Linux takes no notice of the offset then; POSIX does, and so do we.
+                Op::WriteAt(slot, data, _) if self.host.appends(slot) => Op::Write(slot, data),
+                op => op,
+            };
+            self.same(&op)?;
+        }
+        Ok(())
+    }
+
+    fn same(&mut self, op: &Op) -> Result<Option<Answer>, String> {
+        let (host, ours) = (self.host.run(op), self.ours.run(op));
+        if host != ours {
+            let text = |answer| {
+                let mut text = format!("{answer:?}");
+                text.truncate(600);
+                text
+            };
+            let (host, ours) = (text(host), text(ours));
+            let mut op = format!("{op:?}");
+            op.truncate(300);
+            let last = &self.last[self.last.len().saturating_sub(SHOWN)..];
+            return Err(format!(
+                "in {}: {op}: the host says {host}, we say {ours}; before: {last:?}",
+                self.name
+            ));
+        }
+        if SHOWN > 0 {
+            let mut done = format!("{op:?} = {:?}", host);
+            done.truncate(200);
+            self.last.push(done);
+            if self.last.len() > 2 * SHOWN {
+                self.last.drain(..SHOWN);
+            }
+        }
+        Ok(host.ok())
+    }
+
+    /// Compares the trees: every file's attributes and contents.
+    pub(super) fn trees(&mut self) -> Result<(), String> {
+        let mut paths = vec![".".to_owned()];
+        while let Some(path) = paths.pop() {
+            let seen = self.same(&Op::LinkStat(path.clone()))?;
+            let Some(Answer::Stat(seen)) = seen else {
+                return Err(format!("{path} cannot be seen"));
+            };
+            if seen.is(Stat::LINK) {
+                self.same(&Op::ReadLink(path))?;
+                continue;
+            }
+            self.same(&Op::Xattrs(path.clone()))?;
+            if seen.is(Stat::REGULAR) {
+                self.same(&Op::Open(0, path, 0, 0))?;
+                self.contents(seen.size)?;
+            } else if let Some(Answer::Names(names)) = self.same(&Op::List(path.clone()))? {
+                let below = |name| format!("{path}/{}", String::from_utf8(name).unwrap());
+                paths.extend(names.into_iter().map(below));
+            }
+        }
+        Ok(())
+    }
+
+    fn contents(&mut self, size: u64) -> Result<(), String> {
+        let mut at = 0;
+        while at < size {
+            // Holes of terabytes are not read.
+            match self.same(&Op::Seek(0, 3, i64::try_from(at).unwrap()))? {
+                Some(Answer::Number(data)) => at = data,
+                _ => break,
+            }
+            self.same(&Op::ReadAt(0, 1 << 16, at))?;
+            at += 1 << 16;
+        }
+        Ok(())
+    }
+}
+
+/// How many operations before one that differs are shown.
+const SHOWN: usize = 40;
