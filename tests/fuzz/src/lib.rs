@@ -11,6 +11,7 @@
 //! | [`packets`] | packets of the handshake and of the namespace | what decodes is what was encoded; the tree answers within a packet |
 //! | [`messages`] | connect and I/O messages, replies, directory entries | what decodes is inside the bytes, and is what was encoded |
 //! | [`manager`] | messages to a resource manager | each is answered, and the manager lives on |
+//! | [`tree`] | messages about a file system: names, attributes, locks, space | each is answered or let go, and the file system can be used |
 //! | [`rules`] | who asks for which path, and a rules file | a file is refused as a whole, at its first bad line; the longest prefix decides, then the first rule |
 #![forbid(unsafe_code)]
 // A broken promise is a panic here; that is what it is for.
@@ -25,6 +26,7 @@ mod messages;
 mod packets;
 mod rules;
 mod script;
+mod tree;
 
 pub use hostile_client::hostile_client;
 pub use hostile_server::hostile_server;
@@ -33,16 +35,18 @@ pub use messages::messages;
 pub use packets::packets;
 pub use rules::rules;
 pub(crate) use script::Script;
+pub use tree::tree;
 
 /// A target, by its name.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("hostile_client", hostile_client),
     ("hostile_server", hostile_server),
     ("manager", manager),
     ("messages", messages),
     ("packets", packets),
     ("rules", rules),
+    ("tree", tree),
 ];
