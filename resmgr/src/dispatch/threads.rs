@@ -34,7 +34,6 @@ impl Server {
         while let Some(received) = self.block() {
             self.handle(received);
         }
-        self.shared.wake();
         self.shared.ended()
     }
 
@@ -93,6 +92,8 @@ impl Member for Server {
                 return Some(received);
             }
         }
+        // One pulse wakes one thread: each that ends wakes the next.
+        self.shared.wake();
         None
     }
 

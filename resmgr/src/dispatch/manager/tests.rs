@@ -2,6 +2,7 @@
 
 mod awaited;
 mod defaults;
+mod deferred;
 mod opens;
 
 use super::Manager;
