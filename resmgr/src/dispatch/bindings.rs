@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 pub const OPENS_PER_CLIENT: usize = 65_536;
 
 /// One client's connections.
-type Opens = HashMap<Coid, Arc<dyn OpenFile>>;
+pub(super) type Opens = HashMap<Coid, Arc<dyn OpenFile>>;
 
 /// The table. The lock is held for look-ups only: opens are dropped after it is released.
 #[derive(Debug, Default)]
@@ -73,9 +73,8 @@ impl Bindings {
     }
 
     /// Takes everybody's bindings away.
-    pub(super) fn clear(&self) {
-        let clients = std::mem::take(&mut *lock(&self.clients));
-        drop(clients);
+    pub(super) fn clear(&self) -> HashMap<Scoid, Opens> {
+        std::mem::take(&mut *lock(&self.clients))
     }
 
     /// Takes all of a client's bindings away.

@@ -18,9 +18,14 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// Signals that end a program: SIGINT, SIGTERM.
 const ENDING: [i32; 2] = [signal::INT, signal::TERM];
+/// How long a manager that ends waits for asynchronous handlers of close.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+/// How often tasks have their turn before it is looked whether they have ended.
+const ROUNDS: usize = 1000;
 
 /// A resource manager: one channel, the files attached to it, and the threads that answer for them.
 ///
@@ -184,6 +189,17 @@ impl Manager {
         self
     }
 
+    /// The same for one whose handlers are asynchronous: the file of the handle `number`.
+    #[cfg(test)]
+    pub(crate) fn unnamed_async<R: AsyncResource>(mut self, number: u32, resource: R) -> Self {
+        let Ok(runtime) = self.runtime.handle() else {
+            return self;
+        };
+        let seat = Seat::new(Awaited(resource, runtime), number, String::new());
+        self.shared.add(number, Arc::new(seat));
+        self
+    }
+
     /// Where it receives.
     #[doc(hidden)]
     pub fn channel(&self) -> ChannelId {
@@ -335,7 +351,31 @@ impl Drop for Manager {
     fn drop(&mut self) {
         self.names.clear();
         self.shared.channel.destroy();
-        self.shared.clear();
+        let seats = self.shared.clear();
+        if let Runtime::Own(runtime) = &self.runtime {
+            end_handlers(runtime, &seats);
+        }
+    }
+}
+
+/// Has the asynchronous handlers end: those that were dropped, and the last ones, of close.
+fn end_handlers(runtime: &tokio::runtime::Runtime, seats: &[Arc<dyn Attached>]) {
+    let deadline = Instant::now() + CLOSE_PATIENCE;
+    // Each of their tasks holds its attachment.
+    let at_work = |seat: &Arc<dyn Attached>| seat.is_awaited() && Arc::strong_count(seat) > 1;
+    while seats.iter().any(at_work) {
+        if Instant::now() > deadline {
+            tracing::error!("a handler of close did not end; it is dropped");
+            return;
+        }
+        runtime.block_on(async {
+            for _ in 0..ROUNDS {
+                tokio::task::yield_now().await;
+            }
+        });
+        if seats.iter().any(at_work) {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) struct Shared {
     failed: Mutex<Option<Errno>>,
     /// What the program has attached beside its files.
     pub(super) attachments: Arc<Attachments>,
+    /// Nobody works off tasks any more. Written before the tasks are locked for the last time.
+    over: AtomicBool,
 }
 
 impl fmt::Debug for Shared {
@@ -85,6 +87,7 @@ impl Shared {
             stopping: AtomicBool::new(false),
             failed: Mutex::default(),
             attachments,
+            over: AtomicBool::new(false),
         }
     }
 
@@ -123,13 +126,19 @@ impl Shared {
     }
 
     /// Everything that leads to resources goes: whoever waits for them, the opens, the attachments. What resources
-    /// keep of their calls leads back here, so nothing would ever go by itself.
-    pub(super) fn clear(&self) {
+    /// keep of their calls leads back here, so nothing would ever go by itself. Returns the attachments.
+    pub(super) fn clear(&self) -> Vec<Arc<dyn Attached>> {
+        self.over.store(true, Ordering::Relaxed);
         self.calls.clear();
-        lock(&self.tasks).clear();
-        self.bindings.clear();
+        let tasks = std::mem::take(&mut *lock(&self.tasks));
+        tasks.into_iter().for_each(end_task);
+        for (scoid, opens) in self.bindings.clear() {
+            for file in opens.values() {
+                Self::forget_holder(&**file, scoid);
+            }
+        }
         let seats = std::mem::take(&mut *lock(&self.seats));
-        drop(seats);
+        seats.into_values().collect()
     }
 
     /// It cannot go on: every thread ends, and the manager says why.
@@ -261,6 +270,16 @@ impl Shared {
     }
 }
 
+/// A task that nobody does any more. Calls that wait in a lane hold the file that the lane is a part of: so they
+/// are taken out.
+fn end_task(task: Task) {
+    let mut task = Some(task);
+    while let Some(Task::Next(pending, lane)) = task.take() {
+        let next = pending.file().and_then(|file| file.core().lane(lane).leave());
+        task = next.map(|pending| Task::Next(pending, lane));
+    }
+}
+
 /// A handler runs.
 pub(super) struct Running<'a>(&'a Shared, Rcvid);
 
@@ -285,7 +304,13 @@ impl Desk for Shared {
     }
 
     fn later(&self, task: Task) {
-        lock(&self.tasks).push_back(task);
+        let mut tasks = lock(&self.tasks);
+        if self.over.load(Ordering::Relaxed) {
+            drop(tasks);
+            return end_task(task);
+        }
+        tasks.push_back(task);
+        drop(tasks);
         self.tasks_left.fetch_add(1, Ordering::AcqRel);
         if AT_WORK.get() != self.address() && !self.woken.swap(true, Ordering::AcqRel) {
             self.wake();

@@ -296,6 +296,8 @@ pub(crate) trait Attached: Send + Sync {
     ) -> Result<Option<Connected>>;
     /// Where something below it is, for people.
     fn path(&self, below: &[u8]) -> String;
+    /// Whether its handlers are tasks of a runtime.
+    fn is_awaited(&self) -> bool;
 }
 
 impl<H: Handlers> Attached for Seat<H> {
@@ -304,6 +306,10 @@ impl<H: Handlers> Attached for Seat<H> {
             [] => self.path.clone(),
             below => format!("{}/{}", self.path, String::from_utf8_lossy(below)),
         }
+    }
+
+    fn is_awaited(&self) -> bool {
+        !matches!(self.handlers.pace(), Pace::AtOnce)
     }
 
     fn connect(

@@ -1,5 +1,6 @@
 //! A manager and its clients in one process, on a private channel, without names.
 
+mod awaited;
 mod defaults;
 mod opens;
 
