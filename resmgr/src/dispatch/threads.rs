@@ -61,6 +61,8 @@ impl Server {
             if let Some(received) = self.shared.check(received) {
                 self.handle(received);
             }
+            // Clients that never leave the channel empty must not keep handlers from going on.
+            tokio::task::coop::consume_budget().await;
         }
         self.shared.wake();
         self.shared.ended()

@@ -11,7 +11,9 @@ use crate::resource::{
 use crate::wire::{self, Connect, ConnectKind, Msg, OpenFlags, Stat};
 use crate::{Errno, Result};
 use resmgr_namespace::{AttachFlags, Entry, FileType, Pathname};
+use std::collections::VecDeque;
 use std::ffi::OsStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -96,6 +98,8 @@ impl Watch {
 const WAIT: u64 = 1;
 /// Where it panics.
 const PANIC: u64 = 2;
+/// Where it lets others go on some times.
+const TURNS: u64 = 3;
 
 /// A device: reads at [`WAIT`] and writes of "wait" pass the gate.
 struct Door(Arc<Watch>);
@@ -105,6 +109,11 @@ impl AsyncDevice for Door {
         match at.offset {
             WAIT => self.0.pass().await,
             PANIC => panic!("as the test wants"),
+            TURNS => {
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+            }
             _ => {}
         }
         At::new(0).copy(b"through", buffer)
@@ -563,6 +572,35 @@ fn plain_and_asynchronous_resources_are_in_one_manager() {
         drop((plain, door));
         running.stop().unwrap();
     }
+}
+
+/// The clients never leave the channel empty, and a handler that takes some turns is done all the same.
+#[test]
+fn a_flood_of_messages_does_not_starve_handlers() {
+    let watch = Watch::new();
+    let manager = manager().unnamed(Plain);
+    let manager = manager.unnamed_async(1, Door(Arc::clone(&watch)));
+    let chid = manager.channel();
+    let _running = manager.spawn().unwrap();
+    let door = open_with(&root(), (chid, 1), "", READ).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let flood = || {
+            let plain = open_with(&root(), (chid, 0), "", READ).unwrap();
+            let mut begun = VecDeque::new();
+            while !done.load(Ordering::Relaxed) {
+                begun.push_back(plain.begin_read(1, Some(0)).unwrap());
+                if begun.len() > 200 {
+                    assert_eq!(begun.pop_front().unwrap().wait(&mut [0]), Ok(1));
+                }
+            }
+        };
+        (0..3).for_each(|_| drop(scope.spawn(flood)));
+        for _ in 0..20 {
+            assert_eq!(read(&door, TURNS), Ok(7));
+        }
+        done.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]
