@@ -275,7 +275,9 @@ impl Shared {
 fn end_task(task: Task) {
     let mut task = Some(task);
     while let Some(Task::Next(pending, lane)) = task.take() {
-        let next = pending.file().and_then(|file| file.core().lane(lane).leave());
+        let next = pending
+            .file()
+            .and_then(|file| file.core().lane(lane).leave());
         task = next.map(|pending| Task::Next(pending, lane));
     }
 }

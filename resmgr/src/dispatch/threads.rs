@@ -34,7 +34,6 @@ impl Server {
         while let Some(received) = self.block() {
             self.handle(received);
         }
-        self.shared.wake();
         self.shared.ended()
     }
 
@@ -93,6 +92,9 @@ impl Member for Server {
                 return Some(received);
             }
         }
+        // One pulse wakes one thread: each passes the word on, also to one that runs a runtime and is none of the
+        // pool's.
+        self.shared.wake();
         None
     }
 

@@ -35,7 +35,9 @@ impl Count {
     /// Waits until it has this value.
     fn until(&self, wanted: usize) {
         let count = lock(&self.0);
-        let waited = self.1.wait_timeout_while(count, LIMIT, |now| *now != wanted);
+        let waited = self
+            .1
+            .wait_timeout_while(count, LIMIT, |now| *now != wanted);
         assert!(!waited.unwrap().1.timed_out(), "never {wanted}");
     }
 }
@@ -60,6 +62,8 @@ impl Drop for Guard {
 struct Watch {
     /// Handlers that wait now.
     waiting: Count,
+    /// Those that have ever waited.
+    came: Count,
     /// Opens that were not closed.
     opens: Count,
     /// Each lets one handler go on.
@@ -73,6 +77,7 @@ impl Watch {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             waiting: Count::default(),
+            came: Count::default(),
             opens: Count::default(),
             gate: Semaphore::new(0),
             log: Mutex::default(),
@@ -82,6 +87,7 @@ impl Watch {
 
     async fn pass(self: &Arc<Self>) {
         let _guard = Guard::new(self);
+        self.came.add(1);
         self.gate.acquire().await.unwrap().forget();
     }
 
@@ -394,7 +400,8 @@ fn a_lane_goes_on_after_a_panic_and_after_an_unblock() {
     let third = file.begin_read(16, None).unwrap();
     drop(second);
     drop(first);
-    // The third has the gate's turn now.
+    // The third waits at the gate now.
+    watch.came.until(2);
     watch.gate.add_permits(1);
     assert_eq!(third.wait(&mut [0; 16]), Ok(7));
     watch.waiting.until(0);
@@ -695,7 +702,9 @@ impl AsyncResource for Single {
 fn calls_of_all_opens_are_in_order_where_the_resource_wants_it() {
     let (_running, chid, watch) = serve(Single);
     let files = [(); 3].map(|()| open(chid, "", READ));
-    let begun = files.each_ref().map(|file| file.begin_read(1, None).unwrap());
+    let begun = files
+        .each_ref()
+        .map(|file| file.begin_read(1, None).unwrap());
     for one in begun {
         watch.waiting.until(1);
         watch.gate.add_permits(1);
