@@ -12,6 +12,7 @@ mod idle;
 mod impostors;
 mod inspect;
 mod kills;
+mod late;
 mod load;
 mod memfs;
 mod names;

@@ -92,7 +92,8 @@ impl Member for Server {
                 return Some(received);
             }
         }
-        // One pulse wakes one thread: each that ends wakes the next.
+        // One pulse wakes one thread: each passes the word on, also to one that runs a runtime and is none of the
+        // pool's.
         self.shared.wake();
         None
     }

@@ -24,6 +24,14 @@ pub fn stay_on(cpus: &[usize]) -> Result<()> {
         .map(drop)
 }
 
+/// Bytes that this process has allocated and not freed, where the allocator is the C library's.
+#[cfg(target_env = "gnu")]
+pub fn heap_in_use() -> usize {
+    // SAFETY: no arguments.
+    let known = unsafe { libc::mallinfo2() };
+    known.uordblks + known.hblkhd
+}
+
 /// The processor that the calling thread runs on, or did a moment ago.
 #[inline]
 pub fn current_cpu() -> u32 {

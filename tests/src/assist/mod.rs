@@ -10,6 +10,7 @@ mod commands;
 mod endurance;
 mod events;
 mod inspect;
+mod late;
 mod load;
 mod parcels;
 mod paths;

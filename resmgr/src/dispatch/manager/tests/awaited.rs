@@ -62,6 +62,8 @@ impl Drop for Guard {
 struct Watch {
     /// Handlers that wait now.
     waiting: Count,
+    /// Those that have ever waited.
+    came: Count,
     /// Opens that were not closed.
     opens: Count,
     /// Each lets one handler go on.
@@ -75,6 +77,7 @@ impl Watch {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             waiting: Count::default(),
+            came: Count::default(),
             opens: Count::default(),
             gate: Semaphore::new(0),
             log: Mutex::default(),
@@ -84,6 +87,7 @@ impl Watch {
 
     async fn pass(self: &Arc<Self>) {
         let _guard = Guard::new(self);
+        self.came.add(1);
         self.gate.acquire().await.unwrap().forget();
     }
 
@@ -396,7 +400,8 @@ fn a_lane_goes_on_after_a_panic_and_after_an_unblock() {
     let third = file.begin_read(16, None).unwrap();
     drop(second);
     drop(first);
-    // The third has the gate's turn now.
+    // The third waits at the gate now.
+    watch.came.until(2);
     watch.gate.add_permits(1);
     assert_eq!(third.wait(&mut [0; 16]), Ok(7));
     watch.waiting.until(0);
