@@ -192,7 +192,15 @@ impl Random {
                 let offset = i64::try_from(self.offset()).unwrap();
                 let offset = offset * self.of(&[1, 1, 1, -1]);
                 let whence = self.index(5) as i32;
-                Op::Seek(slot, if offset.unsigned_abs() < FAR { whence } else { 0 }, offset)
+                Op::Seek(
+                    slot,
+                    if offset.unsigned_abs() < FAR {
+                        whence
+                    } else {
+                        0
+                    },
+                    offset,
+                )
             }
             43..45 => Op::SetLen(slot, self.offset()),
             45 => Op::Punch(slot, self.offset(), self.below(20_000)),
