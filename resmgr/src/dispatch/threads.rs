@@ -93,6 +93,8 @@ impl Member for Server {
                 return Some(received);
             }
         }
+        // The pool does not know that the manager stops: each thread that ends passes the word on.
+        self.shared.wake();
         None
     }
 
