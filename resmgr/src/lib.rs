@@ -18,8 +18,8 @@
 //! # Layers
 //! Each module uses only what stands above it: [`ipc`] (channels, connections, messages, pulses), [`wire`]
 //! (the layouts of the I/O messages), [`resource`] (handlers, open files, locks, notification), [`dispatch`] (the
-//! manager's loop), [`client`] (open, read, write from the other side), [`name`] (names for programs that receive
-//! messages themselves), [`names`] (waiting for a name).
+//! manager's loop), [`parts`] (ready resources), [`client`] (open, read, write from the other side), [`name`] (names for
+//! programs that receive messages themselves), [`names`] (waiting for a name).
 #![forbid(unsafe_code)]
 
 pub mod client;

@@ -564,6 +564,7 @@ impl Worker<'_> {
                 tracing::trace!(?told, "a handler was told of an unblock request");
             }
             Task::Next(pending, lane) => self.next(&pending, lane, scratch),
+            Task::Release(file) => drop(file),
         }
     }
 

@@ -118,6 +118,7 @@ pub(crate) use inform::{Ask, is_common};
 pub(crate) use lane::{Turn, pass_on};
 pub(crate) use ocb::{LaneId, Sort};
 pub(crate) use record::grant;
+pub(crate) use types::Renumber;
 pub(crate) use waiting::Bell;
 
 use crate::{Errno, Result};

@@ -4,6 +4,7 @@ use super::ocb::Core;
 use crate::ipc::Credentials;
 use crate::wire::{Dirent, OpenFlags};
 use std::ffi::{OsStr, OsString};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -150,6 +151,30 @@ pub struct Entries {
     base: u64,
     next: u64,
     full: bool,
+    /// How the numbers of files are told, the resource that names them last.
+    numbers: Vec<Renumber>,
+}
+
+/// Numbers of files for a resource inside another one, in which they must be unique.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Renumber {
+    /// The number that the inner resource's root has in the outer one.
+    pub(crate) number: u64,
+    /// The number that it has in the inner one.
+    pub(crate) root: u64,
+}
+
+impl Renumber {
+    /// The number of a file in the outer resource. Those of outer files are small; the others have the highest bit, and
+    /// the chance that two of them are the same is that of any two random numbers.
+    pub(crate) fn of(self, ino: u64) -> u64 {
+        if ino == self.root {
+            return self.number;
+        }
+        let mut hasher = DefaultHasher::new();
+        (self.number, ino).hash(&mut hasher);
+        hasher.finish() | 1 << 63
+    }
 }
 
 impl Entries {
@@ -160,12 +185,26 @@ impl Entries {
             base,
             next: base,
             full: false,
+            numbers: Vec::new(),
         }
+    }
+
+    /// Has a resource inside another one add its entries.
+    pub(crate) fn renumbered<T>(
+        &mut self,
+        numbers: Renumber,
+        add: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        self.numbers.push(numbers);
+        let added = add(self);
+        self.numbers.pop();
+        added
     }
 
     /// Adds an entry: its name, the number of the file, and the cookie to go on with behind it. False when it has no
     /// room: then it comes again in the next call, and nothing more is taken in this one.
     pub fn add(&mut self, name: impl AsRef<OsStr>, ino: u64, next: u64) -> bool {
+        let ino = self.numbers.iter().rev().fold(ino, |ino, by| by.of(ino));
         self.push(name.as_ref(), ino, self.base.saturating_add(next))
     }
 

@@ -181,6 +181,12 @@ impl<P: Parked, E: Notice> Waiters<P, E> {
         deliver(armed);
     }
 
+    /// How many calls are kept here.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        lock(&self.state).queues.len()
+    }
+
     /// An open has gone.
     #[doc(alias = "iofunc_notify_remove")]
     pub(crate) fn remove_open(&self, open: u64) {

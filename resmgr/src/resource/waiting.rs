@@ -245,6 +245,12 @@ impl Waiters {
         self.0.remove_connection(client, coid);
     }
 
+    /// How many calls are kept here.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.0.kept()
+    }
+
     pub(crate) fn remove_open(&self, open: u64) {
         self.0.remove_open(open);
     }

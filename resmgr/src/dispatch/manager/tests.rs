@@ -420,6 +420,13 @@ fn with_two_threads_a_handler_that_waits_makes_nobody_else_wait() {
 }
 
 #[test]
+fn stopping_ends_all_threads_that_wait() {
+    let (running, chid) = serve(Ram::default(), 4);
+    assert!(open(chid, READ).stat().is_ok());
+    assert_eq!(running.stop(), Ok(()));
+}
+
+#[test]
 fn stopping_finishes_what_runs_and_refuses_what_waits() {
     let (device, has_begun, go) = slow();
     let (running, chid) = serve(device, 1);

@@ -112,6 +112,7 @@ impl<K: Kind> Drop for Deferred<K> {
     fn drop(&mut self) {
         if !self.passed_on {
             self.pending.lost(self.kind.operation().name());
+            self.pending.done_with();
         }
     }
 }

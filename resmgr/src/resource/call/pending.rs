@@ -17,6 +17,9 @@ pub(crate) trait Desk: Send + Sync {
     fn forget(&self, name: CallName);
     /// Has something done after the handler that runs now, with no lock of its author's held.
     fn later(&self, task: Task);
+    /// Drops an open that may be the last of its kind: its close handler must not run where a lock of its author's may
+    /// be held.
+    fn release(&self, file: Arc<dyn OpenFile>);
     /// Who sent a message, with the groups that count.
     fn client(&self, info: &MessageInfo) -> Client;
     /// A connect message has been worked on: what came of it, and the bytes of the message.
@@ -32,6 +35,8 @@ pub(crate) enum Task {
     Unblock(Arc<dyn OpenFile>, Rcvid),
     /// A call that waited for others has its turn.
     Next(Arc<Pending>, LaneId),
+    /// An open is dropped.
+    Release(Arc<dyn OpenFile>),
 }
 
 /// A call among all of a manager: the client, and its call.
@@ -224,6 +229,14 @@ impl Pending {
             self.release();
         }
         self.cancel();
+    }
+
+    /// Its author has done with it, perhaps under a lock of its own.
+    pub(super) fn done_with(&self) {
+        let file = lock(&self.file).take();
+        if let Some(file) = file {
+            self.desk.release(file);
+        }
     }
 
     /// Whoever was to answer it will not.
