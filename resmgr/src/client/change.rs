@@ -238,9 +238,12 @@ impl Caller<'_> {
                 elsewhere = true;
                 return Ok(Said::NotHere);
             }
-            let below = old.path().below(usize::from(entry.prefix_len));
+            let mut below = old.path().below(usize::from(entry.prefix_len)).to_vec();
+            if old.path().has_trailing_slash() && !below.is_empty() {
+                below.push(b'/');
+            }
             let connect = Connect {
-                extra: below,
+                extra: &below,
                 ..connect
             };
             self.server(path, entry, &ask(connect))

@@ -1,9 +1,11 @@
 //! Changes of attributes: who may, and what becomes of them where the resource does not know how.
 
-use super::Change;
-use super::check::{Access, Client, Mount, check_access, check_chmod, check_chown, check_utime};
+use super::check::{
+    Access, Client, Mount, check_access, check_chmod, check_chown, check_utime, mode_after_write,
+};
 use super::file::Seat;
 use super::handlers::Handlers;
+use super::{Attr, Change};
 use crate::wire::{TimeChange, Utime};
 use crate::{Errno, Result};
 use std::sync::Arc;
@@ -57,6 +59,15 @@ pub(crate) async fn change<H: Handlers>(
     }
     seat.changed(attr.ino);
     Ok(())
+}
+
+/// The change to another size: as after a write, the file no longer runs as another user.
+pub(crate) fn to_size(attr: &Attr, client: &Client, size: u64) -> Change {
+    let mode = mode_after_write(attr, client.subject());
+    Change {
+        mode: (mode != attr.mode).then_some(mode & 0o7777),
+        ..Change::to_size(size)
+    }
 }
 
 /// Whether the client may write the file, and it is on no read-only file system.

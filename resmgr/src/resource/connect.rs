@@ -1,7 +1,7 @@
 //! What connect messages want done to a path: open, make, link, rename, remove.
 
 use super::call::Told;
-use super::change::mount_of;
+use super::change::{self, mount_of};
 use super::check::{
     Access, Client, Entry, Mount, check_access, check_create, check_open_on, check_remove,
     check_rename,
@@ -10,9 +10,9 @@ use super::file::{Claim, OpenFile, Opened, Seat};
 use super::handlers::Handlers;
 use super::ocb::Core;
 use super::walk::{Found, Known, Route, known, walk};
-use super::{Change, New, NewKind, Ocb, Opening, Share};
+use super::{New, NewKind, Ocb, Opening, Share};
 use crate::wire::{
-    Connect, ConnectKind, ConnectStatus, LinkReply, OpenFlags, PathEnd, RenameFlags, Stat,
+    Connect, ConnectKind, ConnectStatus, LinkReply, OpenFlags, PATH_MAX, PathEnd, RenameFlags, Stat,
 };
 use crate::{Errno, Result};
 use std::ffi::{OsStr, OsString};
@@ -21,6 +21,9 @@ use std::sync::Arc;
 
 /// How often a name may go and come back while it is being opened.
 const RACES_MAX: usize = 32;
+
+/// Symbolic links in one path that are followed here.
+const LINKS_MAX: usize = 32;
 
 /// What came of a connect message.
 pub(crate) enum Connected {
@@ -88,8 +91,11 @@ fn done() -> Connected {
     Connected::Told(Told::default())
 }
 
-/// Sends the client on.
+/// Sends the client on; `ENAMETOOLONG`: to a path that it has no room for.
 fn go_on(path: Vec<u8>) -> Result<Connected> {
+    if path.len() >= PATH_MAX {
+        return Err(Errno::NAMETOOLONG);
+    }
     let link = LinkReply {
         path,
         ..LinkReply::default()
@@ -102,17 +108,34 @@ fn go_on(path: Vec<u8>) -> Result<Connected> {
     }))
 }
 
+/// Whether a path leads to something in the directory that another leads to.
+fn below(path: &[u8], dir: &[u8]) -> bool {
+    path.strip_prefix(dir)
+        .is_some_and(|rest| rest.starts_with(b"/"))
+}
+
 /// A directory, a name in it, and the file of that name.
 type Place<'a, N> = (Known<N>, &'a OsStr, Option<Known<N>>);
 
 impl<'a, H: Handlers> Names<'a, H> {
-    fn route(&self, path: &'a [u8], follow: bool) -> Route<'a> {
+    fn route<'p>(&self, path: &'p [u8], follow: bool) -> Route<'p>
+    where
+        'a: 'p,
+    {
         Route {
             path,
             end: self.connect.end,
             client: self.client,
             follow,
         }
+    }
+
+    /// The slash behind the path stays where the walk took no notice of it.
+    fn go_on_with_slash(&self, mut path: Vec<u8>) -> Result<Connected> {
+        if self.connect.end.contains(PathEnd::SLASH) {
+            path.push(b'/');
+        }
+        go_on(path)
     }
 
     async fn open(&self) -> Result<Connected> {
@@ -130,6 +153,9 @@ impl<'a, H: Handlers> Names<'a, H> {
         let exclusive = flags.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE);
         // Who wants the link itself, or a file that is not there, means what the name is, not where it leads.
         let follow = !exclusive && !flags.contains(OpenFlags::NO_FOLLOW);
+        if flags.contains(OpenFlags::CREATE) && self.connect.end.contains(PathEnd::SLASH) {
+            return self.refuse_to_create().await.map(Some);
+        }
         let opened = match walk(self.seat, self.route(self.connect.path, follow)).await? {
             Found::GoOn(path) => return go_on(path).map(Some),
             Found::File(known, parent) => match self.open_known(known).await {
@@ -147,14 +173,23 @@ impl<'a, H: Handlers> Names<'a, H> {
         opened.map(Some)
     }
 
+    /// What has a slash behind its name is not made by open(), whatever it is.
+    async fn refuse_to_create(&self) -> Result<Connected> {
+        match self.place(self.connect.path, PathEnd::empty()).await {
+            Ok(Err(path)) => self.go_on_with_slash(path),
+            Ok(Ok(_)) | Err(Errno::BUSY) => Err(Errno::ISDIR),
+            Err(errno) => Err(errno),
+        }
+    }
+
     async fn open_known(&self, known: Known<H::Node>) -> Result<Connected> {
         let (connect, client) = (self.connect, self.client);
         let mut known = known;
         if known.attr.is_link() && connect.kind == ConnectKind::OPEN {
-            return Err(if connect.flags.contains(OpenFlags::EXCLUSIVE) {
-                Errno::EXIST
-            } else {
-                Errno::LOOP
+            return Err(match connect.flags {
+                flags if flags.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE) => Errno::EXIST,
+                flags if flags.contains(OpenFlags::DIRECTORY) => Errno::NOTDIR,
+                _ => Errno::LOOP,
             });
         }
         let mount = self.mount_for(&known).await?;
@@ -163,7 +198,7 @@ impl<'a, H: Handlers> Names<'a, H> {
         let wanted = Access::from_bits_truncate(connect.access.into());
         check_access(&known.attr, subject, wanted)?;
         if connect.flags.contains(OpenFlags::TRUNCATE) {
-            let cut = Change::to_size(0);
+            let cut = change::to_size(&known.attr, client, 0);
             match self.seat.handlers.change(&known.node, &cut).await {
                 Err(Errno::NOSYS) if !known.attr.is_regular() => {}
                 done => done?,
@@ -185,9 +220,6 @@ impl<'a, H: Handlers> Names<'a, H> {
     }
 
     async fn create(&self, dir: Known<H::Node>, name: &OsStr) -> Result<Connected> {
-        if self.connect.end.contains(PathEnd::SLASH) {
-            return Err(Errno::ISDIR);
-        }
         let mode = Stat::REGULAR | self.connect.mode & 0o7777;
         let node = self.made(&dir, name, NewKind::File, mode).await?;
         self.opened(known(self.seat, node).await?, true).await
@@ -249,17 +281,11 @@ impl<'a, H: Handlers> Names<'a, H> {
             Stat::LINK => return Err(Errno::INVAL),
             other => (NewKind::Special(connect.device()?), other),
         };
-        if what != NewKind::Directory && connect.end.contains(PathEnd::SLASH) {
-            return Err(Errno::NOENT);
-        }
         self.make_new(what, kind | connect.mode & 0o7777).await
     }
 
     async fn symlink(&self) -> Result<Connected> {
         let text = OsString::from_vec(self.connect.target()?.to_vec());
-        if self.connect.end.contains(PathEnd::SLASH) {
-            return Err(Errno::NOENT);
-        }
         self.make_new(NewKind::Link(text), Stat::LINK | 0o777).await
     }
 
@@ -268,8 +294,13 @@ impl<'a, H: Handlers> Names<'a, H> {
         let end = PathEnd::empty();
         let route = self.route(self.connect.path, false);
         match walk(self.seat, Route { end, ..route }).await? {
-            Found::GoOn(path) => go_on(path),
+            Found::GoOn(path) => self.go_on_with_slash(path),
             Found::File(..) => Err(Errno::EXIST),
+            Found::Nothing(..)
+                if what != NewKind::Directory && self.connect.end.contains(PathEnd::SLASH) =>
+            {
+                Err(Errno::NOENT)
+            }
             Found::Nothing(dir, name) => {
                 self.made(&dir, name, what, mode).await?;
                 Ok(done())
@@ -296,11 +327,14 @@ impl<'a, H: Handlers> Names<'a, H> {
     }
 
     /// The directory of a path that may have no file, without following a link at its end.
-    async fn place(
+    async fn place<'p>(
         &self,
-        path: &'a [u8],
+        path: &'p [u8],
         end: PathEnd,
-    ) -> Result<Result<Place<'a, H::Node>, Vec<u8>>> {
+    ) -> Result<Result<Place<'p, H::Node>, Vec<u8>>>
+    where
+        'a: 'p,
+    {
         let route = self.route(path, false);
         Ok(match walk(self.seat, Route { end, ..route }).await? {
             Found::GoOn(path) => Err(path),
@@ -311,14 +345,45 @@ impl<'a, H: Handlers> Names<'a, H> {
         })
     }
 
+    /// The old path without symbolic links on its way, which clients cannot follow: the reply to them is about the
+    /// new path. `EXDEV`: one of them leads out of what was attached.
+    async fn old_path(&self) -> Result<Vec<u8>> {
+        let mut path = self.connect.old_path()?.to_vec();
+        for _ in 0..LINKS_MAX {
+            let end = self.old_end();
+            let route = Route {
+                end,
+                ..self.route(&path, false)
+            };
+            let next = match walk(self.seat, route).await? {
+                Found::GoOn(next) => next,
+                Found::File(..) | Found::Nothing(..) => return Ok(path),
+            };
+            path = self.seat.inside(&next).ok_or(Errno::XDEV)?;
+        }
+        Err(Errno::LOOP)
+    }
+
+    /// A slash behind it has link() follow the old path, but not rename().
+    fn old_end(&self) -> PathEnd {
+        if self.connect.kind == ConnectKind::LINK && self.connect.old_has_slash() {
+            PathEnd::SLASH
+        } else {
+            PathEnd::empty()
+        }
+    }
+
     async fn remove(&self) -> Result<Connected> {
-        let place = self.place(self.connect.path, self.connect.end).await?;
+        let place = self.place(self.connect.path, PathEnd::empty()).await?;
         let (dir, name, known) = match place {
             Ok(place) => place,
-            Err(path) => return go_on(path),
+            Err(path) => return self.go_on_with_slash(path),
         };
         let known = known.ok_or(Errno::NOENT)?;
         let as_dir = self.connect.is_dir();
+        if self.connect.end.contains(PathEnd::SLASH) && !known.attr.is_dir() {
+            return Err(Errno::NOTDIR);
+        }
         let mount = mount_of(self.seat, &dir.node).await?;
         let entry = Entry {
             parent: &dir.attr,
@@ -336,19 +401,15 @@ impl<'a, H: Handlers> Names<'a, H> {
     }
 
     async fn link(&self) -> Result<Connected> {
-        let end = PathEnd::empty();
-        let route = self.route(self.connect.old_path()?, false);
+        let old = self.old_path().await?;
+        let (end, route) = (self.old_end(), self.route(&old, false));
         let known = match walk(self.seat, Route { end, ..route }).await? {
-            // A path to go on with is the new one: links in the middle of the old one are followed by clients.
             Found::GoOn(_) => return Err(Errno::XDEV),
             Found::Nothing(..) => return Err(Errno::NOENT),
             Found::File(known, _) => known,
         };
-        if known.attr.is_dir() {
-            return Err(Errno::PERM);
-        }
-        match self.place(self.connect.path, self.connect.end).await? {
-            Err(path) => go_on(path),
+        match self.place(self.connect.path, PathEnd::empty()).await? {
+            Err(path) => self.go_on_with_slash(path),
             Ok((_, _, Some(_))) => Err(Errno::EXIST),
             Ok((dir, name, None)) => {
                 if self.connect.end.contains(PathEnd::SLASH) {
@@ -356,6 +417,9 @@ impl<'a, H: Handlers> Names<'a, H> {
                 }
                 let mount = mount_of(self.seat, &dir.node).await?;
                 check_create(mount, &dir.attr, self.client.subject(), Stat::REGULAR)?;
+                if known.attr.is_dir() {
+                    return Err(Errno::PERM);
+                }
                 self.seat
                     .handlers
                     .link(&known.node, &dir.node, name)
@@ -368,48 +432,63 @@ impl<'a, H: Handlers> Names<'a, H> {
     }
 
     async fn rename(&self) -> Result<Connected> {
-        let (old, new) = (self.connect.old_path()?, self.connect.path);
+        let (old, new) = (&*self.old_path().await?, self.connect.path);
         let flags = self.connect.rename_flags()?;
         let Ok((from, name, known)) = self.place(old, PathEnd::empty()).await? else {
             return Err(Errno::XDEV);
         };
-        let known = known.ok_or(Errno::NOENT)?;
         let (to, new_name, target) = match self.place(new, PathEnd::empty()).await? {
             Ok(place) => place,
-            Err(path) => return go_on(path),
+            Err(path) => return self.go_on_with_slash(path),
         };
-        if self.connect.end.contains(PathEnd::SLASH) && !known.attr.is_dir() {
-            return Err(Errno::NOTDIR);
-        }
-        let below = |path: &[u8], dir: &[u8]| {
-            path.strip_prefix(dir)
-                .is_some_and(|rest| rest.starts_with(b"/"))
-        };
+        let known = known.ok_or(Errno::NOENT)?;
         let swaps = flags.contains(RenameFlags::EXCHANGE);
+        self.check_ends(&known, target.as_ref(), flags)?;
         if below(new, old) || swaps && below(old, new) {
             return Err(Errno::INVAL);
         }
-        if target.is_none() && swaps {
-            return Err(Errno::NOENT);
-        }
-        if target.is_some() && flags.contains(RenameFlags::NO_REPLACE) {
-            return Err(Errno::EXIST);
-        }
-        self.check_rename((&from, &known), (&to, target.as_ref()), swaps)
-            .await?;
-        if below(old, new) && !swaps {
+        if below(old, new) {
             return Err(Errno::NOTEMPTY);
         }
         // Two names of one file: nothing is to be done.
-        if target.is_some_and(|target| target.attr.ino == known.attr.ino) {
+        if target
+            .as_ref()
+            .is_some_and(|target| target.attr.ino == known.attr.ino)
+        {
             return Ok(done());
         }
+        self.check_rename((&from, &known), (&to, target.as_ref()), swaps)
+            .await?;
         let places = ((&from.node, name), (&to.node, new_name));
         self.seat.handlers.rename(places.0, places.1, flags).await?;
         self.touched(&from);
         self.touched(&to);
         self.seat.changed(known.attr.ino);
         Ok(done())
+    }
+
+    /// What Linux looks at before the places: whether there is a target, and what a slash at the end says.
+    fn check_ends(
+        &self,
+        file: &Known<H::Node>,
+        target: Option<&Known<H::Node>>,
+        flags: RenameFlags,
+    ) -> Result<()> {
+        let swaps = flags.contains(RenameFlags::EXCHANGE);
+        let new_slash = self.connect.end.contains(PathEnd::SLASH);
+        match target {
+            Some(_) if flags.contains(RenameFlags::NO_REPLACE) => return Err(Errno::EXIST),
+            None if swaps => return Err(Errno::NOENT),
+            Some(target) if swaps && new_slash && !target.attr.is_dir() => {
+                return Err(Errno::NOTDIR);
+            }
+            _ => {}
+        }
+        let means_dir = self.connect.old_has_slash() || new_slash && !swaps;
+        if means_dir && !file.attr.is_dir() {
+            return Err(Errno::NOTDIR);
+        }
+        Ok(())
     }
 
     async fn check_rename(

@@ -50,6 +50,26 @@ impl<H: Handlers> Seat<H> {
         u64::from(std::process::id()) << 32 | u64::from(self.number)
     }
 
+    /// The part below the attached path of where a link leads; `None` if that is somewhere else.
+    pub(crate) fn inside(&self, target: &[u8]) -> Option<Vec<u8>> {
+        let below = if target.starts_with(b"/") {
+            let root = self.path.trim_end_matches('/').as_bytes();
+            let below = target.strip_prefix(root)?;
+            below.starts_with(b"/").then_some(below)?
+        } else {
+            target
+        };
+        let mut names: Vec<&[u8]> = Vec::new();
+        for name in below.split(|byte| *byte == b'/') {
+            match name {
+                b"" | b"." => {}
+                b".." => drop(names.pop()?),
+                name => names.push(name),
+            }
+        }
+        Some(names.join(&b'/'))
+    }
+
     /// What a file is, with what the framework keeps of it.
     pub(crate) async fn attr(&self, node: &H::Node) -> Result<Attr> {
         let mut attr = self.handlers.attr(node).await?;
@@ -341,6 +361,36 @@ impl<H: Handlers> Attached for Seat<H> {
                 });
                 Ok(None)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Seat;
+    use crate::resource::{At, Device, Plain};
+
+    struct Nothing;
+    impl Device for Nothing {
+        fn read(&self, _at: &At, _buffer: &mut [u8]) -> crate::Result<usize> {
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn pn9_a_link_inside_is_told_from_one_that_leads_out() {
+        let seat = Seat::new(Plain(Nothing), 0, "/a/b".into());
+        for (target, expected) in [
+            ("x/../y//z/", Some("y/z")),
+            ("../x", None),
+            ("x/../..", None),
+            ("/a/b/c", Some("c")),
+            ("/a/bc", None),
+            ("/a/b", None),
+            ("/x", None),
+        ] {
+            let inside = seat.inside(target.as_bytes());
+            assert_eq!(inside.as_deref(), expected.map(str::as_bytes), "{target}");
         }
     }
 }

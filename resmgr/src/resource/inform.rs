@@ -4,7 +4,7 @@ use super::call::{Done, Told};
 use super::check::{Client, check_mode, check_seek};
 use super::file::{Opened, Seat};
 use super::handlers::{Handlers, Pace, now};
-use super::{Attr, Change, Entries, Ocb, Way, change, guarded, limits};
+use super::{Attr, Entries, Ocb, Way, change, guarded, limits};
 use crate::wire::{
     Dcmd, DevctlHeader, DevctlReply, FdInfoReply, IO_HEADER, MmapReply, MmapRequest, OpenFlags,
     Plain, Protection, Request, SYNC_ALL, Seek, Space, SpaceKind, TRANSFER_MAX, Transfer, Xattr,
@@ -189,7 +189,7 @@ impl<H: Handlers> Place<'_, H> {
         let handlers = &self.seat.handlers;
         if space.kind == SpaceKind::Free && space.len == 0 {
             super::check::check_span(start, 0, Errno::FBIG)?;
-            let change = Change::to_size(start);
+            let change = change::to_size(&attr, self.client, start);
             handlers.change(&self.ocb.node, &change).await?;
         } else {
             let len = usize::try_from(space.len).map_err(|_| Errno::FBIG)?;

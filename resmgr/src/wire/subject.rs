@@ -15,7 +15,8 @@ impl<'a> Connect<'a> {
     }
 
     /// Of RENAME and LINK: the path that the file has, below the same name of the server's and in the same form as
-    /// [`path`](Self::path), which is the new one. (QNX's library sends a LINK's with an open of the file.)
+    /// [`path`](Self::path), which is the new one. (QNX's library sends a LINK's with an open of the file.) A slash
+    /// at its end is no part of it: see [`old_has_slash`](Self::old_has_slash).
     ///
     /// # Errors
     /// - `EBADMSG`: it is not there, or in another form.
@@ -25,7 +26,14 @@ impl<'a> Connect<'a> {
             ConnectKind::RENAME => ExtraType::RENAME,
             _ => ExtraType::LINK,
         };
-        check_path(self.text(expected)?)
+        let text = self.text(expected)?;
+        check_path(text.strip_suffix(b"/").unwrap_or(text))
+    }
+
+    /// Of RENAME and LINK: whether the old path ends in a slash, and so means a directory.
+    pub fn old_has_slash(&self) -> bool {
+        let text = self.extra.strip_suffix(b"\0").unwrap_or(self.extra);
+        text.ends_with(b"/")
     }
 
     /// Of LINK: whether a symbolic link is meant, which leads to a [`target`](Self::target).
@@ -110,7 +118,8 @@ mod tests {
         for old in [rename, link] {
             assert_eq!(old(b"a/old"), Ok(&b"a/old"[..]));
             assert_eq!(old(b"a/old\0"), Ok(&b"a/old"[..]));
-            for bad in [&b"/x"[..], b"..", b"a/", b"a\0b"] {
+            assert_eq!(old(b"a/old/"), Ok(&b"a/old"[..]));
+            for bad in [&b"/x"[..], b"..", b"a//", b"a\0b"] {
                 assert_eq!(old(bad), Err(Errno::BADMSG));
             }
             assert_eq!(old(&[b'x'; 1024]), Err(Errno::NAMETOOLONG));

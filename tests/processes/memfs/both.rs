@@ -4,7 +4,9 @@ use super::host::Host;
 use super::number;
 use super::ops::{Answer, Op, Random};
 use super::ours::Ours;
+use resmgr::Errno;
 use resmgr::client::Stat;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 #[derive(Debug)]
@@ -14,6 +16,8 @@ pub(super) struct Both {
     host: Host,
     ours: Ours,
     last: Vec<String>,
+    /// Refusals for different reasons, which leave both sides as they were: one of each kind.
+    reasons: BTreeMap<String, String>,
 }
 
 impl Both {
@@ -24,6 +28,7 @@ impl Both {
             host: Host::new(&host.join(name)),
             ours: Ours::new(name),
             last: Vec::new(),
+            reasons: BTreeMap::new(),
         }
     }
 
@@ -33,16 +38,38 @@ impl Both {
             let op = match self.random.op() {
                 // Linux takes no notice of the offset then; POSIX does, and so do we.
                 Op::WriteAt(slot, data, _) if self.host.appends(slot) => Op::Write(slot, data),
+                Op::Seek(slot, ..) | Op::Read(slot, _) | Op::ReadAt(slot, ..)
+                    if self.host.is_dir(slot) =>
+                {
+                    Op::FileStat(slot)
+                }
                 op => op,
             };
             self.same(&op)?;
         }
-        Ok(())
+        self.reasons()
+    }
+
+    fn reasons(&self) -> Result<(), String> {
+        if self.reasons.is_empty() {
+            return Ok(());
+        }
+        Err(format!("in {}: {:#?}", self.name, self.reasons))
     }
 
     fn same(&mut self, op: &Op) -> Result<Option<Answer>, String> {
         let (host, ours) = (self.host.run(op), self.ours.run(op));
-        if host != ours {
+        if let (Err(host), Err(ours)) = (&host, &ours)
+            && host != ours
+        {
+            if is_known(op, *host, *ours) {
+                return Ok(None);
+            }
+            let what = format!("{op:?}");
+            let name = what.split('(').next().unwrap_or_default();
+            let reason = format!("{name}: {host:?} there, {ours:?} here");
+            self.reasons.entry(reason).or_insert(what);
+        } else if host != ours {
             let text = |answer| {
                 let mut text = format!("{answer:?}");
                 text.truncate(600);
@@ -58,7 +85,7 @@ impl Both {
             ));
         }
         if SHOWN > 0 {
-            let mut done = format!("{op:?} = {:?}", host);
+            let mut done = format!("{op:?} = {host:?}");
             done.truncate(200);
             self.last.push(done);
             if self.last.len() > 2 * SHOWN {
@@ -89,7 +116,7 @@ impl Both {
                 paths.extend(names.into_iter().map(below));
             }
         }
-        Ok(())
+        self.reasons()
     }
 
     fn contents(&mut self, size: u64) -> Result<(), String> {
@@ -105,6 +132,15 @@ impl Both {
         }
         Ok(())
     }
+}
+
+/// Whether it is documented that the reasons differ.
+fn is_known(op: &Op, host: Errno, ours: Errno) -> bool {
+    // POSIX allows both for a file that is not open for writing.
+    let not_open = matches!(op, Op::SetLen(..)) && (host, ours) == (Errno::INVAL, Errno::BADF);
+    // The namespace looks at all names before anybody walks the path, and links may lead to one that is too long for
+    // a message.
+    not_open || ours == Errno::NAMETOOLONG
 }
 
 /// How many operations before one that differs are shown.

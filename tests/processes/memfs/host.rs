@@ -53,6 +53,11 @@ impl Host {
         self.appends[slot]
     }
 
+    pub(super) fn is_dir(&self, slot: usize) -> bool {
+        self.file(slot)
+            .is_ok_and(|file| file.metadata().is_ok_and(|data| data.is_dir()))
+    }
+
     fn dir(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
     }

@@ -191,7 +191,7 @@ impl Random {
             38..43 => {
                 let offset = i64::try_from(self.offset()).unwrap();
                 let offset = offset * self.of(&[1, 1, 1, -1]);
-                let whence = self.index(5) as i32;
+                let whence = self.of(&[0, 1, 2, 3, 4]);
                 Op::Seek(
                     slot,
                     if offset.unsigned_abs() < FAR {
@@ -220,7 +220,8 @@ impl Random {
             80..82 => Op::ReadLink(self.path()),
             82..84 => Op::Chmod(self.path(), self.mode()),
             84..86 => {
-                let time = |random: &mut Self| random.below(2_000_000_000) as i64 * 1_000_000_001;
+                let time =
+                    |random: &mut Self| 1_000_000_001 * random.below(2_000_000_000).cast_signed();
                 Op::Times(self.path(), time(self), time(self))
             }
             86..89 => Op::Stat(self.path()),

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+const PAGE_LEN: usize = 4096;
 /// Bytes of a page.
-pub(super) const PAGE: u64 = 4096;
-const PAGE_LEN: usize = PAGE as usize;
+pub(super) const PAGE: u64 = PAGE_LEN as u64;
 
 type Page = Box<[u8; PAGE_LEN]>;
 

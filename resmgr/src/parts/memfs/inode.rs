@@ -68,8 +68,30 @@ pub(super) fn alone<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
 }
 
 impl Inode {
-    /// A new file; the caller has taken a name's room, which goes with the file.
-    pub(super) fn new(room: &Arc<Room>, ino: u64, new: &New) -> Self {
+    /// A new file, with room for its name.
+    ///
+    /// # Errors
+    /// - `ENOSPC`: there is none.
+    pub(super) fn new(room: &Arc<Room>, ino: u64, new: &New) -> Result<Self> {
+        let pages = match &new.what {
+            NewKind::Link(text) => link_pages(text),
+            _ => 0,
+        };
+        room.take_name()?;
+        if let Err(errno) = room.take_pages(pages) {
+            room.give_name();
+            return Err(errno);
+        }
+        Ok(Self::with_room(room, ino, new))
+    }
+
+    /// The first of all, which there is room for.
+    pub(super) fn root(room: &Arc<Room>, new: &New) -> Self {
+        let _ = room.take_name();
+        Self::with_room(room, 1, new)
+    }
+
+    fn with_room(room: &Arc<Room>, ino: u64, new: &New) -> Self {
         let (body, nlink) = match &new.what {
             NewKind::File => (Body::File(RwLock::new(Data::new(room))), 1),
             NewKind::Directory => (Body::Directory(Directory::default()), 2),
@@ -123,7 +145,7 @@ impl Inode {
                 (data.size(), data.space())
             }
             Body::Directory(directory) => (directory.size(), 0),
-            Body::Link(text) => (text.len() as u64, 0),
+            Body::Link(text) => (text.len() as u64, link_pages(text) * PAGE),
             Body::Special(_) => (0, 0),
         };
         let rdev = match self.body {
@@ -165,7 +187,13 @@ impl Inode {
 
     pub(super) fn change(&self, change: &Change) -> Result<()> {
         if let Some(size) = change.size {
-            alone(self.data()?).resize(size);
+            match &self.body {
+                Body::File(data) => alone(data).resize(size),
+                Body::Directory(_) => return Err(Errno::ISDIR),
+                Body::Link(_) => return Err(Errno::INVAL),
+                // There is nothing that could be cut.
+                Body::Special(_) => return Err(Errno::NOSYS),
+            }
             self.book(Happened::Written);
         }
         let mut meta = lock(&self.meta);
@@ -286,13 +314,22 @@ fn taken(xattrs: &BTreeMap<OsString, Vec<u8>>) -> usize {
     xattrs.iter().map(bytes).sum()
 }
 
+/// Pages that the text of a link takes, as in Linux's tmpfs: a short one takes none.
+fn link_pages(text: &OsStr) -> u64 {
+    u64::from(text.len() >= 128)
+}
+
 fn pages(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(PAGE)
 }
 
 impl Drop for Inode {
     fn drop(&mut self) {
-        let taken = pages(taken(&lock(&self.meta).xattrs));
+        let link = match &self.body {
+            Body::Link(text) => link_pages(text),
+            _ => 0,
+        };
+        let taken = pages(taken(&lock(&self.meta).xattrs)) + link;
         self.room.give_pages(usize::try_from(taken).unwrap_or(0));
         self.room.give_name();
     }

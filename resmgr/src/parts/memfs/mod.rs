@@ -14,7 +14,7 @@ use crate::resource::{
     Attr, Call, Change, Done, Entries, Filesystem, New, NewKind, Ocb, Opening, Read, RenameFlags,
     Resource, Write,
 };
-use crate::wire::{Seek, Space, SpaceKind, Stat};
+use crate::wire::{OpenFlags, Seek, Space, SpaceKind, Stat};
 use crate::{Errno, Result};
 use inode::{Body, Happened, alone, shared};
 use resmgr_sys::process;
@@ -75,10 +75,8 @@ impl MemFs {
             gid: client.gid,
             client,
         };
-        // The root's own name: there is room for it.
-        let _ = room.take_name();
         Self {
-            root: Arc::new(Inode::new(&room, 1, &root)),
+            root: Arc::new(Inode::root(&room, &root)),
             room,
             next: AtomicU64::new(2),
             moves: Mutex::default(),
@@ -154,9 +152,11 @@ impl Resource for MemFs {
         }
     }
 
-    fn open(&self, node: &Arc<Inode>, _how: &Opening) -> Result<()> {
+    fn open(&self, node: &Arc<Inode>, how: &Opening) -> Result<()> {
+        // What only looks at a file, or changes its attributes, opens it for neither.
+        let data = OpenFlags::READ | OpenFlags::WRITE;
         match node.body {
-            Body::Special(_) => Err(Errno::NXIO),
+            Body::Special(_) if how.flags.intersects(data) => Err(Errno::NXIO),
             _ => Ok(()),
         }
     }
@@ -188,9 +188,8 @@ impl Resource for MemFs {
 
     fn create(&self, dir: &Arc<Inode>, name: &OsStr, new: &New) -> Result<Arc<Inode>> {
         names::add(dir, name, || {
-            self.room.take_name()?;
             let ino = self.next.fetch_add(1, Ordering::Relaxed);
-            Ok(Inode::new(&self.room, ino, new))
+            Inode::new(&self.room, ino, new)
         })
     }
 

@@ -58,7 +58,11 @@ pub fn check_create<'a>(
     let mut new = Ownership {
         uid: client.uid,
         gid: client.gid,
-        mode: kind | mode & 0o7777,
+        // mkdir() does not set the bits that mean something else for directories; chmod() does.
+        mode: match kind {
+            Stat::DIRECTORY => kind | mode & 0o1777,
+            _ => kind | mode & 0o7777,
+        },
     };
     if parent.mode & SETGID != 0 {
         new.gid = parent.gid;
@@ -162,6 +166,19 @@ mod tests {
         read_only: true,
         chown_restricted: true,
     };
+
+    #[test]
+    fn a_new_directory_has_no_bits_that_only_chmod_gives() {
+        let made = check_create(
+            Mount::default(),
+            &dir(0o777, 1),
+            who(10),
+            Stat::DIRECTORY | 0o7777,
+        );
+        assert_eq!(made.unwrap().mode, Stat::DIRECTORY | 0o1777);
+        let made = check_create(Mount::default(), &dir(0o777, 1), who(10), 0o6711);
+        assert_eq!(made.unwrap().mode, Stat::REGULAR | 0o6711);
+    }
 
     #[test]
     fn a_directory_is_searched_by_who_may_execute_it() {
