@@ -1,12 +1,13 @@
 //! What the kernel holds open: files with their connection, directories with what was in them.
 
+use crate::directory::Listing;
 use crate::program::Process;
 use crate::traffic::Key;
-use resmgr::client::{Caller, File, ListEntry, OpenFlags};
+use resmgr::client::{Caller, File, OpenFlags};
 use resmgr_sys::{Errno, Result};
 use slab::Slab;
 use std::io::SeekFrom;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Most at one time.
@@ -22,17 +23,26 @@ pub(crate) struct Open {
     pub(crate) node: u64,
     /// Who uses it.
     pub(crate) process: Process,
+    /// How the program has it open by now, as far as that can change.
+    flags: AtomicU32,
     /// The server takes no offsets: it is a stream, as many devices are.
     stream: AtomicBool,
     /// Where a stream has been read to, to notice that a program has moved.
     position: AtomicU64,
 }
 
+/// What fcntl(2) can change of an open.
+const CHANGING: OpenFlags = OpenFlags::APPEND
+    .union(OpenFlags::NONBLOCK)
+    .union(OpenFlags::DATA_SYNC);
+
 impl Open {
     pub(crate) fn new(file: File, node: u64) -> Self {
         let key = Key::Process(file.server_info().pid);
+        let flags = AtomicU32::new((file.flags() & CHANGING).bits());
         Self {
             file,
+            flags,
             key,
             node,
             process: Process::default(),
@@ -44,6 +54,24 @@ impl Open {
     /// The file's calls.
     pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+
+    /// The program may have changed how the file is open, which only its next call says. A server that knows no such
+    /// changes goes on as it was.
+    pub(crate) fn use_flags(&self, caller: Caller<'_>, flags: OpenFlags) -> Result<()> {
+        let flags = flags & CHANGING;
+        // Relaxed: calls that race with the change may come before it or behind it.
+        if self.flags.swap(flags.bits(), Ordering::Relaxed) == flags.bits() {
+            return Ok(());
+        }
+        match self.file.on_behalf(caller).set_flags(flags) {
+            Err(Errno::NOTTY | Errno::NOSYS) => Ok(()),
+            done => done,
+        }
+    }
+
+    fn appends(&self) -> bool {
+        OpenFlags::from_bits_retain(self.flags.load(Ordering::Relaxed)).contains(OpenFlags::APPEND)
     }
 
     /// Reads at an offset, or, where the server knows none, what comes next.
@@ -62,7 +90,7 @@ impl Open {
     /// that is.
     pub(crate) fn write(&self, caller: Caller<'_>, data: &[u8], offset: u64) -> Result<usize> {
         let calls = self.file.on_behalf(caller);
-        if self.file.flags().contains(OpenFlags::APPEND) {
+        if self.appends() {
             return calls.write(data);
         }
         self.positioned(|| calls.write_at(data, offset))
@@ -109,7 +137,7 @@ impl Open {
 pub(crate) enum Handle {
     File(Arc<Open>),
     /// The listing as it was when its reading began.
-    Directory(Arc<Mutex<Arc<Vec<ListEntry>>>>),
+    Directory(Arc<Mutex<Listing>>),
 }
 
 /// All open files and directories.
@@ -142,8 +170,18 @@ impl Handles {
         }
     }
 
+    /// An open of a node, if there is one.
+    pub(crate) fn open_of(&self, node: u64) -> Option<Arc<Open>> {
+        let handles = self.lock();
+        let mut opens = handles.iter().filter_map(|(_, handle)| match handle {
+            Handle::File(open) if open.node == node => Some(open),
+            _ => None,
+        });
+        opens.next().cloned()
+    }
+
     /// The open directory behind a number.
-    pub(crate) fn directory(&self, number: u64) -> Result<Arc<Mutex<Arc<Vec<ListEntry>>>>> {
+    pub(crate) fn directory(&self, number: u64) -> Result<Arc<Mutex<Listing>>> {
         match usize::try_from(number)
             .ok()
             .and_then(|key| self.lock().get(key).cloned())
