@@ -150,8 +150,7 @@ fn nanoseconds(time: SystemTime) -> i64 {
 
 /// access(2): the server says. (4 read, 2 write, 1 execute.)
 pub(crate) fn access(desk: &mut Desk<'_, ReplyEmpty>, number: u64, mask: u32) -> Result<()> {
-    let mask = u16::try_from(mask & 7).unwrap_or(7);
-    let access = Access::from_bits_truncate(mask);
+    let access = Access::from_bits_truncate(mask & 7);
     desk.ask(
         number,
         |caller, path, _| caller.access(path, access),
