@@ -118,7 +118,7 @@ fn set_size(
             done => return done.map(drop),
         }
     }
-    desk.ask(
+    desk.ask_by_path(
         number,
         |caller, path, _| match caller.truncate(path, size) {
             // The same by the message that every server knows.
@@ -151,7 +151,7 @@ fn nanoseconds(time: SystemTime) -> i64 {
 /// access(2): the server says. (4 read, 2 write, 1 execute.)
 pub(crate) fn access(desk: &mut Desk<'_, ReplyEmpty>, number: u64, mask: u32) -> Result<()> {
     let access = Access::from_bits_truncate(mask & 7);
-    desk.ask(
+    desk.ask_by_path(
         number,
         |caller, path, _| caller.access(path, access),
         |_| Ok(()),

@@ -92,7 +92,7 @@ pub(crate) fn rename(
 
 /// readlink(2): the text as it is. The kernel follows it, an absolute one from the program's own root.
 pub(crate) fn read_link(desk: &mut Desk<'_, ReplyData>, number: u64) -> Result<()> {
-    let text = desk.ask(
+    let text = desk.ask_by_path(
         number,
         |caller, path, _| caller.read_link(path),
         |_| Err(Errno::STALE),

@@ -48,7 +48,7 @@ fn take_back<R: Refuse>(desk: &Desk<'_, R>, handle: u64) {
 pub(crate) fn open(desk: &mut Desk<'_, ReplyOpen>, number: u64, flags: i32) -> Result<()> {
     desk.shared.closing.settle(number);
     let flags = open_flags(flags);
-    let file = desk.ask(
+    let file = desk.ask_by_path(
         number,
         |caller, path, _| caller.open(path, flags, 0),
         |calls| calls.open_again(flags),

@@ -6,6 +6,8 @@ use crate::traffic::Key;
 use resmgr::client::{Caller, File, OpenFlags};
 use resmgr_sys::{Errno, Result};
 use slab::Slab;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::SeekFrom;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -140,29 +142,50 @@ pub(crate) enum Handle {
     Directory(Arc<Mutex<Listing>>),
 }
 
+impl Handle {
+    fn node(&self) -> Option<u64> {
+        match self {
+            Self::File(open) => Some(open.node),
+            Self::Directory(_) => None,
+        }
+    }
+}
+
 /// All open files and directories.
 #[derive(Debug, Default)]
-pub(crate) struct Handles(Mutex<Slab<Handle>>);
+pub(crate) struct Handles(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    handles: Slab<Handle>,
+    /// The opens of each node.
+    of: HashMap<u64, Vec<usize>>,
+}
 
 impl Handles {
-    fn lock(&self) -> MutexGuard<'_, Slab<Handle>> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives a number; `ENFILE` when there are too many.
     pub(crate) fn insert(&self, handle: Handle) -> Result<u64> {
-        let mut handles = self.lock();
-        if handles.len() >= MOST {
+        let mut table = self.lock();
+        if table.handles.len() >= MOST {
             return Err(Errno::NFILE);
         }
-        Ok(handles.insert(handle) as u64)
+        let node = handle.node();
+        let key = table.handles.insert(handle);
+        if let Some(node) = node {
+            table.of.entry(node).or_default().push(key);
+        }
+        Ok(key as u64)
     }
 
     /// The open file behind a number.
     pub(crate) fn file(&self, number: u64) -> Result<Arc<Open>> {
         match usize::try_from(number)
             .ok()
-            .and_then(|key| self.lock().get(key).cloned())
+            .and_then(|key| self.lock().handles.get(key).cloned())
         {
             Some(Handle::File(open)) => Ok(open),
             Some(Handle::Directory(_)) => Err(Errno::ISDIR),
@@ -170,21 +193,21 @@ impl Handles {
         }
     }
 
-    /// An open of a node, if there is one.
+    /// An open of a node, if there is one: the last.
     pub(crate) fn open_of(&self, node: u64) -> Option<Arc<Open>> {
-        let handles = self.lock();
-        let mut opens = handles.iter().filter_map(|(_, handle)| match handle {
-            Handle::File(open) if open.node == node => Some(open),
-            _ => None,
-        });
-        opens.next().cloned()
+        let table = self.lock();
+        let key = table.of.get(&node)?.last()?;
+        match table.handles.get(*key)? {
+            Handle::File(open) => Some(Arc::clone(open)),
+            Handle::Directory(_) => None,
+        }
     }
 
     /// The open directory behind a number.
     pub(crate) fn directory(&self, number: u64) -> Result<Arc<Mutex<Listing>>> {
         match usize::try_from(number)
             .ok()
-            .and_then(|key| self.lock().get(key).cloned())
+            .and_then(|key| self.lock().handles.get(key).cloned())
         {
             Some(Handle::Directory(listing)) => Ok(listing),
             Some(Handle::File(_)) => Err(Errno::NOTDIR),
@@ -194,8 +217,17 @@ impl Handles {
 
     /// Takes a number back.
     pub(crate) fn remove(&self, number: u64) -> Option<Handle> {
-        usize::try_from(number)
-            .ok()
-            .and_then(|key| self.lock().try_remove(key))
+        let key = usize::try_from(number).ok()?;
+        let mut table = self.lock();
+        let handle = table.handles.try_remove(key)?;
+        if let Some(node) = handle.node()
+            && let Entry::Occupied(mut opens) = table.of.entry(node)
+        {
+            opens.get_mut().retain(|open| *open != key);
+            if opens.get().is_empty() {
+                opens.remove();
+            }
+        }
+        Some(handle)
     }
 }

@@ -32,6 +32,7 @@ mod directory;
 mod file;
 mod filesystem;
 mod handle;
+mod identity;
 mod lines;
 mod locks;
 mod lookup;

@@ -9,7 +9,6 @@ use fuser::{FileAttr, Generation, ReplyEntry};
 use resmgr::client::{Caller, Calls, Stat};
 use resmgr_sys::{Errno, Result};
 use std::path::Path;
-use std::sync::Arc;
 
 /// How often the way to a file may turn out to be lost within one request.
 const WAYS_MAX: usize = 8;
@@ -55,7 +54,8 @@ fn tell(desk: &mut Desk<'_, ReplyEntry>, number: u64, attr: &FileAttr) {
 }
 
 impl<R: Refuse> Desk<'_, R> {
-    /// Asks something of a file, by its path; of one that has lost its names, by an open of it.
+    /// Asks something of a file: by an open of it, which leads to that very file whatever has its names by now; else by
+    /// its path.
     ///
     /// # Errors
     /// - `ESTALE`: nothing leads there any more. The kernel then looks the name up again.
@@ -63,24 +63,55 @@ impl<R: Refuse> Desk<'_, R> {
         &mut self,
         number: u64,
         by_path: impl Fn(Caller<'_>, &Path, &Node) -> Result<T>,
-        by_open: impl FnOnce(&Calls<'_>) -> Result<T>,
+        by_open: impl Fn(Calls<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let node = self.shared.nodes.get(number)?;
+        // A registered name may be another server's since the file was opened.
+        if node.is_told_apart() {
+            match self.ask_open(&node, number, &by_open) {
+                None | Some(Err(Errno::SRCH | Errno::BADF)) => {}
+                Some(asked) => return asked,
+            }
+        }
+        self.ask_by_path(number, by_path, by_open)
+    }
+
+    /// The same by its path; of a file that has lost its names, by an open.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub(crate) fn ask_by_path<T>(
+        &mut self,
+        number: u64,
+        by_path: impl Fn(Caller<'_>, &Path, &Node) -> Result<T>,
+        by_open: impl Fn(Calls<'_>) -> Result<T>,
     ) -> Result<T> {
         let mut node = self.shared.nodes.get(number)?;
         self.enter(node.server)?;
         for _ in 0..WAYS_MAX {
             let Ok(path) = node.path() else { break };
             let asked = by_path(self.caller(&self.shared.process), &path, &node);
-            if !matches!(asked, Err(Errno::NOENT)) {
+            if !matches!(asked, Err(Errno::NOENT)) || !node.is_told_apart() {
                 return asked;
             }
             self.shared.nodes.lost(number, &path);
             node = self.shared.nodes.get(number)?;
-            if node.path().is_ok_and(|next| Arc::ptr_eq(&next, &path)) {
-                return asked;
-            }
         }
-        let open = self.shared.handles.open_of(number).ok_or(Errno::STALE)?;
-        let caller = self.caller(&open.process);
-        by_open(&open.file().on_behalf(caller))
+        let asked = self.ask_open(&node, number, by_open);
+        asked.unwrap_or(Err(Errno::STALE))
+    }
+
+    fn ask_open<T>(
+        &mut self,
+        node: &Node,
+        number: u64,
+        by_open: impl Fn(Calls<'_>) -> Result<T>,
+    ) -> Option<Result<T>> {
+        let open = self.shared.handles.open_of(number)?;
+        if let Err(errno) = self.enter(node.server) {
+            return Some(Err(errno));
+        }
+        let calls = open.file().on_behalf(self.caller(&open.process));
+        Some(by_open(calls))
     }
 }

@@ -11,9 +11,10 @@
 //! the table is as large as the kernel's own, and never larger than [`MOST`]. A node may have lost all its
 //! paths: then only opens lead to the file.
 
+use crate::identity::Known;
+pub(crate) use crate::identity::{Id, Kind};
 use crate::lines::Server;
 use crate::paths::Paths;
-use fuser::FileType;
 use resmgr::client::Stat;
 use resmgr_sys::{Errno, Result};
 use std::collections::HashMap;
@@ -27,83 +28,6 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(crate) const ROOT: u64 = 1;
 /// Most nodes at one time.
 const MOST: usize = 1 << 20;
-
-/// What a node is. It is decided when the name is looked up, and the kernel takes a change for damage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Directory,
-    /// All that a server answers reads for: ordinary files, and devices.
-    File,
-    Link,
-    /// The kernel's own pipe.
-    Pipe,
-    /// The kernel's own socket.
-    Socket,
-}
-
-impl Kind {
-    /// The kind that a stat says of a file in a server's directory.
-    pub(crate) fn of(stat: &Stat) -> Self {
-        match stat.mode & Stat::TYPE {
-            Stat::DIRECTORY => Self::Directory,
-            Stat::LINK => Self::Link,
-            Stat::PIPE => Self::Pipe,
-            SOCKET => Self::Socket,
-            _ => Self::File,
-        }
-    }
-}
-
-/// Type: socket.
-pub(crate) const SOCKET: u32 = 0o140_000;
-
-impl From<Kind> for FileType {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Directory => Self::Directory,
-            Kind::File => Self::RegularFile,
-            Kind::Link => Self::Symlink,
-            Kind::Pipe => Self::NamedPipe,
-            Kind::Socket => Self::Socket,
-        }
-    }
-}
-
-/// Which file it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Id<'a> {
-    /// What has this name.
-    Path(&'a Path),
-    /// By a server's own numbers.
-    File { dev: u64, ino: u64 },
-}
-
-impl<'a> Id<'a> {
-    /// By the server's numbers, if it has any.
-    pub(crate) fn of(path: &'a Path, stat: &Stat) -> Self {
-        match stat.ino {
-            0 => Self::Path(path),
-            ino => Self::File { dev: stat.dev, ino },
-        }
-    }
-}
-
-/// The same, kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Known {
-    Path(Arc<Path>),
-    File { dev: u64, ino: u64 },
-}
-
-impl Known {
-    fn is(&self, id: Id<'_>) -> bool {
-        match (self, id) {
-            (Self::Path(own), Id::Path(path)) => **own == *path,
-            (Self::File { dev, ino }, Id::File { dev: d, ino: i }) => (*dev, *ino) == (d, i),
-            _ => false,
-        }
-    }
-}
 
 /// What the kernel's number stands for.
 #[derive(Clone, Debug)]
@@ -134,8 +58,13 @@ impl Node {
 
 /// All numbers that the kernel knows.
 #[derive(Debug)]
-pub(crate) struct Nodes {
-    nodes: RwLock<HashMap<u64, Node>>,
+pub(crate) struct Nodes(RwLock<Table>);
+
+#[derive(Debug)]
+struct Table {
+    nodes: HashMap<u64, Node>,
+    /// Which node was last found at a path: all paths of all nodes that a server tells apart.
+    at: HashMap<Arc<Path>, u64>,
 }
 
 impl Nodes {
@@ -149,36 +78,37 @@ impl Nodes {
             server: Server::NAMES,
             references: 1,
         };
-        Self {
-            nodes: RwLock::new(HashMap::from([(ROOT, root)])),
-        }
+        Self(RwLock::new(Table {
+            nodes: HashMap::from([(ROOT, root)]),
+            at: HashMap::new(),
+        }))
     }
 
     /// No code panics while it holds the lock, and each change is one step: a poisoned table is whole.
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<u64, Node>> {
-        self.nodes.read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<u64, Node>> {
-        self.nodes.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a number stands for; `ESTALE` when the kernel should not have it.
     pub(crate) fn get(&self, number: u64) -> Result<Node> {
-        self.read().get(&number).cloned().ok_or(Errno::STALE)
+        self.read().nodes.get(&number).cloned().ok_or(Errno::STALE)
     }
 
     /// The path of `name` in the directory `parent`; `ENOENT` when that has been removed.
     pub(crate) fn child(&self, parent: u64, name: &OsStr) -> Result<PathBuf> {
-        let nodes = self.read();
-        let node = nodes.get(&parent).ok_or(Errno::STALE)?;
+        let table = self.read();
+        let node = table.nodes.get(&parent).ok_or(Errno::STALE)?;
         let path = node.paths.last().ok_or(Errno::NOENT)?;
         Ok(path.join(name))
     }
 
     /// The number that a file has or would have. It takes no reference.
     pub(crate) fn number(&self, id: Id<'_>) -> u64 {
-        place(&self.read(), id)
+        place(&self.read().nodes, id)
     }
 
     /// Takes one reference to a file for the kernel; returns its number.
@@ -191,25 +121,19 @@ impl Nodes {
         id: Id<'_>,
         (kind, server): (Kind, Server),
     ) -> Result<u64> {
-        let mut nodes = self.write();
-        let number = place(&nodes, id);
-        let room = nodes.len() < MOST;
-        match nodes.entry(number) {
+        let mut table = self.write();
+        let number = place(&table.nodes, id);
+        let room = table.nodes.len() < MOST;
+        match table.nodes.entry(number) {
             Entry::Occupied(mut known) => {
                 let node = known.get_mut();
                 node.references = node.references.saturating_add(1);
-                node.paths.found(path, kind == Kind::Directory);
-                node.kind = kind;
-                node.server = server;
+                (node.kind, node.server) = (kind, server);
             }
             Entry::Vacant(free) if room => {
                 let path: Arc<Path> = path.into();
-                let id = match id {
-                    Id::Path(_) => Known::Path(Arc::clone(&path)),
-                    Id::File { dev, ino } => Known::File { dev, ino },
-                };
                 free.insert(Node {
-                    id,
+                    id: Known::new(id, &path),
                     paths: Paths::new(path),
                     kind,
                     server,
@@ -218,6 +142,7 @@ impl Nodes {
             }
             Entry::Vacant(_) => return Err(Errno::NFILE),
         }
+        table.found(number, path);
         Ok(number)
     }
 
@@ -226,46 +151,121 @@ impl Nodes {
         if number == ROOT {
             return;
         }
-        let mut nodes = self.write();
-        if let Entry::Occupied(mut known) = nodes.entry(number) {
-            let node = known.get_mut();
-            node.references = node.references.saturating_sub(count);
-            if node.references == 0 {
-                known.remove();
-            }
+        let mut table = self.write();
+        let Entry::Occupied(mut known) = table.nodes.entry(number) else {
+            return;
+        };
+        let node = known.get_mut();
+        node.references = node.references.saturating_sub(count);
+        if node.references == 0 {
+            let node = known.remove();
+            table.leave(number, node.paths.all());
         }
     }
 
     /// A file is not at this path any more.
     pub(crate) fn lost(&self, number: u64, path: &Path) {
-        if let Some(node) = self.write().get_mut(&number) {
-            node.lose(path);
+        let mut table = self.write();
+        if table.at.get(path) == Some(&number) {
+            table.at.remove(path);
         }
+        table.lose(number, path);
     }
 
     /// Nothing is at this path any more.
     pub(crate) fn removed(&self, path: &Path) {
-        for node in self.write().values_mut() {
-            node.lose(path);
+        let mut table = self.write();
+        if let Some(number) = table.at.remove(path) {
+            table.lose(number, path);
         }
     }
 
     /// What was at `old`, and below it, is at `new`; what was there has gone, or `swaps` places with it.
     pub(crate) fn renamed(&self, old: &Path, new: &Path, swaps: bool) {
-        for node in self.write().values_mut() {
-            if matches!(node.id, Known::File { .. }) {
-                node.paths.renamed(old, new, swaps);
+        let mut table = self.write();
+        let here = [old, new].map(|path| table.at.get(path).copied());
+        let is_file = |number: u64| {
+            let node = table.nodes.get(&number);
+            node.is_some_and(|node| node.kind != Kind::Directory)
+        };
+        // Nothing lies below a file, so nothing else has to be looked for.
+        let alone = here[0].is_some_and(is_file) && here[1].is_none_or(is_file);
+        let moved: Vec<u64> = if alone {
+            here.into_iter().flatten().collect()
+        } else {
+            let below = |path: &Path| path.starts_with(old) || path.starts_with(new);
+            let at = table.at.iter().filter(|(path, _)| below(path));
+            at.map(|(_, number)| *number).collect()
+        };
+        for number in &moved {
+            table.away(*number);
+        }
+        for number in moved {
+            table.moved(number, (old, new), swaps);
+        }
+    }
+}
+
+impl Table {
+    /// A file is at a path, and whatever was known to be there is not.
+    fn found(&mut self, number: u64, path: &Path) {
+        let Some(node) = self.nodes.get_mut(&number) else {
+            return;
+        };
+        if !node.is_told_apart() {
+            return;
+        }
+        let gone = node.paths.found(path, node.kind == Kind::Directory);
+        let path = node.paths.last().unwrap_or_else(|| path.into());
+        self.leave(number, &gone);
+        if let Some(other) = self.at.insert(Arc::clone(&path), number)
+            && other != number
+        {
+            self.lose(other, &path);
+        }
+    }
+
+    fn leave(&mut self, number: u64, paths: &[Arc<Path>]) {
+        for path in paths {
+            if self.at.get(path) == Some(&number) {
+                self.at.remove(path);
             }
+        }
+    }
+
+    fn lose(&mut self, number: u64, path: &Path) {
+        if let Some(node) = self.nodes.get_mut(&number)
+            && node.is_told_apart()
+        {
+            node.paths.lose(path);
+        }
+    }
+
+    /// Takes a node off its paths, which it keeps in mind.
+    fn away(&mut self, number: u64) {
+        let paths = self
+            .nodes
+            .get(&number)
+            .map(|node| node.paths.all().to_vec());
+        self.leave(number, &paths.unwrap_or_default());
+    }
+
+    /// Puts a node where it is after a change of names.
+    fn moved(&mut self, number: u64, (old, new): (&Path, &Path), swaps: bool) {
+        let Some(node) = self.nodes.get_mut(&number) else {
+            return;
+        };
+        node.paths.renamed(old, new, swaps);
+        for path in node.paths.all() {
+            self.at.insert(Arc::clone(path), number);
         }
     }
 }
 
 impl Node {
-    /// What is known by its path has it for ever.
-    fn lose(&mut self, path: &Path) {
-        if matches!(self.id, Known::File { .. }) {
-            self.paths.lose(path);
-        }
+    /// Whether its server tells it from other files. What is known by its path has it for ever.
+    pub(crate) fn is_told_apart(&self) -> bool {
+        matches!(self.id, Known::File { .. })
     }
 }
 
@@ -363,5 +363,12 @@ mod tests {
         nodes.renamed(Path::new("/fs/e/c"), Path::new("/fs/e/a"), false);
         assert_eq!(path(number), Err(Errno::STALE));
         assert_eq!(refer("/fs/x", 5), number);
+        // Another file at the path: the first one is there no more.
+        assert_ne!(refer("/fs/x", 7), number);
+        assert_eq!(path(number), Err(Errno::STALE));
+        for _ in 0..10 {
+            nodes.forget(number, 1);
+        }
+        assert!(nodes.read().at.values().all(|other| *other != number));
     }
 }

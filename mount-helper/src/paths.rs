@@ -20,16 +20,25 @@ impl Paths {
         self.0.last().cloned()
     }
 
-    /// The file was found there; a directory is `only` there.
-    pub(crate) fn found(&mut self, path: &Path, only: bool) {
+    /// All of them.
+    pub(crate) fn all(&self) -> &[Arc<Path>] {
+        &self.0
+    }
+
+    /// The file was found there; a directory is `only` there. Returns the paths that are forgotten for that.
+    pub(crate) fn found(&mut self, path: &Path, only: bool) -> Vec<Arc<Path>> {
         if self.0.last().is_some_and(|last| **last == *path) {
-            return;
+            return Vec::new();
         }
-        self.0.retain(|one| !only && **one != *path);
+        let mut gone: Vec<_> = self
+            .0
+            .extract_if(.., |one| only || **one == *path)
+            .collect();
         if self.0.len() >= MOST {
-            self.0.remove(0);
+            gone.push(self.0.remove(0));
         }
         self.0.push(path.into());
+        gone
     }
 
     /// It is not there any more.

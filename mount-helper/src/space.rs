@@ -80,7 +80,7 @@ pub(crate) fn sync_directory(desk: &mut Desk<'_, ReplyEmpty>, number: u64) -> Re
         return Ok(());
     }
     let flags = OpenFlags::READ | OpenFlags::DIRECTORY;
-    let done = desk.ask(
+    let done = desk.ask_by_path(
         number,
         |caller, path, _| {
             let file = caller.open(path, flags, 0)?;
