@@ -23,6 +23,7 @@ use crate::watch::Watch;
 use resmgr::client::Caller;
 use resmgr_sys::{Errno, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -33,6 +34,8 @@ pub(crate) const RECEIVERS: usize = 2;
 pub(crate) struct Shared {
     /// Most bytes of one read or write.
     pub(crate) transfer: u32,
+    /// Where absolute links lead, if that is to stay inside: what the mount shows.
+    pub(crate) inner: Option<PathBuf>,
     pub(crate) names: Names,
     pub(crate) nodes: Nodes,
     pub(crate) handles: Handles,
@@ -82,6 +85,7 @@ impl Bridge {
     pub(crate) fn new(options: &Options, names: Names) -> std::io::Result<Self> {
         Ok(Self(Arc::new(Shared {
             transfer: options.transfer,
+            inner: options.inner_links.then(|| options.source.clone()),
             names,
             nodes: Nodes::new(&options.source),
             handles: Handles::default(),

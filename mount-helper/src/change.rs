@@ -12,7 +12,7 @@ use fuser::{ReplyData, ReplyEmpty, ReplyEntry};
 use resmgr::client::{Caller, RenameFlags};
 use resmgr_sys::{Errno, Result};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Who makes and removes names at a path.
 ///
@@ -90,13 +90,58 @@ pub(crate) fn rename(
     Ok(())
 }
 
-/// readlink(2): the text as it is. The kernel follows it, an absolute one from the program's own root.
+/// readlink(2): the text as it is. The kernel follows it, an absolute one from the program's own root, unless that was to
+/// stay inside.
 pub(crate) fn read_link(desk: &mut Desk<'_, ReplyData>, number: u64) -> Result<()> {
+    let inner = desk.shared.inner.as_deref();
     let text = desk.ask_by_path(
         number,
-        |caller, path, _| caller.read_link(path),
+        |caller, path, _| {
+            let text = caller.read_link(path)?;
+            let inside = inner.and_then(|source| relative(path, &text, source));
+            Ok(inside.unwrap_or(text))
+        },
         |_| Err(Errno::STALE),
     )?;
     desk.answer(|reply| reply.data(text.as_os_str().as_bytes()));
     Ok(())
+}
+
+/// The way from a link to an absolute target, if the mount shows that.
+fn relative(link: &Path, target: &Path, source: &Path) -> Option<PathBuf> {
+    let below = target.strip_prefix(source).ok()?;
+    let up = link.strip_prefix(source).ok()?.components().count();
+    let mut way: PathBuf = std::iter::repeat_n("..", up.checked_sub(1)?).collect();
+    way.push(below);
+    if way.as_os_str().is_empty() {
+        way.push(".");
+    }
+    Some(way)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::relative;
+    use std::path::Path;
+
+    #[test]
+    fn an_absolute_target_is_reached_from_the_links_own_directory() {
+        let way = |link, target, source| {
+            let way = relative(Path::new(link), Path::new(target), Path::new(source));
+            way.map(|way| way.to_str().unwrap().to_owned())
+        };
+        for (link, target, source, expected) in [
+            ("/fs/a/l", "/dev/x", "/", Some("../../dev/x")),
+            ("/fs/a/l", "/fs/x", "/fs", Some("../x")),
+            ("/fs/l", "/fs", "/fs", Some(".")),
+            ("/fs/l", "/dev/x", "/fs", None),
+            ("/fs/l", "a/b", "/fs", None),
+        ] {
+            assert_eq!(
+                way(link, target, source).as_deref(),
+                expected,
+                "{link} {target}"
+            );
+        }
+    }
 }

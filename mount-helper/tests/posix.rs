@@ -42,6 +42,27 @@ fn programs_copy_move_link_and_remove_trees() {
 }
 
 #[test]
+fn links_are_shown_as_they_are_or_stay_inside() {
+    if !can_mount() {
+        return;
+    }
+    let mut house = House::new();
+    house.mount(&[]);
+    let _server = house.server(&["/fs", "/dev/hello"]);
+    let fs = house.file("fs");
+    let made = shell(&format!(
+        "cd {}; mkdir d; ln -s /dev/hello d/l; readlink d/l",
+        fs.display()
+    ));
+    assert_eq!(made.text(), "/dev/hello\n", "{made:?}");
+    let unmounted = shell(&format!("umount {}", house.point().display()));
+    assert_eq!(unmounted.code, Some(0), "{unmounted:?}");
+    house.mount(&["-o", "inner_links"]);
+    let read = shell(&format!("cd {}; readlink d/l; cat d/l", fs.display()));
+    assert_eq!(read.text(), "../../dev/hello\nHello, world!\n", "{read:?}");
+}
+
+#[test]
 fn open_files_stay_theirs_whatever_becomes_of_their_names() {
     if !can_mount() {
         return;
