@@ -11,9 +11,11 @@ use crate::call::{Call, Pending, Refuse};
 use crate::closing::Closing;
 use crate::handle::Handles;
 use crate::lines::{Lines, Server};
+use crate::locks::Owners;
 use crate::names::Names;
 use crate::node::Nodes;
 use crate::options::Options;
+use crate::polls::Polls;
 use crate::pool::{Bound, Pool, Scratch};
 use crate::program::Process;
 use crate::traffic::{Key, Passage, Traffic};
@@ -21,6 +23,7 @@ use crate::watch::Watch;
 use resmgr::client::Caller;
 use resmgr_sys::{Errno, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,6 +34,8 @@ pub(crate) const RECEIVERS: usize = 2;
 pub(crate) struct Shared {
     /// Most bytes of one read or write.
     pub(crate) transfer: u32,
+    /// Where absolute links lead, if that is to stay inside: what the mount shows.
+    pub(crate) inner: Option<PathBuf>,
     pub(crate) names: Names,
     pub(crate) nodes: Nodes,
     pub(crate) handles: Handles,
@@ -40,6 +45,9 @@ pub(crate) struct Shared {
     lines: Lines,
     /// Who made the last calls that do not belong to an open file.
     pub(crate) process: Process,
+    /// Who has had locks.
+    pub(crate) owners: Owners,
+    pub(crate) polls: Polls,
     watch: Watch,
     /// Buffers for what is read inline. The last one used is the first to be used again, by whichever
     /// receiver: one buffer for each would be more than the cache holds.
@@ -77,6 +85,7 @@ impl Bridge {
     pub(crate) fn new(options: &Options, names: Names) -> std::io::Result<Self> {
         Ok(Self(Arc::new(Shared {
             transfer: options.transfer,
+            inner: options.inner_links.then(|| options.source.clone()),
             names,
             nodes: Nodes::new(&options.source),
             handles: Handles::default(),
@@ -85,6 +94,8 @@ impl Bridge {
             traffic: Traffic::new(options.per_server),
             lines: Lines::default(),
             process: Process::default(),
+            owners: Owners::default(),
+            polls: Polls::start()?,
             watch: Watch::start()?,
             scratches: Mutex::default(),
             inline: AtomicUsize::new(0),
@@ -112,7 +123,8 @@ impl Bridge {
             return call.refuse(Errno::AGAIN);
         };
         let call = Arc::new(call);
-        let quiet = passage.ahead == 0;
+        // Who waits for a lock waits for other programs.
+        let quiet = passage.ahead == 0 && !matches!(key, Key::Locks(_));
         if let Some(inline) = quiet.then(|| Inline::take(&self.0.inline)).flatten() {
             let mut desk = Desk::new(&self.0, &call, passage, Some(inline));
             let mut scratch = self.scratches().pop().unwrap_or_default();
@@ -123,7 +135,11 @@ impl Bridge {
         let task = Box::new(move |scratch: &mut Scratch| {
             Desk::new(&shared, &later, passage, None).attend(|desk| work(desk, scratch, &data));
         });
-        if self.0.pool.submit(task, Bound::Counted).is_err() {
+        let bound = match key {
+            Key::Unlocks(_) => Bound::Exempt,
+            _ => Bound::Counted,
+        };
+        if self.0.pool.submit(task, bound).is_err() {
             call.refuse(Errno::AGAIN);
         }
     }

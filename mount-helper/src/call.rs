@@ -9,7 +9,7 @@ use crate::program::Wish;
 use crate::refusal::{Operation, translate};
 use fuser::{
     ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl,
-    ReplyOpen, ReplyWrite, Request,
+    ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request,
 };
 use resmgr::client::Caller;
 use resmgr::ipc::{CancelToken, Credentials};
@@ -41,8 +41,13 @@ refuse!(
     ReplyEmpty,
     ReplyEntry,
     ReplyIoctl,
+    ReplyLock,
+    ReplyLseek,
     ReplyOpen,
-    ReplyWrite
+    ReplyPoll,
+    ReplyStatfs,
+    ReplyWrite,
+    ReplyXattr
 );
 
 /// The program that made the request, as the kernel names it.
@@ -97,6 +102,8 @@ impl<R: Refuse> Call<R> {
         Caller {
             credentials: Some(credentials),
             cancel: Some(&self.cancel),
+            // The kernel follows links by itself.
+            no_follow: true,
             ..Caller::default()
         }
     }

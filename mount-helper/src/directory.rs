@@ -1,11 +1,13 @@
 //! Listing directories.
 
-use crate::attr::kind_of;
 use crate::bridge::Desk;
-use crate::node::Kind;
-use fuser::{FileType, INodeNo, ReplyDirectory};
+use crate::call::Refuse;
+use crate::handle::Handle;
+use crate::node::{Id, Kind};
+use fuser::{FileHandle, FileType, FopenFlags, INodeNo, ReplyDirectory, ReplyOpen};
 use resmgr::client::{Caller, EntryKind, ListEntry};
 use resmgr_sys::{Errno, Result};
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,43 +15,71 @@ use std::time::{Duration, Instant};
 /// How long a listing waits for the server of an entry whose kind nobody else knows.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// One part of a listing: entries from `offset` on, as many as fit. The listing is made when its reading
-/// begins and stays until it begins again, so that no entry comes twice or is left out.
+/// What was in a directory when its reading began. It stays until it begins again, so that no entry comes twice or is
+/// left out.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    entries: Arc<Vec<Listed>>,
+    /// Nothing of it was read yet.
+    fresh: bool,
+}
+
+/// An entry.
+#[derive(Debug)]
+struct Listed {
+    number: u64,
+    kind: FileType,
+    name: OsString,
+}
+
+/// opendir(3): the directory is read now, so that the open says whether it can be.
+pub(crate) fn open(desk: &mut Desk<'_, ReplyOpen>, number: u64) -> Result<()> {
+    let path = desk.shared.nodes.get(number)?.path()?;
+    let listing = Listing {
+        entries: Arc::new(list(desk, &path)?),
+        fresh: true,
+    };
+    let handle = Handle::Directory(Arc::new(Mutex::new(listing)));
+    let handle = desk.shared.handles.insert(handle)?;
+    if !desk.answer(|reply| reply.opened(FileHandle(handle), FopenFlags::empty())) {
+        desk.shared.handles.remove(handle);
+    }
+    Ok(())
+}
+
+/// One part of a listing: entries from `offset` on, as many as fit.
 pub(crate) fn read(
     desk: &mut Desk<'_, ReplyDirectory>,
     number: u64,
-    listing: &Mutex<Arc<Vec<ListEntry>>>,
+    listing: &Mutex<Listing>,
     offset: u64,
 ) -> Result<()> {
-    let path = desk.shared.nodes.get(number)?.path;
-    if offset == 0 {
-        let entries = list(desk, &path)?;
-        *listing.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(entries);
+    let lock = || listing.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = desk.shared.nodes.get(number)?.path();
+    let is_fresh = std::mem::take(&mut lock().fresh);
+    if offset == 0 && !is_fresh {
+        let entries = match &path {
+            Ok(path) => list(desk, path)?,
+            // A directory that was removed is empty.
+            Err(_) => Vec::new(),
+        };
+        lock().entries = Arc::new(entries);
     }
-    let entries = Arc::clone(&listing.lock().unwrap_or_else(PoisonError::into_inner));
-    let parent = path
-        .parent()
-        .map_or(number, |parent| desk.shared.nodes.number(parent));
-    let skip = usize::try_from(offset).unwrap_or(usize::MAX);
-    let nodes = &desk.shared.nodes;
-    let kind_of = |entry: &ListEntry| match entry.kind {
-        EntryKind::Directory => FileType::Directory,
-        EntryKind::File | EntryKind::Link | EntryKind::Unknown => FileType::RegularFile,
-    };
+    let entries = Arc::clone(&lock().entries);
+    let parent = path.ok().and_then(|path| {
+        let parent = path.parent()?;
+        Some(desk.shared.nodes.number(Id::Path(parent)))
+    });
     let dots = [
         (number, FileType::Directory, ".".as_ref()),
-        (parent, FileType::Directory, "..".as_ref()),
+        (parent.unwrap_or(number), FileType::Directory, "..".as_ref()),
     ];
-    let named = entries.iter().map(|entry| {
-        (
-            nodes.number(&path.join(&entry.name)),
-            kind_of(entry),
-            entry.name.as_os_str(),
-        )
-    });
-    let all = dots.into_iter().chain(named);
+    let named = entries
+        .iter()
+        .map(|entry| (entry.number, entry.kind, entry.name.as_os_str()));
+    let skip = usize::try_from(offset).unwrap_or(usize::MAX);
     desk.answer(|mut reply| {
-        for (next, (number, kind, name)) in (1..).zip(all).skip(skip) {
+        for (next, (number, kind, name)) in (1..).zip(dots.into_iter().chain(named)).skip(skip) {
             if reply.add(INodeNo(number), next, kind, name) {
                 break;
             }
@@ -59,7 +89,7 @@ pub(crate) fn read(
     Ok(())
 }
 
-fn list(desk: &mut Desk<'_, ReplyDirectory>, path: &Path) -> Result<Vec<ListEntry>> {
+fn list<R: Refuse>(desk: &mut Desk<'_, R>, path: &Path) -> Result<Vec<Listed>> {
     match desk.shared.names.find(path) {
         Ok(found) => desk.enter(found.server)?,
         // The root of a mount whose source nobody has registered yet.
@@ -67,20 +97,44 @@ fn list(desk: &mut Desk<'_, ReplyDirectory>, path: &Path) -> Result<Vec<ListEntr
         Err(errno) => return Err(errno),
     }
     let caller = desk.caller(&desk.shared.process);
-    let mut entries = caller.list(path)?;
-    for entry in entries
-        .iter_mut()
-        .filter(|entry| matches!(entry.kind, EntryKind::Link | EntryKind::Unknown))
-    {
-        let caller = Caller {
-            deadline: Some(Instant::now() + PATIENCE),
-            ..caller
-        };
-        // The kernel's listings have a word for "unknown", fuser has not: a file is the better guess.
-        entry.kind = match caller.stat(path.join(&entry.name)).as_ref().map(kind_of) {
-            Ok(Kind::Directory) => EntryKind::Directory,
-            _ => EntryKind::File,
-        };
+    let entries = caller.list(path)?;
+    let listed = entries.into_iter();
+    Ok(listed.map(|one| listed_as(desk, path, one)).collect())
+}
+
+/// What an entry is, as a lookup would say.
+fn listed_as<R: Refuse>(desk: &Desk<'_, R>, dir: &Path, entry: ListEntry) -> Listed {
+    let path = dir.join(&entry.name);
+    let kind = match entry.kind {
+        EntryKind::Directory => Some(Kind::Directory),
+        EntryKind::File => Some(Kind::File),
+        // Of a link of the path manager, what it leads to.
+        EntryKind::Link => desk.shared.names.find(&path).ok().and_then(|one| one.kind),
+        EntryKind::Unknown => None,
+    };
+    let (number, kind) = match kind {
+        Some(kind) => (desk.shared.nodes.number(Id::Path(&path)), kind),
+        None => asked(desk, &path),
+    };
+    Listed {
+        number,
+        kind: kind.into(),
+        name: entry.name,
     }
-    Ok(entries)
+}
+
+/// The same from its server.
+fn asked<R: Refuse>(desk: &Desk<'_, R>, path: &Path) -> (u64, Kind) {
+    let caller = Caller {
+        deadline: Some(Instant::now() + PATIENCE),
+        ..desk.caller(&desk.shared.process)
+    };
+    match caller.stat(path) {
+        Ok(stat) => {
+            let id = Id::of(path, &stat);
+            (desk.shared.nodes.number(id), Kind::of(&stat))
+        }
+        // The kernel's listings have a word for "unknown", fuser has not: a file is the better guess.
+        Err(_) => (desk.shared.nodes.number(Id::Path(path)), Kind::File),
+    }
 }

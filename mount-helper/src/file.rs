@@ -1,26 +1,26 @@
 //! Files: open, create, read, write.
 
-use crate::attr::{TTL, unasked};
+use crate::attr::TTL;
 use crate::bridge::Desk;
 use crate::call::Refuse;
+use crate::change::maker;
 use crate::handle::{Handle, Open};
-use crate::node::Kind;
+use crate::lookup::refer;
 use crate::pool::Scratch;
 use fuser::{FileHandle, FopenFlags, Generation, ReplyCreate, ReplyData, ReplyOpen, ReplyWrite};
-use resmgr::client::OpenFlags;
+use resmgr::client::{File, OpenFlags};
 use resmgr_sys::Result;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Without a page cache in between (a device has no size, and its bytes may be read once), without a
-/// message for each close(2) that is not the last, and with several writes at a time.
-const FLAGS: FopenFlags = FopenFlags::FOPEN_DIRECT_IO
-    .union(FopenFlags::FOPEN_NOFLUSH)
-    .union(FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES);
+/// Without a page cache in between (a device has no size, and its bytes may be read once), and with several
+/// writes at a time.
+const FLAGS: FopenFlags =
+    FopenFlags::FOPEN_DIRECT_IO.union(FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES);
 
 /// What a server has to know of open(2)'s flags. The kernel has already acted on the others; their
 /// numbers differ between machines, these do not.
-fn open_flags(flags: i32) -> OpenFlags {
+pub(crate) fn open_flags(flags: i32) -> OpenFlags {
     let known = (OpenFlags::CREATE
         | OpenFlags::EXCLUSIVE
         | OpenFlags::TRUNCATE
@@ -31,15 +31,8 @@ fn open_flags(flags: i32) -> OpenFlags {
     OpenFlags::from_posix(flags.cast_unsigned() & (known | 0x3))
 }
 
-fn open_path<R: Refuse>(
-    desk: &mut Desk<'_, R>,
-    path: &Path,
-    node: u64,
-    flags: OpenFlags,
-    mode: u32,
-) -> Result<u64> {
-    desk.shared.closing.settle(node);
-    let file = desk.caller(&desk.shared.process).open(path, flags, mode)?;
+/// Gives an open its number.
+fn keep<R: Refuse>(desk: &Desk<'_, R>, file: File, node: u64) -> Result<u64> {
     let open = Arc::new(Open::new(file, node));
     desk.shared.handles.insert(Handle::File(open))
 }
@@ -53,9 +46,14 @@ fn take_back<R: Refuse>(desk: &Desk<'_, R>, handle: u64) {
 
 /// open(2).
 pub(crate) fn open(desk: &mut Desk<'_, ReplyOpen>, number: u64, flags: i32) -> Result<()> {
-    let node = desk.shared.nodes.get(number)?;
-    desk.enter(node.server)?;
-    let handle = open_path(desk, &node.path, number, open_flags(flags), 0)?;
+    desk.shared.closing.settle(number);
+    let flags = open_flags(flags);
+    let file = desk.ask_by_path(
+        number,
+        |caller, path, _| caller.open(path, flags, 0),
+        |calls| calls.open_again(flags),
+    )?;
+    let handle = keep(desk, file, number)?;
     if !desk.answer(|reply| reply.opened(FileHandle(handle), FLAGS)) {
         take_back(desk, handle);
     }
@@ -71,18 +69,18 @@ pub(crate) fn create(
     mode: u32,
 ) -> Result<()> {
     let flags = open_flags(flags) | OpenFlags::CREATE;
-    let number = desk.shared.nodes.number(path);
-    let server = desk.shared.names.find(path)?.server;
-    desk.enter(server)?;
-    let handle = open_path(desk, path, number, flags, mode & 0o7777)?;
-    let number = match desk.shared.nodes.refer(path, Kind::File, server) {
-        Ok(number) => number,
+    let server = maker(desk, path)?;
+    let caller = desk.caller(&desk.shared.process);
+    let file = caller.open(path, flags, mode & 0o7777)?;
+    let stat = file.on_behalf(caller).stat()?;
+    let (number, attr) = refer(desk, path, &stat, server)?;
+    let handle = match keep(desk, file, number) {
+        Ok(handle) => handle,
         Err(errno) => {
-            take_back(desk, handle);
+            desk.shared.nodes.forget(number, 1);
             return Err(errno);
         }
     };
-    let attr = unasked(number, Kind::File);
     if !desk.answer(|reply| reply.created(&TTL, &attr, Generation(0), FileHandle(handle), FLAGS)) {
         take_back(desk, handle);
         desk.shared.nodes.forget(number, 1);
@@ -95,29 +93,33 @@ pub(crate) fn read(
     desk: &mut Desk<'_, ReplyData>,
     scratch: &mut Scratch,
     open: &Open,
-    offset: u64,
-    size: usize,
+    (offset, size): (u64, usize),
+    flags: OpenFlags,
 ) -> Result<()> {
+    let caller = desk.caller(&open.process);
+    open.use_flags(caller, flags)?;
     if scratch.len() < size {
         scratch.resize(size, 0);
     }
     let buffer = scratch.get_mut(..size).unwrap_or_default();
-    let got = open.read(desk.caller(&open.process), buffer, offset)?;
+    let got = open.read(caller, buffer, offset)?;
     let data = buffer.get(..got).unwrap_or_default();
     desk.answer(|reply| reply.data(data));
     Ok(())
 }
 
-/// write(2).
+/// write(2). Without flags it is the kernel itself that writes, for a mapping.
 pub(crate) fn write(
     desk: &mut Desk<'_, ReplyWrite>,
     open: &Open,
-    offset: u64,
-    data: &[u8],
+    (offset, data): (u64, &[u8]),
+    flags: Option<OpenFlags>,
 ) -> Result<()> {
-    let taken = open
-        .write(desk.caller(&open.process), data, offset)?
-        .min(data.len());
+    let caller = desk.caller(&open.process);
+    if let Some(flags) = flags {
+        open.use_flags(caller, flags)?;
+    }
+    let taken = open.write(caller, data, offset)?.min(data.len());
     desk.answer(|reply| reply.written(u32::try_from(taken).unwrap_or(u32::MAX)));
     Ok(())
 }

@@ -21,8 +21,10 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 mod attr;
+mod attributes;
 mod bridge;
 mod call;
+mod change;
 mod closing;
 mod control;
 mod devctl;
@@ -30,19 +32,25 @@ mod directory;
 mod file;
 mod filesystem;
 mod handle;
+mod identity;
 mod lines;
+mod locks;
 mod lookup;
 mod mounted;
 mod mountinfo;
 mod names;
 mod node;
 mod options;
+mod paths;
 mod place;
+mod polls;
 mod pool;
 mod program;
 mod refusal;
+mod space;
 mod traffic;
 mod watch;
+mod xattr;
 
 pub use mounted::{End, Mounted, mount};
 pub use options::{BadOption, Options};

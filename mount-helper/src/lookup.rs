@@ -1,97 +1,117 @@
-//! Names and attributes: lookup, getattr, setattr, access.
+//! Names: lookup, and what other requests say of a file that they have made or found.
 
-use crate::attr::{TTL, allows, attributes as words, kind_of, unasked};
+use crate::attr::{TTL, attributes as words, unasked};
 use crate::bridge::Desk;
 use crate::call::Refuse;
-use crate::handle::Open;
-use crate::node::{Kind, Node, ROOT};
-use fuser::{Generation, ReplyAttr, ReplyEmpty, ReplyEntry};
-use resmgr::client::{OpenFlags, Stat};
+use crate::lines::Server;
+use crate::node::{Id, Kind, Node};
+use fuser::{FileAttr, Generation, ReplyEntry};
+use resmgr::client::{Caller, Calls, Stat};
 use resmgr_sys::{Errno, Result};
 use std::path::Path;
+
+/// How often the way to a file may turn out to be lost within one request.
+const WAYS_MAX: usize = 8;
 
 /// Finds a name. Its server is asked only where the namespace does not know.
 pub(crate) fn lookup(desk: &mut Desk<'_, ReplyEntry>, path: &Path) -> Result<()> {
     let found = desk.shared.names.find(path)?;
-    let (kind, stat) = if let Some(kind) = found.kind {
-        (kind, None)
-    } else {
-        desk.enter(found.server)?;
-        let stat = desk.caller(&desk.shared.process).stat(path)?;
-        (kind_of(&stat), Some(stat))
+    let Some(kind) = found.kind else {
+        return entry(desk, path, found.server);
     };
-    let number = desk.shared.nodes.refer(path, kind, found.server)?;
-    let attr = stat.map_or_else(|| unasked(number, kind), |stat| words(number, kind, &stat));
-    if !desk.answer(|reply| reply.entry(&TTL, &attr, Generation(0))) {
+    let what = (kind, found.server);
+    let number = desk.shared.nodes.refer(path, Id::Path(path), what)?;
+    tell(desk, number, &unasked(number, kind));
+    Ok(())
+}
+
+/// Tells of a file in a server's directory: its server is asked.
+pub(crate) fn entry(desk: &mut Desk<'_, ReplyEntry>, path: &Path, server: Server) -> Result<()> {
+    desk.enter(server)?;
+    let stat = desk.caller(&desk.shared.process).stat(path)?;
+    let (number, attr) = refer(desk, path, &stat, server)?;
+    tell(desk, number, &attr);
+    Ok(())
+}
+
+/// Takes a reference for the kernel to a file in a server's directory.
+pub(crate) fn refer<R: Refuse>(
+    desk: &Desk<'_, R>,
+    path: &Path,
+    stat: &Stat,
+    server: Server,
+) -> Result<(u64, FileAttr)> {
+    let (id, kind) = (Id::of(path, stat), Kind::of(stat));
+    let number = desk.shared.nodes.refer(path, id, (kind, server))?;
+    Ok((number, words(number, kind, stat)))
+}
+
+fn tell(desk: &mut Desk<'_, ReplyEntry>, number: u64, attr: &FileAttr) {
+    if !desk.answer(|reply| reply.entry(&TTL, attr, Generation(0))) {
         // The kernel has not heard of the reference, so it will never take it back.
         desk.shared.nodes.forget(number, 1);
     }
-    Ok(())
 }
 
-/// What a node is, from its server, under that server's bound.
-fn stat<R: Refuse>(desk: &mut Desk<'_, R>, node: &Node) -> Result<Stat> {
-    desk.enter(node.server)?;
-    desk.caller(&desk.shared.process).stat(&node.path)
-}
-
-/// getattr of a node.
-pub(crate) fn attributes(desk: &mut Desk<'_, ReplyAttr>, number: u64) -> Result<()> {
-    let node = desk.shared.nodes.get(number)?;
-    let attr = match stat(desk, &node) {
-        Ok(stat) => words(number, node.kind, &stat),
-        // Nobody has registered anything there yet: an empty directory, until somebody does.
-        Err(Errno::NOENT) if number == ROOT => unasked(number, Kind::Directory),
-        Err(errno) => return Err(errno),
-    };
-    desk.answer(|reply| reply.attr(&TTL, &attr));
-    Ok(())
-}
-
-/// getattr of an open file, which may have lost its name.
-pub(crate) fn attributes_of_open(
-    desk: &mut Desk<'_, ReplyAttr>,
-    number: u64,
-    open: &Open,
-) -> Result<()> {
-    let stat = open.file().on_behalf(desk.caller(&open.process)).stat()?;
-    let attr = words(number, Kind::File, &stat);
-    desk.answer(|reply| reply.attr(&TTL, &attr));
-    Ok(())
-}
-
-/// setattr. Cutting to nothing is an open with O_TRUNC, which is how it is said by message; times are
-/// the server's own affair; owner and mode cannot be changed from here.
-pub(crate) fn set_attributes(
-    desk: &mut Desk<'_, ReplyAttr>,
-    number: u64,
-    owner_or_mode: bool,
-    size: Option<u64>,
-) -> Result<()> {
-    let node = desk.shared.nodes.get(number)?;
-    if owner_or_mode {
-        return Err(Errno::PERM);
-    }
-    match size {
-        None => {}
-        Some(0) => {
-            desk.enter(node.server)?;
-            let caller = desk.caller(&desk.shared.process);
-            drop(caller.open(&node.path, OpenFlags::WRITE | OpenFlags::TRUNCATE, 0)?);
+impl<R: Refuse> Desk<'_, R> {
+    /// Asks something of a file: by an open of it, which leads to that very file whatever has its names by now; else by
+    /// its path.
+    ///
+    /// # Errors
+    /// - `ESTALE`: nothing leads there any more. The kernel then looks the name up again.
+    pub(crate) fn ask<T>(
+        &mut self,
+        number: u64,
+        by_path: impl Fn(Caller<'_>, &Path, &Node) -> Result<T>,
+        by_open: impl Fn(Calls<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let node = self.shared.nodes.get(number)?;
+        // A registered name may be another server's since the file was opened.
+        if node.is_told_apart() {
+            match self.ask_open(&node, number, &by_open) {
+                None | Some(Err(Errno::SRCH | Errno::BADF)) => {}
+                Some(asked) => return asked,
+            }
         }
-        Some(_) => return Err(Errno::INVAL),
+        self.ask_by_path(number, by_path, by_open)
     }
-    attributes(desk, number)
-}
 
-/// access(2), by the permission bits.
-pub(crate) fn access(desk: &mut Desk<'_, ReplyEmpty>, number: u64, mask: u32) -> Result<()> {
-    let node = desk.shared.nodes.get(number)?;
-    let stat = stat(desk, &node)?;
-    let program = desk.call.program;
-    if !allows(&stat, program.uid, program.gid, mask) {
-        return Err(Errno::ACCES);
+    /// The same by its path; of a file that has lost its names, by an open.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub(crate) fn ask_by_path<T>(
+        &mut self,
+        number: u64,
+        by_path: impl Fn(Caller<'_>, &Path, &Node) -> Result<T>,
+        by_open: impl Fn(Calls<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut node = self.shared.nodes.get(number)?;
+        self.enter(node.server)?;
+        for _ in 0..WAYS_MAX {
+            let Ok(path) = node.path() else { break };
+            let asked = by_path(self.caller(&self.shared.process), &path, &node);
+            if !matches!(asked, Err(Errno::NOENT)) || !node.is_told_apart() {
+                return asked;
+            }
+            self.shared.nodes.lost(number, &path);
+            node = self.shared.nodes.get(number)?;
+        }
+        let asked = self.ask_open(&node, number, by_open);
+        asked.unwrap_or(Err(Errno::STALE))
     }
-    desk.answer(ReplyEmpty::ok);
-    Ok(())
+
+    fn ask_open<T>(
+        &mut self,
+        node: &Node,
+        number: u64,
+        by_open: impl Fn(Calls<'_>) -> Result<T>,
+    ) -> Option<Result<T>> {
+        let open = self.shared.handles.open_of(number)?;
+        if let Err(errno) = self.enter(node.server) {
+            return Some(Err(errno));
+        }
+        let calls = open.file().on_behalf(self.caller(&open.process));
+        Some(by_open(calls))
+    }
 }

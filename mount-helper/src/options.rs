@@ -22,6 +22,8 @@ pub struct Options {
     pub default_permissions: bool,
     /// Programs may be started from it (`exec`).
     pub exec: bool,
+    /// Absolute targets of servers' symbolic links are shown as relative ones that stay in the mount (`inner_links`).
+    pub inner_links: bool,
     /// Most bytes of one read or write that reach a server as one message; the kernel splits larger ones
     /// (`transfer`). With 64, 128, 192, 256, 512 KiB and 1 MiB, `dd bs=1M` took 1.96, 1.58, 1.47, 1.50, 1.69,
     /// 1.98 times as long as with bare fuser to read, and 1.60, 1.35, 1.28, 1.32, 1.48, 1.75 times to write
@@ -43,6 +45,7 @@ impl Default for Options {
             allow_other: None,
             default_permissions: false,
             exec: false,
+            inner_links: false,
             transfer: 256 << 10,
             per_server: 64,
             workers: 512,
@@ -125,6 +128,7 @@ impl Options {
             ("default_permissions", None) => self.default_permissions = true,
             ("exec", None) => self.exec = true,
             ("noexec", None) => self.exec = false,
+            ("inner_links", None) => self.inner_links = true,
             ("transfer", Some(text)) => self.transfer = transfer(text)?,
             ("per_server", Some(text)) => self.per_server = number(name, text)?,
             ("workers", Some(text)) => self.workers = number(name, text)?,

@@ -23,7 +23,7 @@ pub(crate) type Task = Box<dyn FnOnce(&mut Scratch) + Send>;
 pub(crate) enum Bound {
     /// It is refused when all threads wait.
     Counted,
-    /// It must run: there is at most one for each server.
+    /// It must run: there is at most one for each server, and one for each program that gives a lock back.
     Exempt,
 }
 

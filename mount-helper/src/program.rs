@@ -5,7 +5,12 @@
 //! with ENOSYS, which makes the kernel never send one again, so looking is the only way to learn that somebody pressed
 //! Ctrl-C on a program that waits for a server.
 
+use resmgr_sys::{Errno, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a thread may take to fall asleep in its system call.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the signals of a waiting thread say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,28 @@ fn wish_in(status: &str) -> Wish {
 fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     let line = status.lines().find(|line| line.starts_with(name))?;
     line.get(name.len()..).map(str::trim)
+}
+
+/// The process of a thread. Locks go by it, so it is looked up each time.
+pub(crate) fn process(tid: u32) -> u32 {
+    look_up(tid)
+}
+
+/// Whether a thread that waits in the kernel does so in flock(2). It may be on its way to sleep yet.
+///
+/// # Errors
+/// - `ENOLCK`: nobody can say.
+pub(crate) fn is_in_flock(tid: u32) -> Result<bool> {
+    let end = Instant::now() + PATIENCE;
+    let path = format!("/proc/{tid}/syscall");
+    loop {
+        let text = std::fs::read_to_string(&path).map_err(|_| Errno::NOLCK)?;
+        match text.split(' ').next().map(str::parse::<i64>) {
+            Some(Ok(number)) => return Ok(number == libc::SYS_flock),
+            _ if Instant::now() > end => return Err(Errno::NOLCK),
+            _ => std::thread::sleep(Duration::from_micros(50)),
+        }
+    }
 }
 
 fn look_up(tid: u32) -> u32 {

@@ -15,12 +15,17 @@
 //! | operation | `ENOSYS` becomes | because |
 //! |---|---|---|
 //! | lookup | `ENOENT` | nobody knows the name |
-//! | getattr | `EIO` | the file is there, its server cannot say more |
+//! | getattr, access | `EIO` | the file is there, its server cannot say more |
 //! | setattr | `EPERM` | as chmod on a file system without modes |
+//! | mkdir, mknod, symlink, link, unlink, rmdir, rename | `EPERM` | as on a file system whose names are fixed |
+//! | readlink | `EINVAL` | who has no links has files that are none |
 //! | open, create | `ENXIO` | as a device node without a driver |
 //! | read, write | `EINVAL` | read(2): the object is unsuitable for reading |
 //! | readdir | `ENOTDIR` | it cannot be listed |
 //! | ioctl | `ENOTTY` | DV-2: an unknown command is "not a typewriter" |
+//! | lseek | `EINVAL` | no holes are known |
+//! | fallocate, extended attributes | `EOPNOTSUPP` | as on a file system without them |
+//! | locks | `ENOLCK` | there are none to be had |
 
 use fuser::Errno as FuseErrno;
 use resmgr_sys::Errno;
@@ -36,6 +41,12 @@ pub(crate) enum Operation {
     Write,
     ReadDir,
     Ioctl,
+    Change,
+    ReadLink,
+    Space,
+    Seek,
+    Xattr,
+    Lock,
 }
 
 /// The answer to a program for a server's refusal.
@@ -54,11 +65,13 @@ fn without_handler(operation: Operation) -> Errno {
     match operation {
         Operation::Lookup => Errno::NOENT,
         Operation::GetAttr => Errno::IO,
-        Operation::SetAttr => Errno::PERM,
+        Operation::SetAttr | Operation::Change => Errno::PERM,
         Operation::Open => Errno::NXIO,
-        Operation::Read | Operation::Write => Errno::INVAL,
+        Operation::Read | Operation::Write | Operation::ReadLink | Operation::Seek => Errno::INVAL,
         Operation::ReadDir => Errno::NOTDIR,
         Operation::Ioctl => Errno::NOTTY,
+        Operation::Space | Operation::Xattr => Errno::NOTSUP,
+        Operation::Lock => Errno::NOLCK,
     }
 }
 
@@ -67,7 +80,7 @@ mod tests {
     use super::{Operation, translate};
     use resmgr_sys::Errno;
 
-    const ALL: [Operation; 8] = [
+    const ALL: [Operation; 14] = [
         Operation::Lookup,
         Operation::GetAttr,
         Operation::SetAttr,
@@ -76,6 +89,12 @@ mod tests {
         Operation::Write,
         Operation::ReadDir,
         Operation::Ioctl,
+        Operation::Change,
+        Operation::ReadLink,
+        Operation::Space,
+        Operation::Seek,
+        Operation::Xattr,
+        Operation::Lock,
     ];
 
     #[test]

@@ -15,6 +15,10 @@ pub(crate) enum Key {
     Process(u32),
     /// The namespace: whoever serves names.
     Names,
+    /// A server process, by those who wait for a lock there: they keep nobody from reading and writing.
+    Locks(u32),
+    /// A server process, by those who give a lock back: they are never refused, since others wait for that.
+    Unlocks(u32),
 }
 
 /// The counts. Only keys with a request in flight are in it.
@@ -31,6 +35,25 @@ pub(crate) struct Passage {
     key: Key,
     /// How many were there before this one.
     pub(crate) ahead: usize,
+}
+
+impl Key {
+    /// The same server, for those who wait for locks.
+    pub(crate) fn locks(self) -> Self {
+        self.map(Self::Locks)
+    }
+
+    /// The same server, for those who give locks back.
+    pub(crate) fn unlocks(self) -> Self {
+        self.map(Self::Unlocks)
+    }
+
+    fn map(self, to: impl FnOnce(u32) -> Self) -> Self {
+        match self {
+            Self::Process(pid) => to(pid),
+            other => other,
+        }
+    }
 }
 
 impl Traffic {
@@ -50,8 +73,9 @@ impl Traffic {
     pub(crate) fn enter(&self, key: Key) -> Option<Passage> {
         let mut counts = self.lock();
         let count = counts.entry(key).or_default();
-        // The namespace answers everybody: its bound is the number of threads.
-        if *count >= self.most && key != Key::Names {
+        // The namespace answers everybody: its bound is the number of threads. An unlock is its program's only request.
+        let bounded = !matches!(key, Key::Names | Key::Unlocks(_));
+        if *count >= self.most && bounded {
             return None;
         }
         let ahead = *count;

@@ -136,6 +136,38 @@ pub(crate) fn shell(line: &str) -> Ran {
     run(Command::new("sh").arg("-c").arg(line))
 }
 
+/// Runs python in the directory /fs of the mount, with `check` and `fails`.
+pub(crate) fn python(house: &House, script: &str) {
+    if shell("python3 -c 'import fcntl'").code != Some(0) {
+        return skip("there is no python3");
+    }
+    let before = "
+import ctypes, errno, fcntl, mmap, os, select, signal, stat, subprocess, sys, threading, time
+top = sys.argv[1]
+os.chdir(top)
+os.umask(0o022)
+def check(got, wanted):
+    if got != wanted:
+        sys.exit('line %d: %r, not %r' % (sys._getframe(1).f_lineno, got, wanted))
+def fails(number, call, *args, **named):
+    try:
+        got = call(*args, **named)
+    except OSError as error:
+        got = errno.errorcode[error.errno]
+    if got != errno.errorcode[number]:
+        sys.exit('line %d: %r, not %s' % (sys._getframe(1).f_lineno, got, errno.errorcode[number]))
+";
+    let ran = run(Command::new("python3")
+        .arg("-c")
+        .arg(format!("{before}{script}"))
+        .arg(house.file("fs")));
+    assert_eq!(
+        (ran.code, ran.err.as_str()),
+        (Some(0), ""),
+        "{before}{script}"
+    );
+}
+
 /// A namespace of its own, and a directory to mount it on.
 pub(crate) struct House {
     directory: tempfile::TempDir,
@@ -154,6 +186,12 @@ impl House {
         };
         std::fs::create_dir(house.point()).expect("a directory");
         house
+    }
+
+    /// Lets other users reach the mount point.
+    pub(crate) fn open_to_all(&self) {
+        let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(self.path(""), all).expect("it is ours");
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -1,6 +1,7 @@
 //! The server process: the test program itself, started again.
 
 use resmgr::ipc::{Channel, ChannelFlags, ChannelOptions, ConnectRights, PulseCode, Received};
+use resmgr::parts::MemFs;
 use resmgr::prelude::*;
 use resmgr::resmgr_attach;
 use resmgr_namespace::FileType;
@@ -36,6 +37,11 @@ pub(crate) fn serve_if_asked() {
             "control" => manager.attach(name, Control::default()),
             "mute" => manager.attach(name, Mute),
             "private" => manager.attach(name, Private),
+            "queue" => manager.attach(name, Queue::default()),
+            "fs" => {
+                let files = MemFs::new().permissions(0o1777);
+                manager.attach_with(name, AttachFlags::DIR, files)
+            }
             other => panic!("no device {other}"),
         }
         .expect("attached");
@@ -157,6 +163,56 @@ impl Device for Private {
 
     fn read(&self, at: &At, buffer: &mut [u8]) -> Result<usize> {
         at.copy(b"secret\n", buffer)
+    }
+}
+
+/// What one writes, another reads; reads wait.
+#[derive(Default)]
+struct Queue {
+    bytes: Mutex<Vec<u8>>,
+    waiters: Waiters,
+}
+
+impl Resource for Queue {
+    type Node = ();
+    type Open = ();
+
+    fn root(&self) {}
+
+    fn attr(&self, (): &()) -> Result<Attr> {
+        Ok(Attr::device(0o666))
+    }
+
+    fn open(&self, (): &(), _how: &Opening) -> Result<()> {
+        Ok(())
+    }
+
+    fn read(&self, _ocb: &Ocb, call: Call<'_, Read>) -> Result<Done> {
+        let mut bytes = self.bytes.lock().expect("no handler panics");
+        if bytes.is_empty() {
+            return self.waiters.wait(Conditions::INPUT, call);
+        }
+        let count = call.room().min(bytes.len());
+        let taken: Vec<u8> = bytes.drain(..count).collect();
+        call.bytes(&taken)
+    }
+
+    fn write(&self, _ocb: &Ocb, call: Call<'_, Write>) -> Result<Done> {
+        let mut bytes = self.bytes.lock().expect("no handler panics");
+        bytes.extend_from_slice(call.data());
+        self.waiters.wake(Conditions::INPUT);
+        call.all()
+    }
+
+    fn ready(&self, _ocb: &Ocb) -> Conditions {
+        let mut ready = Conditions::OUTPUT;
+        let is_empty = self.bytes.lock().expect("no handler panics").is_empty();
+        ready.set(Conditions::INPUT, !is_empty);
+        ready
+    }
+
+    fn waiters(&self, _ocb: &Ocb) -> Option<&Waiters> {
+        Some(&self.waiters)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::ipc::{CancelToken, Credentials, SendOptions};
 use crate::names::pathname;
+use crate::wire::OpenFlags;
 use crate::{Errno, Result};
 use resmgr_namespace::Rooted;
 use resmgr_sys::clock::Deadline;
@@ -30,6 +31,10 @@ pub struct Caller<'a> {
     /// What is taken off the permissions of new files. `None`: the mask of this process; with credentials, nothing,
     /// since whoever passes calls on knows the program's mask, or has applied it.
     pub umask: Option<u32>,
+    /// A symbolic link that a server has at the end of a path is the file that is meant, not where it leads. For whoever
+    /// follows links by itself, as a kernel does.
+    #[doc(alias = "AT_SYMLINK_NOFOLLOW")]
+    pub no_follow: bool,
 }
 
 /// The mask where the system does not tell it: nobody else may write.
@@ -42,6 +47,15 @@ impl<'a> Caller<'a> {
             cancel: self.cancel,
             deadline: self.deadline,
             ..SendOptions::default()
+        }
+    }
+
+    /// What this says of symbolic links, as a server hears it.
+    pub(super) fn link_flags(&self) -> OpenFlags {
+        if self.no_follow {
+            OpenFlags::NO_FOLLOW
+        } else {
+            OpenFlags::empty()
         }
     }
 

@@ -62,7 +62,7 @@ impl Caller<'_> {
         share: Share,
     ) -> Result<File> {
         let connect = Connect {
-            flags,
+            flags: flags | self.link_flags(),
             share: share.raw(),
             mode: if flags.contains(OpenFlags::CREATE) {
                 self.masked(mode)
@@ -76,7 +76,12 @@ impl Caller<'_> {
             next: &[],
             room: LINK_ROOM,
         };
-        let found = self.walk(&self.path(path.as_ref())?, &ask)?;
+        let path = self.path(path.as_ref())?;
+        let found = if self.no_follow && !flags.contains(OpenFlags::NO_FOLLOW) {
+            self.walk_on(&path, &ask)?
+        } else {
+            self.walk(&path, &ask)?
+        };
         Ok(File::new(found.connection, flags))
     }
 
@@ -154,6 +159,7 @@ impl Caller<'_> {
     ) -> Result<Found> {
         let connect = Connect {
             kind: ConnectKind::COMBINE_CLOSE,
+            flags: connect.flags | self.link_flags(),
             ..connect
         };
         let ask = Ask {
