@@ -30,13 +30,13 @@ pub fn tree(data: &[u8]) {
     let mut connections: Vec<_> = (0..CONNECTIONS).map(|_| attach()).collect();
     while let Some(step) = script.step() {
         let which = script.below(CONNECTIONS);
-        if step % 16 == 0 {
+        if step.is_multiple_of(16) {
             connections[which] = attach();
             continue;
         }
         let connection = &connections[which];
         let mut message = Vec::new();
-        if step % 3 == 0 {
+        if step.is_multiple_of(3) {
             connect(&mut script, &mut message);
         } else {
             request(&mut script, connection, &mut message);
@@ -94,11 +94,11 @@ fn connect(script: &mut Script<'_>, message: &mut Vec<u8>) {
     let old = path(script);
     let (extra_type, extra) = match kind {
         ConnectKind::RENAME => (ExtraType::RENAME, old),
-        ConnectKind::LINK if script.byte() % 2 == 0 => (ExtraType::LINK, old),
+        ConnectKind::LINK if script.byte().is_multiple_of(2) => (ExtraType::LINK, old),
         ConnectKind::LINK => (ExtraType::SYMLINK, script.bytes(8)),
         _ => (ExtraType::NONE, &b""[..]),
     };
-    let end = if script.byte() % 8 == 0 {
+    let end = if script.byte().is_multiple_of(8) {
         PathEnd::SLASH
     } else {
         PathEnd::empty()
@@ -160,7 +160,7 @@ fn request(script: &mut Script<'_>, connection: &Connection, message: &mut Vec<u
 
 fn open_request(script: &mut Script<'_>, message: &mut Vec<u8>) {
     let len = u32::from(script.byte()) * 16;
-    let offset = (script.byte() % 2 == 0).then(|| script.size(MOST));
+    let offset = (script.byte().is_multiple_of(2)).then(|| script.size(MOST));
     let transfer = Transfer {
         len,
         offset,
@@ -178,7 +178,7 @@ fn open_request(script: &mut Script<'_>, message: &mut Vec<u8>) {
         5 => drop(place(script).encode(message)),
         6 => lock(script, message),
         7 => {
-            let kind = if script.byte() % 2 == 0 {
+            let kind = if script.byte().is_multiple_of(2) {
                 SpaceKind::Free
             } else {
                 SpaceKind::Allocate
