@@ -10,10 +10,8 @@ use std::time::{Duration, Instant};
 const CLIENTS: usize = 5;
 /// Reads that each of them has begun.
 const READS: usize = 1000;
-/// Bytes of the heap by which the server may differ from itself: tables that have grown.
-const SLACK: usize = 64 << 10;
-/// The same for each read: a place in the runtime's queue, and in the list of tasks.
-const PLACE: usize = 24;
+/// By when they have to be over, however slow the machine is. The aim for 100,000 is a second.
+const LIMIT: Duration = Duration::from_secs(10);
 
 fn clients() -> usize {
     let asked = std::env::var("RESMGR_LATE_READS");
@@ -43,66 +41,85 @@ fn possessions(server: &Peer) -> Vec<usize> {
     vec![waiting(server), descriptors(server.pid()), heap(server)]
 }
 
-/// Has all reads begun, does something that ends them, and waits until the server has no more than before.
-fn all_end(world: &World, how: &str, end: impl FnOnce(&World, Vec<Peer>) -> Vec<Peer>) {
+fn serve(world: &World) -> Peer {
     let server = world.peer();
     server.ask("serve-late m /late/file");
-    let all: Vec<Peer> = (0..clients()).map(|_| world.peer()).collect();
-    // What is made at the first need is there then.
-    begin(&all[..1]);
-    until("the first wait", || waiting(&server) == READS);
-    assert_eq!(all[0].ask("drop-reads r"), "ok");
-    until("the first have ended", || waiting(&server) == 0);
-    let mut before = possessions(&server);
+    server
+}
+
+fn start(world: &World, count: usize) -> Vec<Peer> {
+    (0..count).map(|_| world.peer()).collect()
+}
+
+/// Has all reads begun. Who only wants to know something is answered at once all the same.
+fn all_come(server: &Peer, clients: &[Peer]) {
+    begin(clients);
+    until("all wait", || waiting(server) == clients.len() * READS);
+    for client in clients {
+        assert_eq!(client.ask("read-now r"), "3");
+    }
+}
+
+fn give_up(clients: &[Peer]) {
+    let given_up: Vec<_> = clients
+        .iter()
+        .map(|one| one.begin("drop-reads r"))
+        .collect();
+    for one in given_up {
+        assert_eq!(one.end(), "ok");
+    }
+}
+
+/// Has all reads begun, does something that ends them, and waits until the server has no more than before.
+fn all_end(server: &Peer, clients: &[Peer], how: &str, end: impl FnOnce()) {
+    let before = possessions(server);
+    let count = clients.len() * READS;
     let begun = Instant::now();
-    begin(&all);
-    let count = clients() * READS;
-    until("all wait", || waiting(&server) == count);
+    all_come(server, clients);
     let came = begun.elapsed();
-    let each = (heap(&server) - before[2]) / count;
+    let more = heap(server).saturating_sub(before[2]);
+    let each = more / count;
     let resident = own_memory(server.pid());
-    // Who only wants to know something is answered at once all the same.
-    assert_eq!(all[0].ask("read-now r"), "3");
     let ends = Instant::now();
-    let left = end(world, all);
+    end();
     let asked = ends.elapsed();
-    until("none waits", || waiting(&server) == 0);
+    until("none waits", || waiting(server) == 0);
     let ended = ends.elapsed();
-    println!(
-        "{count} reads: begun in {came:.1?}, {each} bytes each, {resident} KiB resident; {how} in {asked:.1?}, ended after {ended:.1?}"
-    );
-    drop(left);
-    // Clients that are still there have their links.
-    before[1] += clients() * 8;
-    before[2] += SLACK + count * PLACE;
-    settles("the server has what it had", &before, || {
-        possessions(&server)
+    // The allocator's own figure is inexact by what it keeps for sizes that were in use.
+    let limits = vec![0, before[1] + clients.len(), before[2] + more / 2];
+    settles("the server has what it had", &limits, || {
+        possessions(server)
     });
-    println!("before {before:?}, after {:?}", possessions(&server));
-    let late = ended - asked.min(ended);
-    assert!(late < Duration::from_secs(10), "{late:?}");
+    let clean = ends.elapsed();
+    println!(
+        "{count} reads: begun in {came:.1?}, {each} bytes each, {resident} KiB resident; {how} in {asked:.1?}, ended \
+         after {ended:.1?}, nothing left after {clean:.1?}; before {before:?}, after {:?}",
+        possessions(server)
+    );
+    assert!(ended < LIMIT, "{ended:?}");
 }
 
 #[test]
 fn reads_that_nobody_wants_any_more_leave_nothing() {
     let world = World::new();
-    all_end(&world, "given up", |_, clients| {
-        let given_up: Vec<_> = clients
-            .iter()
-            .map(|one| one.begin("drop-reads r"))
-            .collect();
-        for one in given_up {
-            assert_eq!(one.end(), "ok");
-        }
-        clients
-    });
+    let server = serve(&world);
+    let all = start(&world, clients());
+    // What is made at the first need is there then: links, and what the allocator keeps of the most there was.
+    all_come(&server, &all);
+    give_up(&all);
+    until("the first have ended", || waiting(&server) == 0);
+    all_end(&server, &all, "given up", || give_up(&all));
 }
 
 #[test]
 fn reads_of_clients_that_are_killed_leave_nothing() {
     let world = World::new();
-    all_end(&world, "killed", |world, clients| {
-        clients.iter().for_each(|one| world.kill(one));
-        Vec::new()
-    });
+    let server = serve(&world);
+    let kill = |all: &[Peer]| all.iter().for_each(|one| world.kill(one));
+    let first = start(&world, clients());
+    all_come(&server, &first);
+    kill(&first);
+    until("the first have ended", || waiting(&server) == 0);
+    let all = start(&world, clients());
+    all_end(&server, &all, "killed", || kill(&all));
 }

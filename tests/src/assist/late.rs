@@ -13,7 +13,6 @@ use super::Words;
 use super::commands::outcome;
 use super::things::Things;
 use resmgr::client::{self, File, OpenFlags, PendingRead};
-use resmgr::ipc::{ChannelLimits, ChannelOptions};
 use resmgr::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -90,14 +89,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
 }
 
 fn serve(path: &str) -> resmgr::dispatch::Running {
-    let options = ChannelOptions {
-        limits: ChannelLimits {
-            calls: 4096,
-            ..ChannelLimits::default()
-        },
-        ..ChannelOptions::default()
-    };
-    let manager = Manager::with_options(options).unwrap();
+    let manager = Manager::new().unwrap();
     manager.attach_async(path, Late).unwrap().spawn().unwrap()
 }
 
