@@ -20,9 +20,13 @@ mod ops;
 mod ours;
 
 use both::Both;
+use resmgr::parts::MemFs;
 use resmgr::prelude::*;
-use resmgr_tests::{Peer, World, namespaced};
+use resmgr_sys::process;
+use resmgr_tests::{Peer, User, World, namespaced};
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
@@ -54,9 +58,13 @@ struct Role {
 }
 
 impl Role {
-    fn start(world: &World, host: &Path, role: &str) -> Self {
+    fn start(world: &World, host: &Path, role: &str, user: Option<User>) -> Self {
         let this = std::thread::current().name().unwrap().to_owned();
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        if let Some(user) = user {
+            process::as_user(&mut command, user.id, user.id, user.groups);
+        }
+        let mut child = command
             .args(["--exact", &this, "--nocapture"])
             .env(ROLE, role)
             .env(HOST, host)
@@ -120,8 +128,8 @@ fn say(text: &str) {
 }
 
 fn serve() {
-    let files = resmgr::parts::MemFs::new().names(1 << 20);
-    let manager = Manager::new().unwrap().threads(4);
+    let files = MemFs::new().names(1 << 20).permissions(0o1777);
+    let manager = Manager::open_to(ConnectRights::Anyone).unwrap().threads(4);
     let manager = manager
         .attach_with("/mem", AttachFlags::DIR, files)
         .unwrap();
@@ -133,6 +141,7 @@ fn client(number: u64) {
     let host = std::env::var_os(HOST).unwrap();
     let mut own = Both::new(Path::new(&host), &format!("own-{number}"), number);
     let mut shared = Both::new(Path::new(&host), "shared", number + CLIENTS);
+    shared.open_to_all();
     say("ready");
     for line in std::io::stdin().lines() {
         let line = line.unwrap();
@@ -156,13 +165,20 @@ fn compare() {
     } else {
         return println!("skipped: there is no tmpfs at /dev/shm");
     };
-    let world = World::new();
+    let open = fs::Permissions::from_mode(0o1777);
+    fs::set_permissions(host.path(), open).unwrap();
+    let world = World::of_all_users();
     let first: Peer = world.peer();
     first.ask("name-wait /dev/name/local/nobody absent");
+    // Where this is root, every other client is somebody without rights.
+    let strangers = User::missing().is_none().then_some(User::STRANGER);
     let begun = Instant::now();
-    let _server = Role::start(&world, host.path(), "server");
+    let _server = Role::start(&world, host.path(), "server", None);
     let mut clients: Vec<_> = (0..CLIENTS)
-        .map(|number| Role::start(&world, host.path(), &number.to_string()))
+        .map(|number| {
+            let user = strangers.filter(|_| number % 2 == 1);
+            Role::start(&world, host.path(), &number.to_string(), user)
+        })
         .collect();
     let shared = operations / SHARED_OF;
     let own = (operations - shared) / CLIENTS;

@@ -1,7 +1,7 @@
 //! Changes of attributes: who may, and what becomes of them where the resource does not know how.
 
 use super::check::{
-    Access, Client, Mount, check_access, check_chmod, check_chown, check_utime, mode_after_write,
+    Client, Mount, check_chmod, check_chown, check_utime, check_xattr, mode_after_write,
 };
 use super::file::Seat;
 use super::handlers::Handlers;
@@ -70,14 +70,16 @@ pub(crate) fn to_size(attr: &Attr, client: &Client, size: u64) -> Change {
     }
 }
 
-/// Whether the client may write the file, and it is on no read-only file system.
-pub(crate) async fn check_writer<H: Handlers>(
+/// Whether the client may read an extended attribute, or change it.
+pub(crate) async fn check_xattr_of<H: Handlers>(
     seat: &Arc<Seat<H>>,
     node: &H::Node,
     client: &Client,
+    (name, write): (&[u8], bool),
 ) -> Result<()> {
-    mount_of(seat, node).await?.check_write()?;
-    check_access(&seat.attr(node).await?, client.subject(), Access::WRITE)
+    let mount = mount_of(seat, node).await?;
+    let attr = seat.attr(node).await?;
+    check_xattr(mount, &attr, client.subject(), name, write)
 }
 
 fn time(change: TimeChange) -> Option<SystemTime> {

@@ -15,17 +15,20 @@
 //! | chmod, chown | [`check_chmod`], [`check_chown`] | the mode and owner that they return |
 //! | utime | [`check_utime`] | |
 //! | write, truncate | | [`mode_after_write`] |
+//! | extended attributes | [`check_xattr`] | |
 //! | access | [`check_access`] | |
 
 mod change;
 mod names;
 mod subject;
+mod xattr;
 
 pub use crate::wire::Access;
 pub use change::{Ownership, check_chmod, check_chown, check_utime, mode_after_write};
 pub use names::{Entry, check_create, check_remove, check_rename, check_search};
 pub(crate) use subject::Client;
 pub use subject::{Mount, Subject};
+pub use xattr::check_xattr;
 
 use super::Attr;
 use crate::wire::{OpenFlags, PathEnd, Seek};

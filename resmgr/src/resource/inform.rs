@@ -1,10 +1,10 @@
 //! What handlers answer by returning: attributes, positions, directories, space. Checked, asked, booked.
 
 use super::call::{Done, Told};
-use super::check::{Client, check_mode, check_seek};
+use super::check::{Client, check_mode, check_seek, mode_after_write};
 use super::file::{Opened, Seat};
 use super::handlers::{Handlers, Pace, now};
-use super::{Attr, Entries, Ocb, Way, change, guarded, limits};
+use super::{Attr, Change, Entries, Ocb, Way, change, guarded, limits};
 use crate::wire::{
     Dcmd, DevctlHeader, DevctlReply, FdInfoReply, IO_HEADER, MmapReply, MmapRequest, OpenFlags,
     Plain, Protection, Request, SYNC_ALL, Seek, Space, SpaceKind, TRANSFER_MAX, Transfer, Xattr,
@@ -199,11 +199,25 @@ impl<H: Handlers> Place<'_, H> {
                 ..space
             };
             handlers.space(self.ocb, &space).await?;
+            self.lose_set_ids(&attr).await?;
         }
         self.ocb.core.record.after_write();
         let mut bytes = Vec::new();
         put!(&mut bytes; self.attr().await?.size);
         Ok(Told::bytes(bytes))
+    }
+
+    /// As after a write, the file no longer runs as another user.
+    async fn lose_set_ids(&self, attr: &Attr) -> Result<()> {
+        let mode = mode_after_write(attr, self.client.subject());
+        if mode == attr.mode {
+            return Ok(());
+        }
+        let change = Change {
+            mode: Some(mode & 0o7777),
+            ..Change::default()
+        };
+        self.seat.handlers.change(&self.ocb.node, &change).await
     }
 
     async fn sync(&self, flags: u32) -> Result<Told> {
@@ -240,10 +254,18 @@ impl<H: Handlers> Place<'_, H> {
     async fn xattr(&self, one: Xattr<'_>) -> Result<Told> {
         let (handlers, node) = (&self.seat.handlers, &self.ocb.node);
         let bytes = match one {
-            Xattr::Get { name } => handlers.xattr(node, OsStr::from_bytes(name)).await?,
+            Xattr::Get { name } => {
+                change::check_xattr_of(self.seat, node, self.client, (name, false)).await?;
+                handlers.xattr(node, OsStr::from_bytes(name)).await?
+            }
             Xattr::List => {
                 let mut list = Vec::new();
+                let is_root = self.client.subject().is_root();
                 for name in handlers.xattrs(node).await? {
+                    // Nobody else knows of root's own.
+                    if !is_root && name.as_bytes().starts_with(b"trusted.") {
+                        continue;
+                    }
                     list.extend_from_slice(name.as_bytes());
                     list.push(0);
                 }
@@ -282,7 +304,7 @@ impl<H: Handlers> Place<'_, H> {
         exists: Option<bool>,
     ) -> Result<Told> {
         let (handlers, node) = (&self.seat.handlers, &self.ocb.node);
-        change::check_writer(self.seat, node, self.client).await?;
+        change::check_xattr_of(self.seat, node, self.client, (name, true)).await?;
         let name = OsStr::from_bytes(name);
         handlers.set_xattr(node, name, value, exists).await?;
         self.ocb.core.record.after_change();

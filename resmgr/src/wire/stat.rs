@@ -54,6 +54,9 @@ impl Stat {
     /// Type: pipe.
     #[doc(alias = "S_IFIFO")]
     pub const PIPE: u32 = 0o010_000;
+    /// Type: socket.
+    #[doc(alias = "S_IFSOCK")]
+    pub const SOCKET: u32 = 0o140_000;
     /// Type: ordinary file.
     #[doc(alias = "S_IFREG")]
     pub const REGULAR: u32 = 0o100_000;
