@@ -10,6 +10,10 @@ use resmgr_sys::mount::MountFlags;
 use std::path::{Path, PathBuf};
 
 /// How a mount behaves.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word of the option list"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// What is shown: a path of the namespace. `/` is all of it.
