@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// How a mount behaves.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is an option of mount(8)"
+    reason = "each is a word of the option list"
 )]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {

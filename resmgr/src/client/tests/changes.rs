@@ -2,7 +2,7 @@
 
 use super::server::{Answer, Server, bytes, done};
 use crate::Errno;
-use crate::client::{self, Access, Caller, RenameFlags, Stat, TimeChange, XattrFlags};
+use crate::client::{self, Access, Caller, OpenFlags, RenameFlags, Stat, TimeChange, XattrFlags};
 use crate::ipc::{Channel, ChannelFlags, Message};
 use crate::name::{AttachFlags, FileType, PathAttach, resmgr_attach, symlink};
 use crate::wire::{
@@ -50,6 +50,10 @@ fn answer(connect: &Connect<'_>, next: &[u8]) -> Answer {
     }
     if connect.path.starts_with(b"unable") {
         return Err(Errno::NOSYS);
+    }
+    // Where this leads is no place.
+    if connect.path == b"link" && !connect.flags.contains(OpenFlags::NO_FOLLOW) {
+        return Err(Errno::LOOP);
     }
     if connect.path.starts_with(b"via/") {
         let path = connect.path[4..].to_vec();
@@ -117,6 +121,22 @@ pub(super) fn paths() {
     names(&log);
     attributes(&log);
     made_up(&log);
+    links_themselves(&log);
+}
+
+/// Whoever follows links by itself means the link.
+fn links_themselves(log: &Log) {
+    let itself = Caller {
+        no_follow: true,
+        ..caller()
+    };
+    let flags = OpenFlags::READ;
+    for (caller, expected) in [(caller(), Err(Errno::LOOP)), (itself, Ok(()))] {
+        assert_eq!(caller.chmod("/srv/link", 0o600), expected);
+        assert_eq!(caller.stat("/srv/link").map(drop), expected);
+        assert_eq!(caller.open("/srv/link", flags, 0).map(drop), expected);
+    }
+    taken(log);
 }
 
 fn taken(log: &Log) -> Vec<String> {
