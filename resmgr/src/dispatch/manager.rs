@@ -190,14 +190,16 @@ impl Manager {
     }
 
     /// The same for one whose handlers are asynchronous: the file of the handle `number`.
-    #[cfg(test)]
-    pub(crate) fn unnamed_async<R: AsyncResource>(mut self, number: u32, resource: R) -> Self {
-        let Ok(runtime) = self.runtime.handle() else {
-            return self;
-        };
-        let seat = Seat::new(Awaited(resource, runtime), number, String::new());
+    #[doc(hidden)]
+    pub fn unnamed_async<R: AsyncResource>(
+        mut self,
+        number: u32,
+        resource: R,
+    ) -> Result<Self, StartError> {
+        let handlers = Awaited(resource, self.runtime.handle()?);
+        let seat = Seat::new(handlers, number, String::new());
         self.shared.add(number, Arc::new(seat));
-        self
+        Ok(self)
     }
 
     /// Where it receives.

@@ -251,7 +251,9 @@ fn serve<R: AsyncResource>(
     resource: impl FnOnce(Arc<Watch>) -> R,
 ) -> (Running, ChannelId, Arc<Watch>) {
     let watch = Watch::new();
-    let manager = manager().unnamed_async(0, resource(Arc::clone(&watch)));
+    let manager = manager()
+        .unnamed_async(0, resource(Arc::clone(&watch)))
+        .unwrap();
     let chid = manager.channel();
     (manager.spawn().unwrap(), chid, watch)
 }
@@ -559,7 +561,7 @@ fn plain_and_asynchronous_resources_are_in_one_manager() {
     for threads in [1, 3] {
         let watch = Watch::new();
         let manager = manager().threads(threads).unnamed(Plain);
-        let manager = manager.unnamed_async(1, Door(Arc::clone(&watch)));
+        let manager = manager.unnamed_async(1, Door(Arc::clone(&watch))).unwrap();
         let chid = manager.channel();
         let running = manager.spawn().unwrap();
         let plain = open_with(&root(), (chid, 0), "", READ).unwrap();
@@ -586,7 +588,7 @@ fn plain_and_asynchronous_resources_are_in_one_manager() {
 fn a_flood_of_messages_does_not_starve_handlers() {
     let watch = Watch::new();
     let manager = manager().unnamed(Plain);
-    let manager = manager.unnamed_async(1, Door(Arc::clone(&watch)));
+    let manager = manager.unnamed_async(1, Door(Arc::clone(&watch))).unwrap();
     let chid = manager.channel();
     let _running = manager.spawn().unwrap();
     let door = open_with(&root(), (chid, 1), "", READ).unwrap();
@@ -618,7 +620,7 @@ fn handlers_run_in_a_programs_own_runtime() {
         .unwrap();
     let watch = Watch::new();
     let manager = manager().on_runtime(runtime.handle().clone());
-    let manager = manager.unnamed_async(0, Door(Arc::clone(&watch)));
+    let manager = manager.unnamed_async(0, Door(Arc::clone(&watch))).unwrap();
     let chid = manager.channel();
     let running = manager.spawn().unwrap();
     let file = open(chid, "", READ);
