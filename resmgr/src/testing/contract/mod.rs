@@ -229,6 +229,7 @@ fn read_all(file: &File, piece: usize) -> Result<Vec<u8>, Stop> {
 }
 
 /// The check goes on if both are equal.
+#[expect(clippy::needless_pass_by_value, reason = "both are made for this call")]
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Verdict {
     if found == expected {
         return Ok(());
@@ -247,6 +248,7 @@ fn holds(what: &str, it_is_so: bool) -> Verdict {
 }
 
 /// The check goes on if this was refused so.
+#[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
 fn refused<T>(what: &str, done: Result<T>, expected: &[Errno]) -> Verdict {
     match done {
         Err(errno) if expected.contains(&errno) => Ok(()),

@@ -8,8 +8,9 @@ use crate::wire::{Conditions, OpenFlags, Stat};
 use crate::{Errno, Result};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What a resource does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +101,8 @@ pub(super) struct Model {
     next: Mutex<u64>,
     /// One step at a time for names.
     names: Mutex<()>,
+    /// How often a name was looked for and not found.
+    missed: AtomicUsize,
 }
 
 impl Model {
@@ -117,6 +120,7 @@ impl Model {
             fault,
             next: Mutex::new(2),
             names: Mutex::default(),
+            missed: AtomicUsize::new(0),
         }
     }
 
@@ -178,7 +182,7 @@ impl Resource for Model {
             Fault::SizeStays => attr.size = attr.size.min(5),
             Fault::NumberMoves if attr.is_regular() => attr.ino = self.number(),
             Fault::TimesStay => {
-                attr.modified = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1))
+                attr.modified = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1));
             }
             Fault::NoType => attr.nlink = 0,
             Fault::DirIsFile | Fault::UnlinksDirs if attr.is_dir() && node.ino != 1 => {
@@ -194,7 +198,10 @@ impl Resource for Model {
             None if self.has(Fault::FindsAll) => {
                 Ok(inode(self.number(), Attr::file(0o666, 0), "".into()))
             }
-            found => found.ok_or(Errno::NOENT),
+            found => found.ok_or_else(|| {
+                self.missed.fetch_add(1, Ordering::Relaxed);
+                Errno::NOENT
+            }),
         }
     }
 
@@ -385,7 +392,12 @@ impl Resource for Model {
         if self.has(Fault::RenameInSteps) {
             lock(&to.0.inner).names.remove(to.1);
             drop(one);
-            std::thread::sleep(Duration::from_millis(2));
+            // Until somebody has seen the gap: who looks for it all the time will.
+            let before = self.missed.load(Ordering::Relaxed);
+            let late = Instant::now() + Duration::from_secs(5);
+            while self.missed.load(Ordering::Relaxed) == before && Instant::now() < late {
+                std::thread::yield_now();
+            }
         }
         lock(&to.0.inner).names.insert(to.1.into(), moved);
         Ok(())
