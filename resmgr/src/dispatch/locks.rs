@@ -67,10 +67,12 @@ impl Worker<'_> {
             locks.wait(owner, kind, range, token)
         })?;
         if let Some(pending) = parked {
-            // The table was locked until here, so nobody has been granted anything yet behind our back.
-            let (record, waiting) = (Arc::clone(record), Arc::clone(&pending));
+            // A call that holds itself would hold its open for ever.
+            let (record, waiting) = (Arc::clone(record), Arc::downgrade(&pending));
             pending.on_cancel(move || {
-                grant(record.with_held(|locks| give_up(locks, &waiting, (owner, range))));
+                if let Some(waiting) = waiting.upgrade() {
+                    grant(record.with_held(|locks| give_up(locks, &waiting, (owner, range))));
+                }
             });
         }
         let (Outcome::Granted(granted) | Outcome::Waits(granted)) = &waits;

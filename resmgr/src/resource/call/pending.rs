@@ -56,13 +56,27 @@ pub(crate) struct Again {
 /// What ends the work on a call that nobody waits for any more.
 type Cancel = Box<dyn FnOnce() + Send>;
 
+/// What is known of it.
+#[derive(Default)]
+enum Ending {
+    /// Nothing yet.
+    #[default]
+    Open,
+    /// What to do when the client goes.
+    Set(Cancel),
+    /// The client has gone, and nothing was set by then.
+    Gone,
+    /// The call was answered: there is nothing to end.
+    Answered,
+}
+
 /// A call that is answered later.
 ///
 /// The right to answer is in one place, which a late answer, an unblock request and the client's death empty
 /// under its lock: so one of them has it, and the others find nothing.
 pub(crate) struct Pending {
     message: Mutex<Option<Message>>,
-    cancel: Mutex<Option<Cancel>>,
+    ending: Mutex<Ending>,
     unblock: OnUnblock,
     /// The open that it is on.
     file: Mutex<Option<Arc<dyn OpenFile>>>,
@@ -115,7 +129,7 @@ impl Pending {
         let name = (message.info().scoid, message.rcvid());
         let pending = Arc::new(Self {
             message: Mutex::new(Some(message)),
-            cancel: Mutex::new(None),
+            ending: Mutex::default(),
             unblock,
             file: Mutex::new(file),
             is_loose,
@@ -136,7 +150,7 @@ impl Pending {
     pub(crate) fn void(name: CallName, desk: &Arc<dyn Desk>) -> Arc<Self> {
         Arc::new(Self {
             message: Mutex::new(None),
-            cancel: Mutex::new(None),
+            ending: Mutex::default(),
             unblock: OnUnblock::Keep,
             file: Mutex::new(None),
             is_loose: false,
@@ -175,11 +189,19 @@ impl Pending {
         self.look(Message::is_waiting) == Some(true)
     }
 
-    /// The right to answer.
+    /// The right to answer. What was to be done when the client goes is not done any more.
     ///
     /// # Errors
     /// - `ESRCH`: it was used, or the client no longer waits.
     pub(crate) fn take(&self) -> Result<Message> {
+        let message = self.take_back()?;
+        let set = std::mem::replace(&mut *lock(&self.ending), Ending::Answered);
+        // Outside the lock: what was set may hold this very call.
+        drop(set);
+        Ok(message)
+    }
+
+    fn take_back(&self) -> Result<Message> {
         let message = lock(&self.message).take().ok_or(Errno::SRCH)?;
         self.desk.forget(self.name);
         Ok(message)
@@ -187,16 +209,29 @@ impl Pending {
 
     /// What is to be done when the client goes before it has its answer.
     pub(crate) fn on_cancel(&self, cancel: impl FnOnce() + Send + 'static) {
-        *lock(&self.cancel) = Some(Box::new(cancel));
-        // It may have gone in the meantime.
-        if self.look(|_| ()).is_none() {
-            self.cancel();
+        let mut ending = lock(&self.ending);
+        match *ending {
+            // It has gone, or has its answer, in the meantime.
+            Ending::Gone => {}
+            Ending::Answered => return,
+            Ending::Open | Ending::Set(_) => {
+                *ending = Ending::Set(Box::new(cancel));
+                return;
+            }
         }
+        drop(ending);
+        cancel();
     }
 
+    /// The client does not wait any more, and this call has not been answered.
     fn cancel(&self) {
-        let cancel = lock(&self.cancel).take();
-        if let Some(cancel) = cancel {
+        let mut ending = lock(&self.ending);
+        let set = match *ending {
+            Ending::Answered => return,
+            _ => std::mem::replace(&mut *ending, Ending::Gone),
+        };
+        drop(ending);
+        if let Ending::Set(cancel) = set {
             cancel();
         }
     }
@@ -209,12 +244,13 @@ impl Pending {
     pub(crate) fn unblock(&self) {
         match (self.unblock, self.file()) {
             (OnUnblock::LetGo, _) => {
-                if let Ok(message) = self.take() {
+                // Whoever answers at this moment has the right, and nothing is to be ended.
+                if let Ok(message) = self.take_back() {
                     let sent = message.error_as_asked();
                     tracing::trace!(?sent, "a client was let go");
                     self.release();
+                    self.cancel();
                 }
-                self.cancel();
             }
             (OnUnblock::Ask, Some(file)) => {
                 self.desk.later(Task::Unblock(file, self.rcvid()));
@@ -225,10 +261,10 @@ impl Pending {
 
     /// The client is not there any more.
     pub(crate) fn gone(&self) {
-        if self.take().is_ok() {
+        if self.take_back().is_ok() {
             self.release();
+            self.cancel();
         }
-        self.cancel();
     }
 
     /// Its author has done with it, perhaps under a lock of its own.
