@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use support::{House, Ran, can_mount, end, is_root, line, skip, until};
 
 const HELLO: &str = env!("CARGO_BIN_EXE_hello");
+const CLOCK: &str = env!("CARGO_BIN_EXE_clock");
 const COUNTER: &str = env!("CARGO_BIN_EXE_counter");
 const GREETER: &str = env!("CARGO_BIN_EXE_greeter");
 const ADDER: &str = env!("CARGO_BIN_EXE_adder");
@@ -51,6 +52,26 @@ fn counter_counts_by_read_write_and_devctl() {
     let refused = Ran::failed("counter: invalid argument");
     assert_eq!(house.run(COUNTER, &["set", "many"]), refused);
     assert_eq!(house.run(COUNTER, &["get"]), Ran::said("42"));
+}
+
+#[test]
+fn clock_has_many_wait_and_forgets_who_goes() {
+    let mut house = House::new();
+    let _output = house.serve(CLOCK, &[], "/dev/clock");
+    let waiting = |house: &House, count: &str| house.run(CLOCK, &["waiting"]) == Ran::said(count);
+    let wait = |milliseconds: &str| {
+        let mut command = house.command(CLOCK);
+        command.args(["wait", milliseconds]).spawn().unwrap()
+    };
+    // An hour, and none of them keeps the others waiting.
+    let mut late: Vec<_> = (0..5).map(|_| wait("3600000")).collect();
+    until("all wait", || waiting(&house, "5"));
+    assert_eq!(end(wait("20")).code, 0);
+    for one in &mut late {
+        one.kill().unwrap();
+        one.wait().unwrap();
+    }
+    until("nobody waits", || waiting(&house, "0"));
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn every_example_begins_with_its_usage() {
     for name in [
         "hello",
         "counter",
+        "clock",
         "greeter",
         "adder",
         "ramdisk",

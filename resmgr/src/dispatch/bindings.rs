@@ -2,27 +2,50 @@
 //!
 //! A connection is named by (scoid, coid): the process as the channel knows it, and the number that the
 //! process gave it. Several connections share one open (dup); it ends when the last of them, and the last
-//! call on it, has gone. Bound: [`OPENS_PER_CLIENT`] connections a client (`EMFILE`).
+//! call on it, has gone. Bound: [`Limits::opens`] connections a client (`EMFILE`).
 
+use super::hash::Table;
 use crate::ipc::{Coid, Scoid};
 use crate::resource::{OpenFile, lock};
 use crate::{Errno, Result};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-/// How many open connections one client process may have with one manager.
+/// How many open connections one client process may have with one manager, unless its
+/// [limits](super::Manager::limits) say otherwise.
 pub const OPENS_PER_CLIENT: usize = 65_536;
 
+/// What one client process may take of a manager. Calls under way are bounded by the channel: see
+/// [`ChannelLimits::calls`](crate::ipc::ChannelLimits::calls).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections, duplicates among them; beyond it, `EMFILE` from open() and dup().
+    pub opens: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            opens: OPENS_PER_CLIENT,
+        }
+    }
+}
+
 /// One client's connections.
-pub(super) type Opens = HashMap<Coid, Arc<dyn OpenFile>>;
+pub(super) type Opens = Table<Coid, Arc<dyn OpenFile>>;
 
 /// The table. The lock is held for look-ups only: opens are dropped after it is released.
 #[derive(Debug, Default)]
 pub(super) struct Bindings {
-    clients: Mutex<HashMap<Scoid, Opens>>,
+    clients: Mutex<Table<Scoid, Opens>>,
+    limits: Mutex<Limits>,
 }
 
 impl Bindings {
+    /// Sets what a client may have from now on.
+    pub(super) fn set_limits(&self, limits: Limits) {
+        *lock(&self.limits) = limits;
+    }
+
     /// Binds a connection to an open. A connection that was bound before lost its close message; its old
     /// open is returned, to be dropped.
     ///
@@ -38,12 +61,13 @@ impl Bindings {
         ocb: Arc<dyn OpenFile>,
         is_waiting: impl FnOnce() -> bool,
     ) -> Result<Option<Arc<dyn OpenFile>>> {
+        let most = lock(&self.limits).opens;
         let mut clients = lock(&self.clients);
         if !is_waiting() {
             return Err(Errno::SRCH);
         }
         let opens = clients.entry(scoid).or_default();
-        if opens.len() >= OPENS_PER_CLIENT && !opens.contains_key(&coid) {
+        if opens.len() >= most && !opens.contains_key(&coid) {
             return Err(Errno::MFILE);
         }
         Ok(opens.insert(coid, ocb))
@@ -73,7 +97,7 @@ impl Bindings {
     }
 
     /// Takes everybody's bindings away.
-    pub(super) fn clear(&self) -> HashMap<Scoid, Opens> {
+    pub(super) fn clear(&self) -> Table<Scoid, Opens> {
         std::mem::take(&mut *lock(&self.clients))
     }
 
@@ -125,6 +149,19 @@ mod tests {
         assert!(table.get(TWO.0, TWO.1).is_err());
         assert!(table.get(OTHER.0, OTHER.1).is_ok());
         assert_eq!(table.unbind_client(ONE.0).len(), 0);
+    }
+
+    #[test]
+    fn a_client_has_as_many_opens_as_it_may_have() {
+        let table = Bindings::default();
+        table.set_limits(super::Limits { opens: 1 });
+        table.bind(ONE, ocb(), || true).unwrap();
+        assert_eq!(table.bind(TWO, ocb(), || true).unwrap_err(), Errno::MFILE);
+        // Its own place again, and another client.
+        assert!(table.bind(ONE, ocb(), || true).is_ok());
+        assert!(table.bind(OTHER, ocb(), || true).is_ok());
+        table.unbind(ONE.0, ONE.1).unwrap();
+        assert!(table.bind(TWO, ocb(), || true).is_ok());
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! The calls that handlers have taken over: by client, and by their names.
 
+use super::hash::Table;
 use crate::ipc::{Rcvid, Scoid};
 use crate::resource::{CallName, Pending, lock};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 /// The table. Bounded by what clients may have under way: each call is one of a link's slots. The lock is held
 /// for look-ups only.
 #[derive(Debug, Default)]
-pub(super) struct Calls(Mutex<HashMap<Scoid, HashMap<Rcvid, Arc<Pending>>>>);
+pub(super) struct Calls(Mutex<Table<Scoid, Table<Rcvid, Arc<Pending>>>>);
 
 impl Calls {
     pub(super) fn keep(&self, pending: &Arc<Pending>) {
@@ -46,7 +46,7 @@ impl Calls {
     /// All calls of all clients: the manager ends.
     pub(super) fn clear(&self) {
         let clients = std::mem::take(&mut *lock(&self.0));
-        for pending in clients.into_values().flat_map(HashMap::into_values) {
+        for pending in clients.into_values().flat_map(Table::into_values) {
             pending.gone();
         }
     }

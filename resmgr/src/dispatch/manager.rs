@@ -1,6 +1,7 @@
 //! [`Manager`]: files and the loop that serves them.
 
 use super::attach::Attachments;
+use super::bindings::Limits;
 use super::handle::{Handle, Running};
 use super::pool::PoolOptions;
 use super::shared::Shared;
@@ -151,6 +152,12 @@ impl Manager {
         self.attach_seat(path.as_ref(), flags, |handle, path| {
             Arc::new(Seat::new(Awaited(resource, runtime), handle, path))
         })
+    }
+
+    /// Bounds what each client may take from now on.
+    pub fn limits(self, limits: Limits) -> Self {
+        self.shared.bindings.set_limits(limits);
+        self
     }
 
     /// Has asynchronous handlers run in this runtime of the program's. Call it before they are attached.

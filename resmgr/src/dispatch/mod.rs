@@ -40,6 +40,7 @@ mod attach;
 mod bindings;
 mod calls;
 mod handle;
+mod hash;
 mod locks;
 mod manager;
 mod notify;
@@ -50,7 +51,7 @@ mod trace;
 mod worker;
 
 pub use attach::{Attachments, Expired, SelectFlags, Selected, Signal, SourceId};
-pub use bindings::OPENS_PER_CLIENT;
+pub use bindings::{Limits, OPENS_PER_CLIENT};
 pub use handle::{Handle, Running};
 pub use manager::Manager;
 pub use pool::{Member, PoolCounts, PoolHandle, PoolOptions, RunningPool, ThreadPool};
