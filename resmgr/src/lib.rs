@@ -19,7 +19,7 @@
 //! Each module uses only what stands above it: [`ipc`] (channels, connections, messages, pulses), [`wire`]
 //! (the layouts of the I/O messages), [`resource`] (handlers, open files, locks, notification), [`dispatch`] (the
 //! manager's loop), [`client`] (open, read, write from the other side), [`name`] (names for programs that receive
-//! messages themselves), [`names`] (waiting for a name).
+//! messages themselves), [`names`] (waiting for a name), [`testing`] (a manager's tests without processes).
 #![forbid(unsafe_code)]
 
 pub mod client;
@@ -32,6 +32,7 @@ pub mod name;
 pub mod names;
 pub mod prelude;
 pub mod resource;
+pub mod testing;
 pub mod wire;
 
 pub use error::StartError;

@@ -5,6 +5,7 @@
 //!
 //! What programs use of it is [`wait`](wait()): to wait for a name.
 
+pub(crate) mod apart;
 mod arrivals;
 mod wait;
 
@@ -88,6 +89,9 @@ pub(crate) struct Way {
 /// # Errors
 /// - `ELOOP`: too many links. `ENAMETOOLONG`: what they lead to is too long.
 pub(crate) fn follow(path: &Rooted, file_type: FileType) -> Result<Way> {
+    if let Some(way) = apart::follow(path, file_type) {
+        return Ok(way);
+    }
     let mut path = path.clone();
     for _ in 0..=LINKS_MAX {
         let found = look(|session| session.follow(&path, file_type), join);
@@ -116,6 +120,9 @@ fn join(found: &mut Resolved, more: Resolved) {
 
 /// A page of a directory of the tree, sorted by name: see [`Session::list`].
 pub(crate) fn page(path: &Pathname, after: &[u8]) -> Result<Listing> {
+    if apart::is_inside() {
+        return Err(Errno::NOENT);
+    }
     look(|session| session.list(path, after), merge)
 }
 
@@ -126,6 +133,9 @@ pub(crate) fn read_link(path: &Pathname) -> Result<Vec<u8>> {
 
 /// Whether a path ends in a link of the path manager; a slash behind it means what the link leads to.
 pub(crate) fn ends_in_link(path: &Rooted) -> Result<bool> {
+    if apart::is_inside() {
+        return Ok(false);
+    }
     let text = path.path().as_bytes();
     let slash = text.iter().rposition(|byte| *byte == b'/');
     let inside = slash.filter(|slash| *slash >= path.root() && text != b"/");

@@ -97,7 +97,7 @@ impl<'a> Calls<'a> {
         }
         .encode(&mut message);
         new.send_with(&[IoSlice::new(&message)], &mut [], self.caller.options())?;
-        Ok(File::new(new, self.file.flags()))
+        Ok(self.file.beside(new, self.file.flags()))
     }
 
     fn read_from(&self, buffer: &mut [u8], offset: Option<u64>) -> Result<usize> {

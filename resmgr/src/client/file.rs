@@ -4,7 +4,8 @@ mod more;
 
 use super::{Caller, Calls, Dcmd, OpenFlags, Plain, Stat};
 use crate::Result;
-use crate::ipc::{Connection, ServerInfo};
+use crate::ipc::{Connection, Credentials, ServerInfo};
+use crate::names;
 use crate::wire::{self, Seek};
 use std::io::{self, SeekFrom};
 use std::sync::atomic::AtomicBool;
@@ -20,6 +21,8 @@ pub(super) const DROP_PATIENCE: Duration = Duration::from_secs(5);
 pub struct File {
     pub(crate) connection: Connection,
     flags: OpenFlags,
+    /// For whom its calls are made, if not for this process.
+    whose: Option<Credentials>,
     open: bool,
     /// Somebody polls it at this time: a handle has one event for each condition.
     pub(super) polled: AtomicBool,
@@ -30,9 +33,17 @@ impl File {
         Self {
             connection,
             flags,
+            whose: names::apart::whose(),
             open: true,
             polled: AtomicBool::new(false),
         }
+    }
+
+    /// Another open or duplicate that belongs to whom this one does.
+    pub(super) fn beside(&self, connection: Connection, flags: OpenFlags) -> Self {
+        let mut made = Self::new(connection, flags);
+        made.whose = self.whose;
+        made
     }
 
     /// The same file with calls made for somebody else, or that another thread may end.
@@ -41,7 +52,14 @@ impl File {
     }
 
     fn calls(&self) -> Calls<'_> {
-        self.on_behalf(Caller::default())
+        self.on_behalf(self.caller())
+    }
+
+    fn caller(&self) -> Caller<'static> {
+        Caller {
+            credentials: self.whose,
+            ..Caller::default()
+        }
     }
 
     /// How it was opened.
@@ -124,7 +142,7 @@ impl File {
     /// Closes the file and tells what the server says of it. It is closed in any case.
     pub fn close(mut self) -> Result<()> {
         self.open = false;
-        self.send_close(Caller::default())
+        self.send_close(self.caller())
     }
 
     /// Goes without a close message, as a process does that dies.
@@ -151,7 +169,7 @@ impl Drop for File {
         let deadline = Some(Instant::now() + DROP_PATIENCE);
         if let Err(errno) = self.send_close(Caller {
             deadline,
-            ..Caller::default()
+            ..self.caller()
         }) {
             tracing::debug!(%errno, "a file was closed without its server");
         }

@@ -2,6 +2,7 @@
 
 use super::attach::Attachments;
 use super::shared::Shared;
+use crate::ipc::Scoid;
 use crate::{Errno, StartError};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -17,6 +18,12 @@ impl Handle {
         Self {
             shared: Arc::downgrade(shared),
         }
+    }
+
+    /// Whether the manager still keeps something of a client: its number, opens, locks, calls.
+    pub(crate) fn knows(&self, client: Scoid) -> bool {
+        let shared = self.shared.upgrade();
+        shared.is_some_and(|shared| shared.channel.client_info(client).is_ok())
     }
 
     /// Asks the manager to end: handlers that run are finished and answered, then the names go, and

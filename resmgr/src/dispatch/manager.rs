@@ -184,6 +184,15 @@ impl Manager {
         self
     }
 
+    /// The same for one whose handlers are asynchronous.
+    #[doc(hidden)]
+    pub fn unnamed_async<R: AsyncResource>(mut self, resource: R) -> Result<Self, StartError> {
+        let handlers = Awaited(resource, self.runtime.handle()?);
+        let seat = Seat::new(handlers, 0, String::new());
+        self.shared.add(0, Arc::new(seat));
+        Ok(self)
+    }
+
     /// Where it receives.
     #[doc(hidden)]
     pub fn channel(&self) -> ChannelId {

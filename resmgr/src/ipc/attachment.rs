@@ -94,6 +94,11 @@ impl Attachment {
             .is_some_and(|(mine, other)| mine.is_same(other))
     }
 
+    /// Whether its link is no other connection's but of those made from it.
+    pub(super) fn is_unshared(&self) -> bool {
+        self.link.is_ours() && self.stored_flags().contains(ConnectFlags::NOSHARE)
+    }
+
     /// Flags as they were set; what exec does to the descriptor may have been changed past us.
     fn stored_flags(&self) -> ConnectFlags {
         ConnectFlags::from_bits_truncate(self.flags.load(Ordering::Relaxed))

@@ -171,6 +171,10 @@ impl Connection {
     /// One more to the very channel that this one leads to, whatever has its number, or its process's, by now.
     pub(crate) fn again(&self) -> Result<Self> {
         timeout::clear();
+        if self.attachment.is_unshared() {
+            // A client of its own, as the server sees it: so is what is made of it.
+            return process::current().beside(&self.attachment).map(Self::owner);
+        }
         let far = &self.link().far;
         let (nd, pid, chid) = (0, far.pid, far.chid);
         let which = Which {
@@ -183,6 +187,12 @@ impl Connection {
         let (target, flags) = (Target { nd, pid, chid }, ConnectFlags::empty());
         let made = process::current().attach(target, which, NewId::Side, flags)?;
         Ok(Self::owner(made))
+    }
+
+    /// Detaches it and every other connection on its link, whoever holds them: what the server sees when a client's
+    /// process ends. Their sends end with `EBADF`.
+    pub(crate) fn sever(&self) {
+        process::current().sever(self.link());
     }
 
     pub(super) fn owner(attachment: Arc<Attachment>) -> Self {

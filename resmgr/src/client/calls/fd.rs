@@ -38,7 +38,7 @@ impl Calls<'_> {
         }
         .encode(&mut message);
         new.send_with(&[IoSlice::new(&message)], &mut [], self.caller.options())?;
-        Ok(File::new(new, flags))
+        Ok(self.file.beside(new, flags))
     }
 
     /// What the server knows of the open. The path is from the root.

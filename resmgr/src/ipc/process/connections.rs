@@ -12,6 +12,7 @@ use resmgr_sys::epoll::EventFd;
 use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 impl Process {
     /// A new connection to a channel, on the link that this process has to it or makes; `which` says which
@@ -128,6 +129,32 @@ impl Process {
             descriptors: channel.descriptors,
         };
         Ok(Arc::new(ClientLink::to_local(far, bell, server)))
+    }
+
+    /// One more connection on the link of one that shares it with nobody else.
+    pub(in crate::ipc) fn beside(&self, attachment: &Attachment) -> Result<Arc<Attachment>> {
+        if attachment.detached().load(Ordering::Acquire) {
+            return Err(Errno::BADF);
+        }
+        let most = self.limits().connections;
+        let flags = ConnectFlags::NOSHARE;
+        let (made, replaced) = self
+            .connections
+            .add(&attachment.link, NewId::Side, flags, most)?;
+        if let Some(replaced) = replaced {
+            self.detach(&replaced);
+        }
+        Ok(made)
+    }
+
+    /// All connections of a link go.
+    pub(in crate::ipc) fn sever(&self, link: &ClientLink) {
+        let coids = lock(&link.coids).clone();
+        for coid in coids {
+            if let Some(attachment) = self.connections.get(coid) {
+                self.detach(&attachment);
+            }
+        }
     }
 
     /// A connection goes, if it has not gone yet; the last one takes the link with it. Threads that are blocked
