@@ -57,8 +57,6 @@ pub(super) enum Fault {
     UnlinkEmpties,
     /// rename() copies.
     RenameCopies,
-    /// rename() takes the old away, and puts the new only later.
-    RenameInSteps,
     /// rename() looks at nothing.
     RenameBlindly,
     /// link() copies.
@@ -178,7 +176,7 @@ impl Resource for Model {
             Fault::SizeStays => attr.size = attr.size.min(5),
             Fault::NumberMoves if attr.is_regular() => attr.ino = self.number(),
             Fault::TimesStay => {
-                attr.modified = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1))
+                attr.modified = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1));
             }
             Fault::NoType => attr.nlink = 0,
             Fault::DirIsFile | Fault::UnlinksDirs if attr.is_dir() && node.ino != 1 => {
@@ -367,7 +365,7 @@ impl Resource for Model {
         to: (&Node, &OsStr),
         _flags: RenameFlags,
     ) -> Result<()> {
-        let one = lock(&self.names);
+        let _one = lock(&self.names);
         let node = find(from.0, from.1).ok_or(Errno::NOENT)?;
         let over = find(to.0, to.1);
         if !self.has(Fault::RenameBlindly) {
@@ -382,11 +380,6 @@ impl Resource for Model {
             node
         };
         lock(&from.0.inner).names.remove(from.1);
-        if self.has(Fault::RenameInSteps) {
-            lock(&to.0.inner).names.remove(to.1);
-            drop(one);
-            std::thread::sleep(Duration::from_millis(2));
-        }
         lock(&to.0.inner).names.insert(to.1.into(), moved);
         Ok(())
     }
