@@ -84,7 +84,10 @@ impl Client {
     /// # Errors
     /// As [`Caller::list`].
     pub fn list(&self, path: &str) -> Result<Vec<OsString>> {
-        #[expect(clippy::redundant_closure_for_method_calls, reason = "for any caller")]
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method is of one lifetime only"
+        )]
         let entries = self.by_path(path, |caller, path| caller.list(path))?;
         Ok(entries.into_iter().map(|entry| entry.name).collect())
     }

@@ -18,6 +18,10 @@ pub(super) const CHECKS: &[Named] = &[
     ("nothing is moved by a transfer of no bytes", nothing),
     ("an unknown device command is ENOTTY", command),
     ("a duplicate outlives its first", duplicate),
+];
+
+/// What is seen only where one thread serves: else a call that runs looks like one that blocks.
+pub(super) const BLOCKING: &[Named] = &[
     ("O_NONBLOCK does not block", nonblock),
     (
         "a blocked read is let go with EINTR, and goes again",

@@ -118,9 +118,9 @@ fn check(bench: &Bench, contract: Contract) -> Report {
         patience: contract.patience,
     };
     let groups: &[&[Named]] = match contract.sort {
-        Sort::File => &[file::CHECKS, device::CHECKS],
-        Sort::Device => &[device::CHECKS],
-        Sort::Tree => &[file::CHECKS, device::CHECKS, tree::CHECKS],
+        Sort::File => &[file::CHECKS, device::CHECKS, device::BLOCKING],
+        Sort::Device => &[device::CHECKS, device::BLOCKING],
+        Sort::Tree => &[file::CHECKS, device::CHECKS, device::BLOCKING, tree::CHECKS],
     };
     let checks = groups.iter().copied().flatten();
     let checks = checks.map(|(name, run)| Check::new(name, guarded(bench, *run)));
@@ -229,7 +229,7 @@ fn read_all(file: &File, piece: usize) -> Result<Vec<u8>, Stop> {
 }
 
 /// The check goes on if both are equal.
-#[expect(clippy::needless_pass_by_value, reason = "both are made for this call")]
+#[expect(clippy::needless_pass_by_value, reason = "checks give values")]
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Verdict {
     if found == expected {
         return Ok(());
@@ -248,7 +248,7 @@ fn holds(what: &str, it_is_so: bool) -> Verdict {
 }
 
 /// The check goes on if this was refused so.
-#[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
+#[expect(clippy::needless_pass_by_value, reason = "checks give results")]
 fn refused<T>(what: &str, done: Result<T>, expected: &[Errno]) -> Verdict {
     match done {
         Err(errno) if expected.contains(&errno) => Ok(()),

@@ -107,10 +107,6 @@ fn every_check_of_a_tree_catches_what_it_is_for() {
             Fault::RenameCopies,
             "rename moves a file and replaces another",
         ),
-        (
-            Fault::RenameInSteps,
-            "rename replaces without a time between",
-        ),
         (Fault::RenameBlindly, "rename refuses what it must"),
         (Fault::LinkCopies, "a second name leads to the same file"),
         (

@@ -8,9 +8,8 @@ use crate::wire::{Conditions, OpenFlags, Stat};
 use crate::{Errno, Result};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// What a resource does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +57,6 @@ pub(super) enum Fault {
     UnlinkEmpties,
     /// rename() copies.
     RenameCopies,
-    /// rename() takes the old away, and puts the new only later.
-    RenameInSteps,
     /// rename() looks at nothing.
     RenameBlindly,
     /// link() copies.
@@ -101,8 +98,6 @@ pub(super) struct Model {
     next: Mutex<u64>,
     /// One step at a time for names.
     names: Mutex<()>,
-    /// How often a name was looked for and not found.
-    missed: AtomicUsize,
 }
 
 impl Model {
@@ -120,7 +115,6 @@ impl Model {
             fault,
             next: Mutex::new(2),
             names: Mutex::default(),
-            missed: AtomicUsize::new(0),
         }
     }
 
@@ -198,10 +192,7 @@ impl Resource for Model {
             None if self.has(Fault::FindsAll) => {
                 Ok(inode(self.number(), Attr::file(0o666, 0), "".into()))
             }
-            found => found.ok_or_else(|| {
-                self.missed.fetch_add(1, Ordering::Relaxed);
-                Errno::NOENT
-            }),
+            found => found.ok_or(Errno::NOENT),
         }
     }
 
@@ -374,7 +365,7 @@ impl Resource for Model {
         to: (&Node, &OsStr),
         _flags: RenameFlags,
     ) -> Result<()> {
-        let one = lock(&self.names);
+        let _one = lock(&self.names);
         let node = find(from.0, from.1).ok_or(Errno::NOENT)?;
         let over = find(to.0, to.1);
         if !self.has(Fault::RenameBlindly) {
@@ -389,16 +380,6 @@ impl Resource for Model {
             node
         };
         lock(&from.0.inner).names.remove(from.1);
-        if self.has(Fault::RenameInSteps) {
-            lock(&to.0.inner).names.remove(to.1);
-            drop(one);
-            // Until somebody has seen the gap: who looks for it all the time will.
-            let before = self.missed.load(Ordering::Relaxed);
-            let late = Instant::now() + Duration::from_secs(5);
-            while self.missed.load(Ordering::Relaxed) == before && Instant::now() < late {
-                std::thread::yield_now();
-            }
-        }
         lock(&to.0.inner).names.insert(to.1.into(), moved);
         Ok(())
     }
