@@ -19,7 +19,7 @@ use resmgr::client::{Caller, Calls, LockKind, Seek};
 use resmgr_sys::{Errno, Result};
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// Owners at one time.
 const MOST: usize = 1 << 16;
@@ -71,9 +71,10 @@ fn is_alive(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
 
-/// Whether flock(2) can be told from fcntl(2) for every program: the system lets this process look.
+/// Whether flock(2) can be told from fcntl(2) for every program: this process may look at all.
 pub(crate) fn can_tell() -> bool {
-    resmgr_sys::process::effective_uid() == 0 && std::fs::read("/proc/1/syscall").is_ok()
+    static CAN: LazyLock<bool> = LazyLock::new(program::may_look_at_all);
+    *CAN
 }
 
 /// A lock as the kernel asks for it: the last byte counts.

@@ -68,6 +68,14 @@ pub(crate) fn process(tid: u32) -> u32 {
     look_up(tid)
 }
 
+/// Whether this process may look at what other users' programs do: it has CAP_SYS_PTRACE.
+pub(crate) fn may_look_at_all() -> bool {
+    const PTRACE: u64 = 1 << 19;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let held = field(&status, "CapEff:").and_then(|text| u64::from_str_radix(text, 16).ok());
+    held.is_some_and(|held| held & PTRACE != 0)
+}
+
 /// Whether a thread that waits in the kernel does so in flock(2). It may be on its way to sleep yet.
 ///
 /// # Errors

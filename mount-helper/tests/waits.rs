@@ -2,7 +2,11 @@
 
 mod support;
 
-use support::{House, can_mount, python, shell};
+use resmgr::client::{LockKind, OpenFlags, Seek};
+use resmgr_sys::signal;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use support::{House, Process, can_mount, python, run, shell, until};
 
 #[test]
 fn server_process() {
@@ -98,16 +102,83 @@ check(three.do('globals().update(f=os.open(\"f\", os.O_RDWR))'), None)
 fcntl.lockf(f, fcntl.LOCK_UN); fcntl.lockf(f, fcntl.LOCK_EX, 1, 0)
 check(three.do('fcntl.lockf(f, fcntl.LOCK_EX, 1, 1)'), None)
 three.start('fcntl.lockf(f, fcntl.LOCK_EX, 1, 0)')
-sleeps_in(three, 72)
-fails(errno.EDEADLK, fcntl.lockf, f, fcntl.LOCK_EX, 1, 1)
+# Whichever of the two comes to the server second is refused, and gives way.
+theirs = []
+def watch():
+    theirs.append(three.end())
+    three.kill()
+watcher = threading.Thread(target=watch); watcher.start()
+try: mine = fcntl.lockf(f, fcntl.LOCK_EX, 1, 1)
+except OSError as error: mine = errno.errorcode[error.errno]
 fcntl.lockf(f, fcntl.LOCK_UN)
-check(three.end(), None)
-three.kill()
+watcher.join()
+check(sorted(map(str, theirs + [mine])), [errno.errorcode[errno.EDEADLK], 'None'])
 r = os.open('f', os.O_RDONLY)
 fails(errno.EBADF, fcntl.lockf, r, fcntl.LOCK_EX)
 "
         ),
     );
+}
+
+/// A client without the mount, when the test program is started as one: it says whether a file is locked.
+#[test]
+fn client_process() {
+    let Some(path) = std::env::var_os("RESMGR_TEST_CLIENT") else {
+        return;
+    };
+    let flags = OpenFlags::READ | OpenFlags::WRITE;
+    let file = resmgr::client::open(path, flags).expect("it is there");
+    let (base, len) = (Seek::Start(0), 10);
+    println!("range {:?}", file.try_lock(LockKind::Write, base, len));
+    println!("flock {:?}", file.try_flock(LockKind::Write));
+    println!(
+        "in the way {:?}",
+        file.test_lock(LockKind::Write, base, len)
+            .map(|held| held.map(|held| held.pid))
+    );
+}
+
+#[test]
+fn if15_locks_count_between_the_mount_and_other_clients_also_when_a_holder_is_killed() {
+    if !can_mount() || !support::is_root() {
+        return;
+    }
+    let mut house = House::new();
+    house.mount(&[]);
+    let _server = house.server(&["/fs"]);
+    let client = || {
+        let own = std::env::current_exe().unwrap();
+        let mut command = house.command(own);
+        command.args(["--exact", "client_process", "--nocapture"]);
+        run(command.env("RESMGR_TEST_CLIENT", "/fs/f")).text()
+    };
+    let script = "
+import fcntl, os, sys, time
+f = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+fcntl.lockf(f, fcntl.LOCK_EX, 5, 2)
+fcntl.flock(f, fcntl.LOCK_EX)
+print('has', flush=True)
+time.sleep(600)
+";
+    let mut holder = Command::new("python3");
+    holder.args(["-c", script]).arg(house.file("fs/f"));
+    let mut holder = Process::start(holder.stdout(Stdio::piped()));
+    let mut lines = BufReader::new(holder.0.stdout.take().unwrap());
+    lines.read_line(&mut String::new()).unwrap();
+    let said = client();
+    let pid = holder.pid();
+    assert!(said.contains("range Err(EAGAIN"), "{said}");
+    assert!(said.contains("flock Err(EAGAIN"), "{said}");
+    assert!(
+        said.contains(&format!("in the way Ok(Some({pid}))")),
+        "{said}"
+    );
+    holder.signal(signal::KILL);
+    holder.end();
+    until("the locks have gone", || client().contains("range Ok(())"));
+    until("that of the open, too", || {
+        client().contains("flock Ok(())")
+    });
 }
 
 #[test]
