@@ -148,12 +148,12 @@ impl Core {
         }
     }
 
-    pub(crate) fn lane(&self, id: LaneId) -> &Lane {
+    pub(crate) fn lane(&self, id: LaneId) -> Lane<'_> {
         match id {
-            LaneId::Open => &self.lanes.first,
-            LaneId::Writes => &self.lanes.second,
-            LaneId::File => &self.record.lanes.first,
-            LaneId::Append => &self.record.lanes.second,
+            LaneId::Open => self.lanes.first(),
+            LaneId::Writes => self.lanes.second(),
+            LaneId::File => self.record.lanes.first(),
+            LaneId::Append => self.record.lanes.second(),
         }
     }
 
