@@ -123,3 +123,36 @@ fn reads_of_clients_that_are_killed_leave_nothing() {
     let all = start(&world, clients());
     all_end(&server, &all, "killed", || kill(&all));
 }
+
+/// Bytes of the server's heap for each open.
+const OPEN: usize = 400;
+
+/// Opens many, and looks what each costs the server.
+fn cost_of_opens(serve: &str, each: &str) -> usize {
+    const OPENS: usize = 10_000;
+    let world = World::new();
+    let (server, client) = (world.peer(), world.peer());
+    assert_eq!(server.ask(&format!("{serve} m /many")), "ok");
+    let open = |count: usize| client.ask(&format!("open-many /many {count} {each}"));
+    // The link is there then, and the tables' first sizes.
+    assert_eq!(open(1), "ok");
+    let before = heap(&server);
+    assert_eq!(open(OPENS), "ok");
+    let cost = (heap(&server) - before) / OPENS;
+    println!("{serve} {each}: {cost} bytes an open");
+    assert_eq!(client.ask("close-many /many"), "ok");
+    settles("the opens have gone", &[before + OPENS * OPEN / 2], || {
+        vec![heap(&server)]
+    });
+    cost
+}
+
+#[test]
+fn ten_thousand_opens_of_one_device_cost_at_most_400_bytes_each() {
+    assert!(cost_of_opens("serve-late", "") <= OPEN);
+}
+
+#[test]
+fn ten_thousand_files_of_a_tree_cost_at_most_400_bytes_each() {
+    assert!(cost_of_opens("serve-numbers", "each") <= OPEN);
+}

@@ -29,7 +29,7 @@ impl Worker<'_> {
     ) -> Result<()> {
         let core = file.core();
         let (owner, range) = match one.action {
-            LockAction::Flock | LockAction::FlockWait => (Owner::Open(core.number), Range::WHOLE),
+            LockAction::Flock | LockAction::FlockWait => (Owner::Open(core.number()), Range::WHOLE),
             _ => (process(&bytes.info), range(&**file, &one)?),
         };
         let kind = match one.kind {

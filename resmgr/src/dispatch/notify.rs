@@ -37,7 +37,7 @@ impl Worker<'_> {
                 let by = Connection {
                     client: bytes.info.scoid,
                     coid: bytes.info.coid,
-                    open: file.core().number,
+                    open: file.core().number(),
                 };
                 let request = Request {
                     action,

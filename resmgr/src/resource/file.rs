@@ -196,10 +196,10 @@ impl<H: Handlers> Drop for Opened<H> {
         let core = &self.ocb.core;
         grant(
             core.record
-                .with_held(|locks| locks.release_open(core.number)),
+                .with_held(|locks| locks.release_open(core.number())),
         );
         if let Some(waiters) = self.seat.handlers.waiters(&self.ocb) {
-            waiters.remove_open(core.number);
+            waiters.remove_open(core.number());
         }
         match self.seat.handlers.pace() {
             Pace::AtOnce => {

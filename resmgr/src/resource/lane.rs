@@ -1,44 +1,85 @@
-//! [`Lane`]: calls that run one after the other, in the order in which they came.
+//! [`Lanes`]: calls that run one after the other, in the order in which they came.
 
 use super::call::{Desk, Pending, Task};
 use super::{LaneId, OpenFile, lock};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-/// Calls on one open, or one file. A call that finds another under way waits here without a thread, and goes on
-/// when that one ends.
+/// The lanes of one open, or one file: calls that find another of their lane under way wait here without a thread,
+/// and go on when that one ends.
+///
+/// Both are under one lock, so that an open file takes few bytes.
 #[derive(Debug, Default)]
-pub(crate) struct Lane(Mutex<State>);
-
-/// Calls that wait, in their order.
-#[derive(Debug, Default)]
-struct Queue(VecDeque<Arc<Pending>>);
+pub(crate) struct Lanes(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    busy: bool,
-    /// Boxed: a lane without one, which most are, takes few bytes.
-    waiting: Option<Box<Queue>>,
+    busy: [bool; 2],
+    /// Calls that wait, in their order. Boxed: lanes without any, which most are, take few bytes.
+    waiting: Option<Box<[VecDeque<Arc<Pending>>; 2]>>,
 }
 
-impl Lane {
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lane<'a> {
+    lanes: &'a Lanes,
+    second: bool,
+}
+
+impl Lanes {
+    /// Reads; of an ordinary file, everything that uses the position. Of a file, everything where that is in order.
+    pub(crate) fn first(&self) -> Lane<'_> {
+        Lane {
+            lanes: self,
+            second: false,
+        }
+    }
+
+    /// Writes of what is no ordinary file. Of a file, writes that go to its end.
+    pub(crate) fn second(&self) -> Lane<'_> {
+        Lane {
+            lanes: self,
+            second: true,
+        }
+    }
+}
+
+impl State {
+    fn busy(&mut self, second: bool) -> &mut bool {
+        let [one, two] = &mut self.busy;
+        if second { two } else { one }
+    }
+
+    fn queue(&mut self, second: bool) -> &mut VecDeque<Arc<Pending>> {
+        let [one, two] = &mut **self.waiting.get_or_insert_default();
+        if second { two } else { one }
+    }
+}
+
+impl Lane<'_> {
     /// Whether the call may run now. If not, `wait` makes it one that waits; [`leave`](Self::leave) gives it back.
-    pub(crate) fn enter(&self, wait: impl FnOnce() -> Option<Arc<Pending>>) -> bool {
-        let mut state = lock(&self.0);
-        if state.busy {
-            state.waiting.get_or_insert_default().0.extend(wait());
+    pub(crate) fn enter(self, wait: impl FnOnce() -> Option<Arc<Pending>>) -> bool {
+        let mut state = lock(&self.lanes.0);
+        if *state.busy(self.second) {
+            state.queue(self.second).extend(wait());
             return false;
         }
-        state.busy = true;
+        *state.busy(self.second) = true;
         true
     }
 
     /// The call that ran has ended. Returns the next, for which the lane stays taken.
-    pub(crate) fn leave(&self) -> Option<Arc<Pending>> {
-        let mut state = lock(&self.0);
-        let next = state.waiting.as_mut().and_then(|queue| queue.0.pop_front());
-        state.busy = next.is_some();
-        if next.is_none() {
+    pub(crate) fn leave(self) -> Option<Arc<Pending>> {
+        let mut state = lock(&self.lanes.0);
+        if state.waiting.is_none() {
+            *state.busy(self.second) = false;
+            return None;
+        }
+        let next = state.queue(self.second).pop_front();
+        *state.busy(self.second) = next.is_some();
+        if let Some(queues) = &state.waiting
+            && queues.iter().all(VecDeque::is_empty)
+        {
             state.waiting = None;
         }
         next
@@ -73,13 +114,4 @@ pub(crate) fn pass_on(file: &dyn OpenFile, desk: &dyn Desk, lane: LaneId) {
     if let Some(pending) = file.core().lane(lane).leave() {
         desk.later(Task::Next(pending, lane));
     }
-}
-
-/// The lanes of one open, or one file.
-#[derive(Debug, Default)]
-pub(crate) struct Lanes {
-    /// Reads; of an ordinary file, everything that uses the position.
-    pub(crate) first: Lane,
-    /// Writes of what is no ordinary file.
-    pub(crate) second: Lane,
 }

@@ -76,9 +76,6 @@ pub(crate) enum LaneId {
     Append,
 }
 
-/// The next open's number.
-static NEXT: AtomicU64 = AtomicU64::new(1);
-
 /// The framework's part of an open.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -86,8 +83,6 @@ pub(crate) struct Core {
     pub(crate) sort: Sort,
     /// Share mode.
     pub(crate) share: Share,
-    /// Tells the opens of all managers of a process apart.
-    pub(crate) number: u64,
     per_file: AtomicBool,
     flags: AtomicU32,
     /// Where the next read or write is. Calls that use it are in one lane where that matters; devices' handlers may
@@ -109,12 +104,16 @@ impl Core {
             record,
             sort: Sort::of(attr),
             share,
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
             per_file: AtomicBool::new(order == Order::PerFile),
             flags: AtomicU32::new(flags.bits()),
             position: AtomicU64::new(0),
             lanes: Lanes::default(),
         })
+    }
+
+    /// Tells the opens of all managers of a process apart while they are open: they do not move.
+    pub(crate) fn number(&self) -> u64 {
+        std::ptr::from_ref(self).addr() as u64
     }
 
     /// The access that it was opened with, which never changes.
@@ -154,12 +153,12 @@ impl Core {
         }
     }
 
-    pub(crate) fn lane(&self, id: LaneId) -> &Lane {
+    pub(crate) fn lane(&self, id: LaneId) -> Lane<'_> {
         match id {
-            LaneId::Open => &self.lanes.first,
-            LaneId::Writes => &self.lanes.second,
-            LaneId::File => &self.record.lanes.first,
-            LaneId::Append => &self.record.lanes.second,
+            LaneId::Open => self.lanes.first(),
+            LaneId::Writes => self.lanes.second(),
+            LaneId::File => self.record.lanes.first(),
+            LaneId::Append => self.record.lanes.second(),
         }
     }
 

@@ -2,13 +2,11 @@
 //! [`Manager`](resmgr::dispatch::Manager) in another process, beside our own round trip of 4 KiB
 //! ([`ipc`](crate::ipc), adaptive) in the same run.
 //!
-//! - `resource/read/4096`: a read at an offset. The aim is the round trip and 300 ns.
+//! - `resource/read/4096`: a read at an offset. The end is the round trip and 300 ns.
 //! - `resource/open-close`: a name that is known, while this process has another file of the same server open,
-//!   through the namespace and back. The aim is four round trips.
+//!   through the namespace and back. The end is four round trips.
 //! - `resource/stat`: by path, which is one message beside the namespace's; a file is open here, too.
 //! - `resource/first-open`: open and close of the only file, which makes a link to the server and ends it.
-//!
-//! The aims become ends with the issue that completes the framework.
 
 use crate::arguments::Work;
 use crate::bench::Bench;
@@ -18,7 +16,7 @@ use crate::ipc::Ours;
 use crate::measure::{Series, Subject};
 
 use crate::placement::{Placement, Seat};
-use crate::report::{Against, Row};
+use crate::report::{Against, End, Row};
 use resmgr::client::{self, File, OpenFlags};
 use resmgr::ipc::Waiting;
 
@@ -48,10 +46,13 @@ pub(crate) fn as_roundtrip(series: Series) -> Series {
 pub(crate) fn cases(bench: &mut Bench) -> Result<(), Failure> {
     for placement in [Placement::OneCore, Placement::TwoCores] {
         let case = |what: &str| format!("resource/{what}/{}", placement.name());
-        one(bench, placement, case("read/4096"), Read::open)?;
-        one(bench, placement, case("open-close"), OpenClose::beside)?;
-        one(bench, placement, case("stat"), Stat::beside)?;
-        one(bench, placement, case("first-open"), || Ok(OpenClose(None)))?;
+        let (read, open) = (Some(End::Plus(300.0)), Some(End::Times(4.0)));
+        one(bench, placement, (case("read/4096"), read), Read::open)?;
+        let beside = OpenClose::beside;
+        one(bench, placement, (case("open-close"), open), beside)?;
+        one(bench, placement, (case("stat"), None), Stat::beside)?;
+        let first = || Ok(OpenClose(None));
+        one(bench, placement, (case("first-open"), None), first)?;
     }
     Ok(())
 }
@@ -59,7 +60,7 @@ pub(crate) fn cases(bench: &mut Bench) -> Result<(), Failure> {
 fn one<S: Subject + 'static>(
     bench: &mut Bench,
     placement: Placement,
-    case: String,
+    (case, end): (String, Option<End>),
     ours: impl FnOnce() -> Result<S, Failure>,
 ) -> Result<(), Failure> {
     if !bench.wants(&case) {
@@ -73,7 +74,7 @@ fn one<S: Subject + 'static>(
     let mut series = bench.measure(&case, &mut subjects)?;
     let against = series
         .pop()
-        .map(|trip| Against::new(as_roundtrip(trip), None));
+        .map(|trip| Against::new(as_roundtrip(trip), end));
     bench.report(Row::new(case, series.pop(), against.into_iter().collect()));
     Ok(())
 }

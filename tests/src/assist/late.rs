@@ -5,6 +5,9 @@
 //! | `serve-late NAME PATH` | `ok`; reads of the file wait until nobody wants them, those at offset 0 are answered |
 //! | `late-reads` | how many of them wait in this process |
 //! | `heap` | bytes that this process has allocated |
+//! | `serve-numbers NAME PATH` | `ok`; a directory with a file for each number |
+//! | `open-many PATH COUNT ARGS` | `ok`: so many opens of the path, or with `each` of the files below it |
+//! | `close-many PATH` | `ok` |
 //! | `begin-reads NAME PATH COUNT` | `ok`: so many reads are under way |
 //! | `drop-reads NAME` | `ok`: nobody wants them any more |
 //! | `read-now NAME` | the count |
@@ -65,6 +68,24 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
             things.managers.put(name, serve(words.get(2)));
             "ok".into()
         }
+        "serve-numbers" => {
+            let manager = Manager::new().unwrap();
+            let flags = AttachFlags::DIR;
+            let manager = manager.attach_with(words.get(2), flags, Numbers).unwrap();
+            things.managers.put(name, manager.spawn().unwrap());
+            "ok".into()
+        }
+        "open-many" => {
+            let opened = open_many(name, words.number(2), words.get(3) == "each");
+            outcome(opened.map(|files| {
+                things.files.put(name, files);
+                "ok".into()
+            }))
+        }
+        "close-many" => {
+            drop(things.files.take(name));
+            "ok".into()
+        }
         "late-reads" => WAITING.load(Ordering::Relaxed).to_string(),
         "heap" => resmgr_sys::measure::heap_in_use().to_string(),
         "begin-reads" => {
@@ -86,6 +107,43 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// A directory; each number is the name of a file.
+struct Numbers;
+
+impl Resource for Numbers {
+    type Node = u64;
+    type Open = ();
+
+    fn root(&self) -> u64 {
+        0
+    }
+
+    fn attr(&self, node: &u64) -> Result<Attr> {
+        let attr = match node {
+            0 => Attr::directory(0o755),
+            _ => Attr::file(0o644, 0),
+        };
+        Ok(attr.number(node + 1))
+    }
+
+    fn lookup(&self, _dir: &u64, name: &std::ffi::OsStr) -> Result<u64> {
+        let number = name.to_str().and_then(|name| name.parse().ok());
+        number.ok_or(Errno::NOENT)
+    }
+
+    fn open(&self, _node: &u64, _how: &Opening) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn open_many(path: &str, count: u64, each: bool) -> Result<Vec<File>> {
+    let open = |number| match each {
+        true => client::open(format!("{path}/{number}"), OpenFlags::READ),
+        false => client::open(path, OpenFlags::READ),
+    };
+    (1..=count).map(open).collect()
 }
 
 fn serve(path: &str) -> resmgr::dispatch::Running {

@@ -55,6 +55,7 @@ pub(crate) struct Things {
     pub(crate) paths: Table<resmgr::name::PathAttach>,
     pub(crate) links: Table<resmgr::name::Symlink>,
     pub(crate) managers: Table<resmgr::dispatch::Running>,
+    pub(crate) files: Table<Vec<resmgr::client::File>>,
     pub(crate) begun: Table<super::late::Begun>,
     /// The last open that a server of files was asked for, by its channel.
     pub(crate) asked: Table<String>,
