@@ -54,7 +54,7 @@ impl Resource for Chat {
         ready.set(Conditions::INPUT, ocb.open.load(Relaxed) < self.last().0);
         ready
     }
-    fn waiters<'a>(&'a self, _ocb: &'a Ocb<(), AtomicU64>) -> Option<&'a Waiters> {
+    fn waiters(&self, _ocb: &Ocb<(), AtomicU64>) -> Option<&Waiters> {
         Some(&self.waiters)
     }
 }

@@ -10,25 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const PATH: &str = "/dev/counted";
 
-#[derive(Default)]
-struct Calls {
-    opens: AtomicU64,
-    reads: AtomicU64,
-    writes: AtomicU64,
-}
-
-impl Calls {
-    fn text(&self) -> String {
-        let count = [&self.opens, &self.reads, &self.writes].map(|one| one.load(Relaxed));
-        format!(
-            "{} opens, {} reads, {} writes",
-            count[0], count[1], count[2]
-        )
-    }
-}
+/// How often it was opened, read, and written.
+type Counts = Arc<[AtomicU64; 3]>;
 
 /// The same file as another one, counted.
-struct Counted(String, Arc<Calls>);
+struct Counted(String, Counts);
 
 impl Resource for Counted {
     type Node = ();
@@ -41,28 +27,28 @@ impl Resource for Counted {
         Ok(Attr::of_mode(behind.mode).size(behind.size))
     }
     fn open(&self, (): &(), how: &Opening) -> Result<File> {
-        self.1.opens.fetch_add(1, Relaxed);
+        self.1[0].fetch_add(1, Relaxed);
         client::open(&self.0, how.flags)
     }
     fn read(&self, ocb: &Ocb<(), File>, call: Call<'_, Read>) -> Result<Done> {
-        self.1.reads.fetch_add(1, Relaxed);
+        self.1[1].fetch_add(1, Relaxed);
         call.fill(|at, buffer| ocb.open.read_at(buffer, at.offset))
     }
     fn write(&self, ocb: &Ocb<(), File>, call: Call<'_, Write>) -> Result<Done> {
-        self.1.writes.fetch_add(1, Relaxed);
+        self.1[2].fetch_add(1, Relaxed);
         let count = ocb.open.write_at(call.data(), call.at().offset)?;
         call.taken(count)
     }
 }
 
 fn serve(behind: &str) -> Result<(), Box<dyn Error>> {
-    let calls = Arc::new(Calls::default());
+    let calls = Counts::default();
     let counts = Arc::clone(&calls);
     let told = Text::get(move || {
+        let [opens, reads, writes] = &*counts;
         format!(
-            "{}
-",
-            counts.text()
+            "{opens:?} opens, {reads:?} reads, {writes:?} writes
+"
         )
     });
     let tree = Tree::new()

@@ -1,7 +1,8 @@
 //! Run `pool`; then `pool read slow` in a few terminals, which waits until `pool write slow go`. Meanwhile `pool read
-//! fast` is answered at once: there are two threads, and up to eight while some of them wait.
+//! fast` is answered at once: there are eight threads.
 use resmgr::client;
 use resmgr::ipc::Rcvid;
+use resmgr::parts::Text;
 use resmgr::prelude::*;
 use std::error::Error;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -57,12 +58,8 @@ impl Resource for Slow {
 }
 
 fn serve() -> Result<(), StartError> {
-    let options = PoolOptions {
-        maximum: 8,
-        ..PoolOptions::default()
-    };
-    let manager = Manager::new()?.pool(options)?;
-    let fast = resmgr::parts::Text::get(|| "here\n");
+    let manager = Manager::new()?.pool(PoolOptions::fixed(8))?;
+    let fast = Text::get(|| "here\n");
     let manager = manager.attach("/dev/pool/slow", Slow::default())?;
     manager.attach("/dev/pool/fast", fast)?.run()
 }
