@@ -1,6 +1,5 @@
-//! Run `counter` and `counting /dev/counter`; then `counting read /dev/counted/file`, `counting write
-//! /dev/counted/file 5` and `counting read /dev/counted/calls`: a manager in front of another one, which passes calls
-//! on and counts them.
+//! Run `counting /dev/counter` beside `counter`; then `counting read /dev/counted/file`, `counting write
+//! /dev/counted/file 5`, `counting read /dev/counted/calls`: a manager before another one passes calls on, counted.
 use resmgr::client;
 use resmgr::parts::{Text, Tree};
 use resmgr::prelude::*;
