@@ -34,6 +34,12 @@ fn every_example_begins_with_its_usage() {
         "greeter",
         "adder",
         "ramdisk",
+        "sensors",
+        "chat",
+        "serial",
+        "pool",
+        "messages",
+        "counting",
         "quickstart",
     ] {
         let text = example(&format!("{name}.rs"));
