@@ -78,12 +78,12 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
         "open-many" => {
             let opened = open_many(name, words.number(2), words.get(3) == "each");
             outcome(opened.map(|files| {
-                things.files.put(name, files);
+                things.crowds.put(name, files);
                 "ok".into()
             }))
         }
         "close-many" => {
-            drop(things.files.take(name));
+            drop(things.crowds.take(name));
             "ok".into()
         }
         "late-reads" => WAITING.load(Ordering::Relaxed).to_string(),
@@ -139,9 +139,12 @@ impl Resource for Numbers {
 }
 
 fn open_many(path: &str, count: u64, each: bool) -> Result<Vec<File>> {
-    let open = |number| match each {
-        true => client::open(format!("{path}/{number}"), OpenFlags::READ),
-        false => client::open(path, OpenFlags::READ),
+    let open = |number| {
+        if each {
+            client::open(format!("{path}/{number}"), OpenFlags::READ)
+        } else {
+            client::open(path, OpenFlags::READ)
+        }
     };
     (1..=count).map(open).collect()
 }
