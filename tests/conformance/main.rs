@@ -71,9 +71,12 @@ mod flags;
 mod inherited;
 mod limits;
 mod local;
+mod locks;
 mod messages;
 mod names;
+mod notify;
 mod numbers;
+mod opens;
 mod partial;
 mod paths;
 mod pending;
@@ -87,6 +90,7 @@ mod threads;
 mod timeouts;
 mod timers;
 mod unblock;
+mod unblock_late;
 mod users;
 
 /// Threads that never sleep take a processor each: their tests run one after the other.

@@ -16,15 +16,16 @@
 //!
 //! Connections by number, and in children: see `by_id`. `#COID` stands for a connection where a name does.
 //!
-//! Late answers are in [`late`](super::late).
+//! Late answers are in [`late`](super::late), open files in [`opens`](super::opens), and a server that is made for
+//! tests of them in [`probe`](super::probe).
 //!
 //! Paths are registered, served, opened and listed in `paths`. More are in [`events`](super::events) and
 //! [`waits`](super::waits). Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
 
 use super::things::Things;
 use super::{
-    Words, bulk, by_id, endurance, events, inspect, late, load, parcels, paths, pending, poll,
-    show, waits,
+    Words, bulk, by_id, endurance, events, inspect, late, load, opens, parcels, paths, pending,
+    poll, probe, show, waits,
 };
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
@@ -118,6 +119,8 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
         _ => paths::run(things, words)
             .or_else(|| events::run(things, words))
             .or_else(|| late::run(things, words))
+            .or_else(|| opens::run(things, words))
+            .or_else(|| probe::run(things, words))
             .unwrap_or_else(|| on_process(words)),
     }
 }

@@ -117,7 +117,7 @@ fn show(event: &Event) -> String {
         })
 }
 
-fn parse(hex: &str) -> Result<Event> {
+pub(super) fn parse(hex: &str) -> Result<Event> {
     let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
     let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
     Event::from_bytes(&bytes)

@@ -57,6 +57,9 @@ pub(crate) struct Things {
     pub(crate) managers: Table<resmgr::dispatch::Running>,
     pub(crate) files: Table<Vec<resmgr::client::File>>,
     pub(crate) begun: Table<super::late::Begun>,
+    /// Open files of a client, and the files that tests look into.
+    pub(crate) opened: Table<Arc<resmgr::client::File>>,
+    pub(crate) probes: Table<Arc<super::probe::Probe>>,
     /// The last open that a server of files was asked for, by its channel.
     pub(crate) asked: Table<String>,
     pub(crate) semaphores: Table<Semaphore>,
