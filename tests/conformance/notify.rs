@@ -127,14 +127,16 @@ fn nt5_each_client_that_has_armed_is_told() {
     assert_eq!((next(&one), next(&other)), (1, 2));
 }
 
+/// Who waits by way of a connection that another thread closes must not sleep on.
 #[test]
-fn nt6_a_close_takes_the_connections_events_back() {
+fn nt6_a_close_delivers_the_connections_events_and_then_disarms() {
     let world = World::new();
     let (server, client) = pair(&world, "line");
     assert_eq!(client.ask("file-dup g f"), "ok");
     arm(&client, "g", "tranarm", "input", 1);
     arm(&client, "f", "tranarm", "input", 2);
     assert_eq!(client.ask("file-close g"), "ok");
+    assert_eq!(next(&client), 1);
     feed(&server);
     assert_eq!(next(&client), 2);
     nothing_more(&client);

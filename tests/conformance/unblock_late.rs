@@ -83,7 +83,7 @@ fn hp7_a_call_that_is_kept_ends_with_its_answer_only() {
     let (server, client) = pair(&world, "keep");
     let read = held(&server, &client);
     read.signal();
-    // Another call of the same client comes behind its request.
+    // Its handler is held back until the answer, whenever the request comes.
     assert_eq!(client.ask("file-notify f poll output"), "output");
     has(&server, "asked=0 held=1 waiting=1");
     assert!(read.is_blocked());
