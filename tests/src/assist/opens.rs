@@ -48,9 +48,9 @@ fn shown(conditions: Conditions) -> String {
 
 pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
     let name = words.get(1);
-    let file = || things.files.get(name);
-    let new = |made: Result<File>| made.map(|made| things.files.put(name, Arc::new(made)));
-    let old = || things.files.get(words.get(2));
+    let file = || things.opened.get(name);
+    let new = |made: Result<File>| made.map(|made| things.opened.put(name, Arc::new(made)));
+    let old = || things.opened.get(words.get(2));
     let done = match words.get(0) {
         "file-open" => {
             let flags = words.named_number("flags");
@@ -62,7 +62,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
         "file-dup" => new(old().dup()).map(ok),
         "file-again" => new(old().open_again(old().flags())).map(ok),
         "file-close" => {
-            let file = Arc::try_unwrap(things.files.take(name));
+            let file = Arc::try_unwrap(things.opened.take(name));
             file.map_err(|_| Errno::BUSY).and_then(File::close).map(ok)
         }
         "file-read" => {

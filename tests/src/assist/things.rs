@@ -58,7 +58,7 @@ pub(crate) struct Things {
     pub(crate) crowds: Table<Vec<resmgr::client::File>>,
     pub(crate) begun: Table<super::late::Begun>,
     /// Open files of a client, and the files that tests look into.
-    pub(crate) files: Table<Arc<resmgr::client::File>>,
+    pub(crate) opened: Table<Arc<resmgr::client::File>>,
     pub(crate) probes: Table<Arc<super::probe::Probe>>,
     /// The last open that a server of files was asked for, by its channel.
     pub(crate) asked: Table<String>,
