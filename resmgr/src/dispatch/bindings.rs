@@ -6,7 +6,7 @@
 
 use super::hash::Table;
 use crate::ipc::{Coid, Scoid};
-use crate::resource::{OpenFile, lock};
+use crate::resource::{LOCKS_PER_OWNER, OpenFile, lock};
 use crate::{Errno, Result};
 use std::sync::{Arc, Mutex};
 
@@ -14,18 +14,24 @@ use std::sync::{Arc, Mutex};
 /// [limits](super::Manager::limits) say otherwise.
 pub const OPENS_PER_CLIENT: usize = 65_536;
 
-/// What one client process may take of a manager. Calls under way are bounded by the channel: see
-/// [`ChannelLimits::calls`](crate::ipc::ChannelLimits::calls).
+/// What one client process may take of a manager.
+///
+/// Calls under way are bounded by the channel ([`ChannelLimits::calls`](crate::ipc::ChannelLimits::calls)); what waits in
+/// a resource, by its [`Waiters`](crate::resource::Waiters).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Open connections, duplicates among them; beyond it, `EMFILE` from open() and dup().
     pub opens: usize,
+    /// Locks of ranges on one file, each wait for one counting as two; beyond it, `ENOLCK`. It holds for files that have
+    /// no lock yet.
+    pub locks: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             opens: OPENS_PER_CLIENT,
+            locks: LOCKS_PER_OWNER,
         }
     }
 }
@@ -154,7 +160,10 @@ mod tests {
     #[test]
     fn a_client_has_as_many_opens_as_it_may_have() {
         let table = Bindings::default();
-        table.set_limits(super::Limits { opens: 1 });
+        table.set_limits(super::Limits {
+            opens: 1,
+            ..super::Limits::default()
+        });
         table.bind(ONE, ocb(), || true).unwrap();
         assert_eq!(table.bind(TWO, ocb(), || true).unwrap_err(), Errno::MFILE);
         // Its own place again, and another client.

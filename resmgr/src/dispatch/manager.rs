@@ -157,6 +157,7 @@ impl Manager {
     /// Bounds what each client may take from now on.
     pub fn limits(self, limits: Limits) -> Self {
         self.shared.bindings.set_limits(limits);
+        self.shared.graph.set_limit(limits.locks);
         self
     }
 

@@ -7,7 +7,8 @@ use crate::ipc::{Coid, Scoid};
 use crate::wire::Conditions;
 use crate::{Errno, Result};
 
-/// How many conditions of one file a client may have armed, over all its connections.
+/// How many conditions of one file a client may have armed, over all its connections, unless the file's
+/// [`Waiters`](super::Waiters) say otherwise.
 pub const ARMED_PER_CLIENT: usize = 4096;
 
 /// What a client asks for (the numbers of ionotify).
@@ -91,6 +92,8 @@ pub(crate) struct Notify<E> {
     /// In the order of their requests; those of one stand together.
     entries: Vec<Entry<E>>,
     last: u64,
+    /// How many conditions one client may have armed.
+    per_client: usize,
 }
 
 #[derive(Debug)]
@@ -110,6 +113,7 @@ impl<E> Default for Notify<E> {
         Self {
             entries: Vec::new(),
             last: 0,
+            per_client: ARMED_PER_CLIENT,
         }
     }
 }
@@ -218,7 +222,7 @@ impl<E: Clone> Notify<E> {
         counts: &[u32],
     ) -> Result<bool> {
         let of_client = self.entries.iter().filter(|old| old.by.client == by.client);
-        if of_client.count() + conditions.iter().count() > ARMED_PER_CLIENT {
+        if of_client.count() + conditions.iter().count() > self.per_client {
             return Err(Errno::AGAIN);
         }
         self.last += 1;
@@ -237,6 +241,11 @@ impl<E: Clone> Notify<E> {
 }
 
 impl<E> Notify<E> {
+    /// Bounds what one client may have armed.
+    pub(crate) fn set_limit(&mut self, per_client: usize) {
+        self.per_client = per_client;
+    }
+
     /// Whether nothing is armed.
     #[cfg_attr(not(test), expect(dead_code, reason = "for C programs"))]
     pub(crate) fn is_empty(&self) -> bool {

@@ -80,6 +80,11 @@ impl<P: Parked, E: Notice> Waiters<P, E> {
         }
     }
 
+    /// Bounds the conditions that one client may have armed.
+    pub(crate) fn limit_armed(&self, per_client: usize) {
+        lock(&self.state).notify.set_limit(per_client);
+    }
+
     /// Has a call wait until one of the conditions is the case, behind those that wait for the same.
     ///
     /// # Errors

@@ -173,6 +173,13 @@ impl Waiters {
         Self(List::with_limit(per_client))
     }
 
+    /// The same with another bound on the notifications that one client may have armed here
+    /// ([`ARMED_PER_CLIENT`](super::ARMED_PER_CLIENT) if nothing is said): `EAGAIN` beyond it.
+    pub fn armed(self, per_client: usize) -> Self {
+        self.0.limit_armed(per_client);
+        self
+    }
+
     /// Has a call wait until one of the conditions is the case. A client that asks to be let go is let go.
     ///
     /// # Errors

@@ -1,17 +1,29 @@
 //! [`WaitGraph`]: which process waits for which, over all files of a manager.
 
-use super::Owner;
+use super::{LOCKS_PER_OWNER, Owner};
 use crate::resource::lock;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Who waits for whose locks. One for all files whose locks may wait for each other.
 ///
 /// Each file states its own part, anew after each change. It is locked while a file's locks are: nothing
 /// else is locked while it is taken.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct WaitGraph {
     state: Mutex<State>,
+    /// How many locks one owner may have on one file.
+    per_owner: AtomicUsize,
+}
+
+impl Default for WaitGraph {
+    fn default() -> Self {
+        Self {
+            state: Mutex::default(),
+            per_owner: AtomicUsize::new(LOCKS_PER_OWNER),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -24,6 +36,15 @@ struct State {
 }
 
 impl WaitGraph {
+    /// Bounds the locks of one owner on each file that has none yet.
+    pub(crate) fn set_limit(&self, per_owner: usize) {
+        self.per_owner.store(per_owner, Ordering::Relaxed);
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.per_owner.load(Ordering::Relaxed)
+    }
+
     /// A number for one more file.
     pub(super) fn file(&self) -> u64 {
         let mut state = lock(&self.state);

@@ -5,7 +5,8 @@ use crate::{Errno, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// How many locks one owner may hold on one file; each of its waits counts as two.
+/// How many locks one owner may hold on one file, unless the manager's [limits](crate::dispatch::Limits) say
+/// otherwise; each of its waits counts as two.
 pub const LOCKS_PER_OWNER: usize = 1024;
 /// How many locks there may be on one file; each wait counts as two.
 pub const LOCKS_PER_FILE: usize = 4096;
@@ -21,6 +22,8 @@ pub(super) struct Space<T> {
     locks: BTreeMap<Owner, Vec<Held>>,
     /// In the order of arrival.
     waiters: Vec<Waiter<T>>,
+    /// How many one owner may have.
+    per_owner: usize,
 }
 
 #[derive(Debug)]
@@ -44,11 +47,20 @@ impl<T> Default for Space<T> {
         Self {
             locks: BTreeMap::new(),
             waiters: Vec::new(),
+            per_owner: LOCKS_PER_OWNER,
         }
     }
 }
 
 impl<T> Space<T> {
+    /// With another bound on what one owner has.
+    pub(super) fn with_limit(per_owner: usize) -> Self {
+        Self {
+            per_owner,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.locks.is_empty() && self.waiters.is_empty()
     }
@@ -232,7 +244,7 @@ impl<T> Space<T> {
         let all = all + MOST_ADDED * self.waiters.len();
         let own = own + MOST_ADDED * own_waits;
         let more = added - gone;
-        if own + more > LOCKS_PER_OWNER || all + more > LOCKS_PER_FILE {
+        if own + more > self.per_owner || all + more > LOCKS_PER_FILE {
             return Err(Errno::NOLCK);
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The rules of advisory locks.
 
-use super::{Kind, LOCKS_PER_FILE, LOCKS_PER_OWNER, Locks, Outcome, Owner, Range};
+use super::{Kind, LOCKS_PER_FILE, LOCKS_PER_OWNER, Locks, Outcome, Owner, Range, WaitGraph};
 use crate::Errno;
 use crate::ipc::Scoid;
 use crate::wire::OpenFlags;
@@ -226,4 +226,21 @@ fn if15_the_number_of_locks_is_bounded_and_unlocking_is_not() {
     assert_eq!(others.count(), (LOCKS_PER_FILE - LOCKS_PER_OWNER - 1) / 2);
     let granted = locks.release_process(Scoid(1), 1);
     assert_eq!(granted.len(), (LOCKS_PER_FILE - 1) / 2);
+}
+
+#[test]
+fn the_bound_of_one_owner_can_be_chosen() {
+    let graph = Arc::new(WaitGraph::default());
+    graph.set_limit(2);
+    let mut locks = Locks::<u32>::new(&graph);
+    let owner = Owner::Process {
+        client: crate::ipc::Scoid(1),
+        pid: 1,
+    };
+    let mut set = |at: i64| {
+        let range = Range::new(0, at, 1).unwrap();
+        locks.set(owner, Kind::Write, range).map(drop)
+    };
+    assert_eq!((set(0), set(10)), (Ok(()), Ok(())));
+    assert_eq!(set(20), Err(Errno::NOLCK));
 }
