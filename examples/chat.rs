@@ -2,10 +2,9 @@
 //! and ends when nothing was said for 5 seconds.
 use resmgr::client::{self, PollFile, poll};
 use resmgr::prelude::*;
-use std::error::Error;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 const PATH: &str = "/dev/chat";
 
@@ -15,12 +14,6 @@ struct Chat {
     /// How many lines there have been, and the last one.
     last: Mutex<(u64, Vec<u8>)>,
     waiters: Waiters,
-}
-
-impl Chat {
-    fn last(&self) -> MutexGuard<'_, (u64, Vec<u8>)> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Resource for Chat {
@@ -33,25 +26,28 @@ impl Resource for Chat {
         Ok(Attr::device(0o666))
     }
     fn open(&self, (): &(), _how: &Opening) -> Result<AtomicU64> {
-        Ok(AtomicU64::new(self.last().0))
+        Ok(AtomicU64::new(self.last.lock().expect("whole").0))
     }
     fn read(&self, ocb: &Ocb<(), AtomicU64>, call: Call<'_, Read>) -> Result<Done> {
         // Nothing can be said between looking and waiting: the line is locked.
-        let last = self.last();
+        let last = self.last.lock().expect("whole");
         if ocb.open.swap(last.0, Relaxed) == last.0 {
             return self.waiters.wait(Conditions::INPUT, call);
         }
         call.bytes(&last.1)
     }
     fn write(&self, _ocb: &Ocb<(), AtomicU64>, call: Call<'_, Write>) -> Result<Done> {
-        let mut last = self.last();
+        let mut last = self.last.lock().expect("whole");
         *last = (last.0 + 1, call.data().to_vec());
         self.waiters.wake(Conditions::INPUT);
         call.all()
     }
     fn ready(&self, ocb: &Ocb<(), AtomicU64>) -> Conditions {
         let mut ready = Conditions::OUTPUT;
-        ready.set(Conditions::INPUT, ocb.open.load(Relaxed) < self.last().0);
+        ready.set(
+            Conditions::INPUT,
+            ocb.open.load(Relaxed) < self.last.lock().expect("whole").0,
+        );
         ready
     }
     fn waiters(&self, _ocb: &Ocb<(), AtomicU64>) -> Option<&Waiters> {

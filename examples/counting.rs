@@ -45,10 +45,7 @@ fn serve(behind: &str) -> Result<(), Box<dyn Error>> {
     let counts = Arc::clone(&calls);
     let told = Text::get(move || {
         let [opens, reads, writes] = &*counts;
-        format!(
-            "{opens:?} opens, {reads:?} reads, {writes:?} writes
-"
-        )
+        format!("{opens:?} opens, {reads:?} reads, {writes:?} writes\n")
     });
     let tree = Tree::new()
         .file("file", Counted(behind.into(), calls))

@@ -5,7 +5,7 @@ use resmgr::ipc::Rcvid;
 use resmgr::parts::Text;
 use resmgr::prelude::*;
 use std::error::Error;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex};
 
 /// A device whose read blocks the thread that it runs on, as one does that has to wait for a disk.
 #[derive(Default)]
@@ -13,12 +13,6 @@ struct Slow {
     /// How often it was told to go on.
     goes: Mutex<u64>,
     changed: Condvar,
-}
-
-impl Slow {
-    fn goes(&self) -> MutexGuard<'_, u64> {
-        self.goes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Resource for Slow {
@@ -33,26 +27,25 @@ impl Resource for Slow {
         Ok(())
     }
     fn read(&self, _ocb: &Ocb, call: Call<'_, Read>) -> Result<Done> {
-        let mut goes = self.goes();
+        let mut goes = self.goes.lock().expect("whole");
         let before = *goes;
         while *goes == before {
             // Its client has had enough, by Ctrl-C or because its time is over.
             if call.unblock_requested() {
                 return Err(Errno::INTR);
             }
-            let waited = self.changed.wait(goes);
-            goes = waited.unwrap_or_else(PoisonError::into_inner);
+            goes = self.changed.wait(goes).expect("whole");
         }
         call.bytes(b"at last\n")
     }
     fn write(&self, _ocb: &Ocb, call: Call<'_, Write>) -> Result<Done> {
-        *self.goes() += 1;
+        *self.goes.lock().expect("whole") += 1;
         self.changed.notify_all();
         call.all()
     }
     fn unblock(&self, _ocb: &Ocb, _call: Rcvid) {
         // Under the lock: a reader that has looked already is waiting then.
-        let _goes = self.goes();
+        let _goes = self.goes.lock().expect("whole");
         self.changed.notify_all();
     }
 }

@@ -3,10 +3,8 @@
 use resmgr::client::{self, PollFile, poll};
 use resmgr::parts::{Text, Tree, TreeHandle};
 use resmgr::prelude::*;
-use std::error::Error;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::Instant;
+use std::{error::Error, sync::Arc, time::Instant};
 
 const PATH: &str = "/dev/sensors";
 
@@ -66,11 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let open = |name: &str, flags| client::open(format!("{PATH}/{name}"), flags);
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => serve()?,
-        ["list"] => {
-            for entry in client::list(PATH)? {
-                println!("{}", entry.name.display());
-            }
-        }
+        ["list"] => (client::list(PATH)?.iter()).for_each(|one| println!("{}", one.name.display())),
         ["get", name] => get(&open(name, OpenFlags::READ)?)?,
         ["set", name, value] => _ = open(name, OpenFlags::WRITE)?.write(value.as_bytes())?,
         ["watch", name] => {
