@@ -241,9 +241,12 @@ impl<'a, H: Handlers> Names<'a, H> {
         };
         let open = handlers.open(&known.node, &how).await?;
         let ocb = Ocb::new(known.node, open, core);
-        let below = String::from_utf8_lossy(connect.path).into_owned();
         let seat = Arc::clone(self.seat);
-        Ok(Connected::Opened(Arc::new(Opened::new(seat, ocb, below))))
+        Ok(Connected::Opened(Arc::new(Opened::new(
+            seat,
+            ocb,
+            connect.path,
+        ))))
     }
 
     /// Makes a file of a name that was not there.

@@ -11,6 +11,7 @@ use super::{Attr, Ocb, Waiters, Way, guarded, inform, lock};
 use crate::ipc::{Message, Rcvid};
 use crate::wire::{Conditions, Connect, FDINFO_LOCAL_PATH, OpenFlags, Request, Stat};
 use crate::{Errno, Result};
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -162,20 +163,23 @@ impl<H: Handlers> Drop for Claim<'_, H> {
     }
 }
 
+/// A path below an attachment: most are short, and then take no memory of their own.
+type Below = SmallVec<[u8; 16]>;
+
 /// One open of a file.
 pub(crate) struct Opened<H: Handlers> {
     pub(crate) seat: Arc<Seat<H>>,
     pub(crate) ocb: Arc<Ocb<H::Node, H::Open>>,
     /// The path below the attached one.
-    below: Box<str>,
+    below: Below,
 }
 
 impl<H: Handlers> Opened<H> {
-    pub(crate) fn new(seat: Arc<Seat<H>>, ocb: Ocb<H::Node, H::Open>, below: String) -> Self {
+    pub(crate) fn new(seat: Arc<Seat<H>>, ocb: Ocb<H::Node, H::Open>, below: &[u8]) -> Self {
         Self {
             seat,
             ocb: Arc::new(ocb),
-            below: below.into(),
+            below: Below::from_slice(below),
         }
     }
 }
@@ -184,7 +188,9 @@ impl<H: Handlers> Opened<H> {
     /// The path that the answer to a request has in it; empty if it has none.
     pub(crate) fn path_for(&self, request: &Request<'_>) -> String {
         match request {
-            Request::FdInfo(flags) if flags & FDINFO_LOCAL_PATH != 0 => self.below.to_string(),
+            Request::FdInfo(flags) if flags & FDINFO_LOCAL_PATH != 0 => {
+                String::from_utf8_lossy(&self.below).into_owned()
+            }
             Request::FdInfo(_) => OpenFile::path(self),
             _ => String::new(),
         }
@@ -255,10 +261,7 @@ impl<H: Handlers> OpenFile for Opened<H> {
     }
 
     fn path(&self) -> String {
-        match &*self.below {
-            "" => self.seat.path.clone(),
-            below => format!("{}/{below}", self.seat.path),
-        }
+        self.seat.path(&self.below)
     }
 
     fn operate(&self, operate: Operate<'_>, way: Way<'_>) -> Result<Done> {
@@ -293,7 +296,7 @@ impl<H: Handlers> OpenFile for Opened<H> {
         let connect = Connect {
             flags,
             share,
-            path: self.below.as_bytes(),
+            path: &self.below,
             ..Connect::default()
         };
         let node = self.ocb.node.clone();

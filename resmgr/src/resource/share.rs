@@ -39,9 +39,9 @@ pub(crate) struct Counts {
     /// Those for writing.
     pub(crate) wcount: u32,
     /// Those that keep readers out.
-    pub(crate) rlocks: u32,
+    pub(crate) rlocks: u16,
     /// Those that keep writers out.
-    pub(crate) wlocks: u32,
+    pub(crate) wlocks: u16,
 }
 
 impl Counts {
@@ -60,12 +60,14 @@ impl Counts {
         if kept_out || keeps_out {
             return Err(Errno::BUSY);
         }
-        // None of the others is ever more.
+        let more = |count: u16, one| count.checked_add(u16::from(one)).ok_or(Errno::NFILE);
+        let rlocks = more(self.rlocks, share.denies_read())?;
+        let wlocks = more(self.wlocks, share.denies_write())?;
+        // Readers and writers are never more.
         self.count = self.count.checked_add(1).ok_or(Errno::NFILE)?;
         self.rcount += u32::from(reads);
         self.wcount += u32::from(writes);
-        self.rlocks += u32::from(share.denies_read());
-        self.wlocks += u32::from(share.denies_write());
+        (self.rlocks, self.wlocks) = (rlocks, wlocks);
         Ok(())
     }
 
@@ -74,16 +76,20 @@ impl Counts {
     pub(crate) fn detach(&mut self, flags: OpenFlags, share: Share) -> Last {
         let [reads, writes] = access(flags);
         let mut last = Last::empty();
-        let mut take = |count: &mut u32, one: bool, what: Last| {
-            debug_assert!(*count > 0 || !one, "an open that was not counted");
-            *count = count.saturating_sub(u32::from(one));
-            last.set(what, one && *count == 0);
+        let mut take = |count: u32, one: bool, what: Last| {
+            debug_assert!(count > 0 || !one, "an open that was not counted");
+            let left = count.saturating_sub(u32::from(one));
+            last.set(what, one && left == 0);
+            left
         };
-        take(&mut self.count, true, Last::INUSE);
-        take(&mut self.rcount, reads, Last::READER);
-        take(&mut self.wcount, writes, Last::WRITER);
-        take(&mut self.rlocks, share.denies_read(), Last::RDLOCK);
-        take(&mut self.wlocks, share.denies_write(), Last::WRLOCK);
+        self.count = take(self.count, true, Last::INUSE);
+        self.rcount = take(self.rcount, reads, Last::READER);
+        self.wcount = take(self.wcount, writes, Last::WRITER);
+        let rlocks = take(self.rlocks.into(), share.denies_read(), Last::RDLOCK);
+        let wlocks = take(self.wlocks.into(), share.denies_write(), Last::WRLOCK);
+        // They were 16 bits before.
+        self.rlocks = u16::try_from(rlocks).unwrap_or(0);
+        self.wlocks = u16::try_from(wlocks).unwrap_or(0);
         last
     }
 }
