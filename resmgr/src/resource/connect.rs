@@ -510,6 +510,9 @@ impl<'a, H: Handlers> Names<'a, H> {
                     parent: &to.attr,
                     file: &target.attr,
                 };
+                // Both names before either file: its own bits matter only then.
+                check_remove(mount, entry, client, file.attr.is_dir())?;
+                check_remove(mount, other, client, target.attr.is_dir())?;
                 check_rename(mount, entry, client, (&to.attr, None), moves)?;
                 check_rename(mount, other, client, (&from.attr, None), moves)
             }
