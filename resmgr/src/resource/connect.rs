@@ -378,8 +378,13 @@ impl<'a, H: Handlers> Names<'a, H> {
         };
         let known = known.ok_or(Errno::NOENT)?;
         let as_dir = self.connect.is_dir();
-        if self.connect.end.contains(PathEnd::SLASH) && !known.attr.is_dir() {
-            return Err(Errno::NOTDIR);
+        // A slash says what is meant before anybody asks who may.
+        if self.connect.end.contains(PathEnd::SLASH) {
+            match known.attr.is_dir() {
+                false => return Err(Errno::NOTDIR),
+                true if !as_dir => return Err(Errno::ISDIR),
+                true => {}
+            }
         }
         let mount = mount_of(self.seat, &dir.node).await?;
         let entry = Entry {
