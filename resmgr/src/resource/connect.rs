@@ -378,13 +378,12 @@ impl<'a, H: Handlers> Names<'a, H> {
         };
         let known = known.ok_or(Errno::NOENT)?;
         let as_dir = self.connect.is_dir();
-        // A slash says what is meant before anybody asks who may.
-        if self.connect.end.contains(PathEnd::SLASH) {
-            match known.attr.is_dir() {
-                false => return Err(Errno::NOTDIR),
-                true if !as_dir => return Err(Errno::ISDIR),
-                true => {}
-            }
+        // To unlink() a slash says what is meant before anybody asks who may; rmdir() means a directory anyway.
+        if !as_dir && self.connect.end.contains(PathEnd::SLASH) {
+            return Err(match known.attr.is_dir() {
+                true => Errno::ISDIR,
+                false => Errno::NOTDIR,
+            });
         }
         let mount = mount_of(self.seat, &dir.node).await?;
         let entry = Entry {
