@@ -11,6 +11,7 @@
 //! - writes at an offset to a file that was opened to append: Linux appends them, against POSIX.
 //! - which of two errors it is where a name is too long: the namespace looks at all names first.
 //! - ftruncate() without write access: `EBADF` here, `EINVAL` on Linux; POSIX allows both.
+//! - links to others' files and what is in sticky directories for all: most hosts protect them beyond POSIX.
 //! - reads and positions of directories: to read one is to list it.
 //! - times that nobody has set, and numbers of files.
 

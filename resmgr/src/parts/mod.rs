@@ -4,6 +4,7 @@
 //! - [`Stream`]: bytes that one side writes and another reads, with blocking calls and notification.
 //! - [`Tree`]: a directory of other resources.
 //! - [`MemFs`]: a whole file system in memory.
+//! - [`HostDir`]: a directory of the host, which nothing leads out of.
 //!
 //! ```no_run
 //! use resmgr::parts::{Text, Tree};
@@ -20,11 +21,13 @@
 //! ```
 
 mod erased;
+mod hostdir;
 mod memfs;
 mod stream;
 mod text;
 mod tree;
 
+pub use hostdir::{HostDir, HostFile, HostOpen};
 pub use memfs::{Inode, MemFs};
 pub use stream::{Feeder, Joined, STREAM_CAPACITY, Stream};
 pub use text::{Shown, TEXT_MAX, Text, Watch};

@@ -384,8 +384,13 @@ impl<'a, H: Handlers> Names<'a, H> {
         };
         let known = known.ok_or(Errno::NOENT)?;
         let as_dir = self.connect.is_dir();
-        if self.connect.end.contains(PathEnd::SLASH) && !known.attr.is_dir() {
-            return Err(Errno::NOTDIR);
+        // To unlink() a slash says what is meant before anybody asks who may; rmdir() means a directory anyway.
+        if !as_dir && self.connect.end.contains(PathEnd::SLASH) {
+            return Err(if known.attr.is_dir() {
+                Errno::ISDIR
+            } else {
+                Errno::NOTDIR
+            });
         }
         let mount = mount_of(self.seat, &dir.node).await?;
         let entry = Entry {
@@ -516,6 +521,9 @@ impl<'a, H: Handlers> Names<'a, H> {
                     parent: &to.attr,
                     file: &target.attr,
                 };
+                // Both names before either file: its own bits matter only then.
+                check_remove(mount, entry, client, file.attr.is_dir())?;
+                check_remove(mount, other, client, target.attr.is_dir())?;
                 check_rename(mount, entry, client, (&to.attr, None), moves)?;
                 check_rename(mount, other, client, (&from.attr, None), moves)
             }

@@ -102,6 +102,41 @@ pub fn open(
     Ok(own(raw))
 }
 
+/// Opens only to name a file: nothing is read or written by such a descriptor.
+pub const O_PATH: i32 = libc::O_PATH;
+
+/// Opens the file of one name in a directory, and nothing else: no link is followed, no other file system entered.
+/// Kernels without `openat2` look up one name just as safely, but enter other file systems.
+///
+/// # Errors
+/// - `EINVAL`: it is not one name.
+/// - `EXDEV`: another file system.
+/// - others: as open().
+pub fn open_name(dir: BorrowedFd<'_>, name: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
+    let text = name.to_bytes();
+    if text.is_empty() || matches!(text, b"." | b"..") || text.contains(&b'/') {
+        return Err(Errno::INVAL);
+    }
+    let flags = flags | libc::O_NOFOLLOW;
+    let resolve = Resolve::BENEATH | Resolve::NO_MAGICLINKS | Resolve::NO_SYMLINKS;
+    match open(dir, name, flags, mode, resolve | Resolve::NO_XDEV) {
+        Err(Errno::NOSYS) => {
+            let (dir, flags) = (dir.as_raw_fd(), flags | libc::O_CLOEXEC);
+            // SAFETY: descriptor and name are borrowed for the call.
+            Ok(own(check(unsafe {
+                libc::openat(dir, name.as_ptr(), flags, mode)
+            })?))
+        }
+        opened => opened,
+    }
+}
+
+/// Makes an ordinary file that only its owner may use, where none is (`EEXIST`).
+pub fn make_file(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY;
+    open_name(dir, name, flags, 0o600).map(drop)
+}
+
 /// Opens the file of a descriptor once more, also one that was opened with O_PATH only.
 pub fn reopen(fd: BorrowedFd<'_>, flags: i32) -> Result<OwnedFd> {
     let path = path_of(fd)?;
