@@ -380,9 +380,10 @@ impl<'a, H: Handlers> Names<'a, H> {
         let as_dir = self.connect.is_dir();
         // To unlink() a slash says what is meant before anybody asks who may; rmdir() means a directory anyway.
         if !as_dir && self.connect.end.contains(PathEnd::SLASH) {
-            return Err(match known.attr.is_dir() {
-                true => Errno::ISDIR,
-                false => Errno::NOTDIR,
+            return Err(if known.attr.is_dir() {
+                Errno::ISDIR
+            } else {
+                Errno::NOTDIR
             });
         }
         let mount = mount_of(self.seat, &dir.node).await?;
