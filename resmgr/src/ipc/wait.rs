@@ -212,7 +212,8 @@ impl Spin {
     }
 
     /// Looks until `ready` or until it is time to sleep; tells whether it was `ready`.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always)] // as announce_and_wait of link::calling
     pub(crate) fn follow(&self, plan: Plan, mut ready: impl FnMut() -> bool) -> bool {
         match plan {
             Plan::Sleep => ready(),

@@ -59,7 +59,8 @@ impl Pulses {
 
 impl ClientLink {
     /// Publishes a ring entry, and rings if nobody looks.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always)] // as announce_and_wait of link::calling
     pub(super) fn announce(&self, kind: EntryKind, index: u16) {
         self.memory.ring().push(&self.tail, Entry { kind, index });
         if self.memory.gate().must_ring() {

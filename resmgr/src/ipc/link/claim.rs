@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 impl ClientLink {
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always)] // as announce_and_wait of link::calling
     pub(super) fn claim<'a>(
         self: &'a Arc<Self>,
         detached: &'a AtomicBool,

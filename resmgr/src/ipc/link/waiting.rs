@@ -56,7 +56,8 @@ fn prepare_sleep<'a, const UNTIL_TAKEN: bool>(
 
 impl ClientLink {
     /// Looks for the answer as planned, which is mostly enough, and then waits for it.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always)] // as announce_and_wait of link::calling
     pub(super) fn wait<'a>(
         &'a self,
         staged: &Staged<'_>,
