@@ -46,8 +46,10 @@ mod manager;
 mod notify;
 mod pool;
 mod shared;
+mod tasks;
 mod threads;
 mod trace;
+mod transfer;
 mod worker;
 
 pub use attach::{Attachments, Expired, SelectFlags, Selected, Signal, SourceId};

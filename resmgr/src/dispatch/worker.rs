@@ -7,26 +7,22 @@ use super::shared::Shared;
 use crate::ipc::{Coid, Message, MessageInfo};
 use crate::resource::check::Client;
 use crate::resource::{
-    Again, Ask, At, Books, Connected, Control, Desk, Held, LaneId, OnUnblock, OpenFile, Operate,
-    Operation, Output, Pending, Private, Read, Sort, Task, Told, Turn, Way, Write, check_mode,
-    check_seek, check_span, grant, guarded, is_common, pass_on, send,
+    Ask, At, Books, Connected, Desk, LaneId, OnUnblock, OpenFile, Output, Pending, Sort, Told,
+    Turn, Way, grant, guarded, is_common, pass_on,
 };
 use crate::wire::{
-    Connect, ConnectKind, DevctlHeader, Dup, IO_HEADER, MessageType, Msg, OpenFd, OpenFlags,
-    Request, Seek, Stat, TRANSFER_MAX, Transfer,
+    Connect, ConnectKind, Dup, IO_HEADER, MessageType, OpenFd, OpenFlags, Request, Stat,
 };
 use crate::{Errno, Result};
-use std::io::SeekFrom;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// What a worker keeps from call to call, so that it does not allocate for each.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     /// What goes back.
-    output: Output,
+    pub(super) output: Output,
     /// Data of a message that is longer than the receive buffer; only grows.
-    input: Vec<u8>,
+    pub(super) input: Vec<u8>,
 }
 
 /// A thread's view of its manager.
@@ -273,7 +269,7 @@ impl Worker<'_> {
 
     /// The request itself. Its lane is left when it has been answered or taken over; the lane of a call that goes
     /// on elsewhere, when that has ended.
-    fn run(
+    pub(super) fn run(
         &self,
         file: &Arc<dyn OpenFile>,
         (request, lane): (Request<'_>, Option<LaneId>),
@@ -305,7 +301,7 @@ impl Worker<'_> {
         answered
     }
 
-    fn at(file: &dyn OpenFile, offset: u64, info: &MessageInfo) -> At {
+    pub(super) fn at(file: &dyn OpenFile, offset: u64, info: &MessageInfo) -> At {
         let flags = file.core().flags();
         let mut at = At::new(offset);
         at.client = info.credentials;
@@ -315,7 +311,7 @@ impl Worker<'_> {
     }
 
     /// Who asks; the groups are looked for only where they may matter.
-    fn client(&self, request: &Request<'_>, info: &MessageInfo) -> Client {
+    pub(super) fn client(&self, request: &Request<'_>, info: &MessageInfo) -> Client {
         match request {
             Request::Chmod(_) | Request::Chown { .. } | Request::Utime(_) | Request::Xattr(_) => {
                 self.desk.client(info)
@@ -353,312 +349,10 @@ impl Worker<'_> {
         };
         file.inform(ask, way).map(drop)
     }
-
-    fn read(
-        &self,
-        file: &Arc<dyn OpenFile>,
-        one: Transfer,
-        returns: Returns<'_>,
-        bytes: Bytes<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<()> {
-        let core = file.core();
-        check_mode(core.flags(), OpenFlags::READ)?;
-        let room = count(one.len).min(bytes.info.reply_len);
-        let position = || core.position.load(Ordering::Relaxed);
-        let offset = one.offset.unwrap_or_else(position);
-        check_span(offset, room, Errno::OVERFLOW)?;
-        if room == 0 {
-            return tell(returns.1, Told::default());
-        }
-        let mut at = Self::at(&**file, offset, &bytes.info);
-        at.nonblock = one.nonblock.unwrap_or(at.nonblock);
-        let operate = Operate {
-            operation: Operation::Read(Read),
-            at,
-            input: &[],
-            room,
-        };
-        let from = one.offset.is_none().then_some(offset);
-        self.operate(
-            file,
-            operate,
-            Books::Read { from },
-            returns,
-            &mut scratch.output,
-        )
-    }
-
-    fn write(
-        &self,
-        file: &Arc<dyn OpenFile>,
-        (one, inline): (Transfer, &[u8]),
-        returns: Returns<'_>,
-        bytes: Bytes<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<()> {
-        let core = file.core();
-        check_mode(core.flags(), OpenFlags::WRITE)?;
-        let len = count(one.len);
-        let Scratch { output, input } = scratch;
-        let input = bytes.data((one.header_len(), len), inline, returns.1.as_ref(), input)?;
-        let appends = core.flags().contains(OpenFlags::APPEND) && !file.is_awaited();
-        let offset = match one.offset {
-            Some(offset) => offset,
-            None if appends => guarded(|| file.end())?,
-            None => core.position.load(Ordering::Relaxed),
-        };
-        check_span(offset, len, Errno::FBIG)?;
-        if len == 0 {
-            return tell(returns.1, Told::default());
-        }
-        let mut at = Self::at(&**file, offset, &bytes.info);
-        at.nonblock = one.nonblock.unwrap_or(at.nonblock);
-        let operate = Operate {
-            operation: Operation::Write(Write),
-            at,
-            input,
-            room: 0,
-        };
-        let from = one.offset.is_none().then_some(offset);
-        self.operate(file, operate, Books::Write { from }, returns, output)
-    }
-
-    /// readblock() and writeblock(): the seek counts, whatever comes of the transfer.
-    fn combine(
-        &self,
-        file: &Arc<dyn OpenFile>,
-        (seek, next): (Seek, &[u8]),
-        returns: Returns<'_>,
-        bytes: Bytes<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<()> {
-        let position = file.core().position.load(Ordering::Relaxed);
-        let position = match seek {
-            Seek::Start(offset) => check_seek(SeekFrom::Start(offset), position, 0)?,
-            Seek::Current(by) => check_seek(SeekFrom::Current(by), position, 0)?,
-            Seek::End(by) if !file.is_awaited() => {
-                check_seek(SeekFrom::End(by), position, guarded(|| file.end())?)?
-            }
-            Seek::End(_) | Seek::Data(_) | Seek::Hole(_) => return Err(Errno::NOSYS),
-        };
-        let bytes = Bytes {
-            raw: next,
-            start: bytes.start + bytes.raw.len() - next.len(),
-            ..bytes
-        };
-        let request = Request::decode(next)?;
-        if file.core().sort == Sort::Directory {
-            return Err(Errno::ISDIR);
-        }
-        file.core().position.store(position, Ordering::Relaxed);
-        match request {
-            Request::Read(one) => self.read(file, one, returns, bytes, scratch),
-            Request::Write(one, inline) => self.write(file, (one, inline), returns, bytes, scratch),
-            _ => Err(Errno::NOSYS),
-        }
-    }
-
-    fn devctl(
-        &self,
-        file: &Arc<dyn OpenFile>,
-        (one, inline): (DevctlHeader, &[u8]),
-        returns: Returns<'_>,
-        bytes: Bytes<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<()> {
-        let command = one.command;
-        let len = usize::try_from(one.len).map_err(|_| Errno::INVAL)?;
-        if len > TRANSFER_MAX {
-            return Err(Errno::INVAL);
-        }
-        let sent = if command.goes_to_device() { len } else { 0 };
-        let back = if command.comes_from_device() { len } else { 0 };
-        let Scratch { output, input } = scratch;
-        let operate = Operate {
-            operation: Operation::Control(Control { command }),
-            at: Self::at(
-                &**file,
-                file.core().position.load(Ordering::Relaxed),
-                &bytes.info,
-            ),
-            input: bytes.data((IO_HEADER, sent), inline, returns.1.as_ref(), input)?,
-            room: back.min(bytes.info.reply_len.saturating_sub(IO_HEADER)),
-        };
-        self.operate(file, operate, Books::Nothing, returns, output)
-    }
-
-    fn msg(
-        &self,
-        file: &Arc<dyn OpenFile>,
-        (one, inline): (Msg, &[u8]),
-        returns: Returns<'_>,
-        bytes: Bytes<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<()> {
-        let sent = bytes
-            .info
-            .source_len
-            .saturating_sub(bytes.start + Msg::HEADER);
-        if sent > TRANSFER_MAX {
-            return Err(Errno::MSGSIZE);
-        }
-        let Scratch { output, input } = scratch;
-        let kind = Private {
-            manager: one.manager,
-            subtype: one.subtype,
-        };
-        let operate = Operate {
-            operation: Operation::Private(kind),
-            at: Self::at(
-                &**file,
-                file.core().position.load(Ordering::Relaxed),
-                &bytes.info,
-            ),
-            input: bytes.data((Msg::HEADER, sent), inline, returns.1.as_ref(), input)?,
-            room: bytes.info.reply_len,
-        };
-        self.operate(file, operate, Books::Nothing, returns, output)
-    }
-
-    /// Has the handler answer.
-    fn operate(
-        &self,
-        file: &Arc<dyn OpenFile>,
-        operate: Operate<'_>,
-        books: Books,
-        (turn, message): Returns<'_>,
-        output: &mut Output,
-    ) -> Result<()> {
-        let _running = self.shared.running(message.as_ref(), file);
-        let flags = file.core().flags();
-        let safe = matches!(books, Books::Write { .. }) && flags.contains(OpenFlags::DATA_SYNC);
-        let mut held: Option<Held> = None;
-        let way = Way {
-            message,
-            output,
-            file,
-            desk: self.desk,
-            books,
-            turn,
-            held: (safe && !file.is_awaited()).then_some(&mut held),
-        };
-        drop(guarded(|| file.operate(operate, way))?);
-        if let Some((status, moved)) = held {
-            guarded(|| file.sync())?;
-            let message = message.take().ok_or(Errno::IO)?;
-            send(message, &**file, (books, moved), status, &[]);
-        }
-        Ok(())
-    }
-
-    /// Does what was put off while a handler ran.
-    pub(super) fn task(&self, task: Task, scratch: &mut Scratch) {
-        match task {
-            Task::Again(again) => self.again(&again, scratch),
-            Task::Unblock(file, call) => {
-                let told = guarded(|| {
-                    file.unblock(call);
-                    Ok(())
-                });
-                tracing::trace!(?told, "a handler was told of an unblock request");
-            }
-            Task::Next(pending, lane) => self.next(&pending, lane, scratch),
-            Task::Release(file) => drop(file),
-        }
-    }
-
-    /// Calls a handler with a call that it has deferred.
-    fn again(&self, again: &Again, scratch: &mut Scratch) {
-        let Some(file) = again.pending.file() else {
-            return;
-        };
-        let Ok(message) = again.pending.take() else {
-            return;
-        };
-        let (mut at, mut books) = (again.at, again.books);
-        if let Books::Read { from } | Books::Write { from } = &mut books
-            && from.is_some()
-        {
-            at.offset = file.core().position.load(Ordering::Relaxed);
-            *from = Some(at.offset);
-        }
-        let operate = Operate {
-            operation: again.operation,
-            at,
-            input: &again.input,
-            room: again.room,
-        };
-        let mut message = Some(message);
-        let returns = (None, &mut message);
-        let answered = self.operate(&file, operate, books, returns, &mut scratch.output);
-        Self::settle(message, answered);
-    }
-
-    /// Runs a call that has waited in its lane.
-    fn next(&self, pending: &Arc<Pending>, lane: LaneId, scratch: &mut Scratch) {
-        let Some(file) = pending.file() else {
-            return;
-        };
-        let Ok(message) = pending.take() else {
-            pass_on(&*file, &**self.desk, lane);
-            return;
-        };
-        let info = message.info();
-        let mut raw = vec![0; info.source_len.min(super::shared::RECEIVE)];
-        let read = message.read(&mut raw, 0);
-        let mut message = Some(message);
-        let answered = read.and_then(|_| Request::decode(&raw)).map(|request| {
-            let bytes = Bytes {
-                info,
-                raw: &raw,
-                start: 0,
-            };
-            self.run(&file, (request, Some(lane)), &mut message, bytes, scratch)
-        });
-        match answered {
-            Ok(answered) => Self::settle(message, answered),
-            Err(errno) => {
-                pass_on(&*file, &**self.desk, lane);
-                Self::settle(message, Err(errno));
-            }
-        }
-    }
 }
 
 /// A call's place in its lane if it keeps that, and the right to answer.
 pub(super) type Returns<'a> = (Option<Turn>, &'a mut Option<Message>);
-
-impl Bytes<'_> {
-    /// `len` bytes of data from `header` on, of which `inline` are received already.
-    fn data<'a>(
-        &self,
-        (header, len): (usize, usize),
-        inline: &'a [u8],
-        message: Option<&Message>,
-        more: &'a mut Vec<u8>,
-    ) -> Result<&'a [u8]> {
-        if let Some(data) = inline.get(..len) {
-            return Ok(data);
-        }
-        if more.len() < len {
-            more.resize(len, 0);
-        }
-        let more = more.get_mut(..len).ok_or(Errno::BADMSG)?;
-        let (begun, rest) = more
-            .split_at_mut_checked(inline.len())
-            .ok_or(Errno::BADMSG)?;
-        begun.copy_from_slice(inline);
-        let message = message.ok_or(Errno::IO)?;
-        let got = message.read(rest, self.start + header + inline.len())?;
-        // The header promised more than the client sent.
-        if got < rest.len() {
-            Err(Errno::BADMSG)
-        } else {
-            Ok(more)
-        }
-    }
-}
 
 /// Whether a message is none of the system's.
 fn is_private(raw: &[u8]) -> bool {
@@ -712,11 +406,6 @@ fn check_reply_room(request: &Request<'_>, room: usize) -> Result<()> {
     } else {
         Ok(())
     }
-}
-
-/// What one call moves of the bytes that it asks for.
-fn count(len: u32) -> usize {
-    usize::try_from(len).unwrap_or(usize::MAX).min(TRANSFER_MAX)
 }
 
 #[cfg(test)]
