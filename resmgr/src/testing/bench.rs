@@ -24,6 +24,8 @@ pub struct Bench {
     patience: Duration,
     channel: ChannelId,
     running: Running,
+    /// Whether another call can be answered while one handler is under way.
+    interleaves: bool,
 }
 
 impl Bench {
@@ -40,7 +42,8 @@ impl Bench {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_threads<R: Resource>(threads: usize, resource: R) -> Result<Self, StartError> {
-        Self::serve(manager()?.threads(threads).unnamed(resource))
+        let manager = manager()?.threads(threads).unnamed(resource);
+        Self::serve(manager, threads > 1)
     }
 
     /// The same for an asynchronous resource, in a runtime of its own.
@@ -48,10 +51,14 @@ impl Bench {
     /// # Errors
     /// As [`new`](Self::new), and those of making a runtime.
     pub fn new_async<R: AsyncResource>(resource: R) -> Result<Self, StartError> {
-        Self::serve(manager()?.unnamed_async(0, resource)?)
+        Self::serve(manager()?.unnamed_async(0, resource)?, true)
     }
 
-    fn serve(manager: Manager) -> Result<Self, StartError> {
+    pub(super) fn interleaves(&self) -> bool {
+        self.interleaves
+    }
+
+    fn serve(manager: Manager, interleaves: bool) -> Result<Self, StartError> {
         let channel = manager.channel();
         let running = manager.spawn()?;
         let whose = Credentials {
@@ -67,6 +74,7 @@ impl Bench {
             patience: PATIENCE,
             channel,
             running,
+            interleaves,
         })
     }
 

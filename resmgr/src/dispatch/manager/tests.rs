@@ -13,7 +13,7 @@ use crate::ipc::{
     CancelToken, Channel, ChannelFlags, ChannelId, ChannelOptions, Connection, Credentials,
     SendError,
 };
-use crate::resource::{At, Attr, Devctl, Device, lock};
+use crate::resource::{At, Attr, Devctl, Device, Resource, lock};
 use crate::wire::{
     self, Connect, ConnectKind, Dcmd, Dup, MessageType, OpenFlags, Stat, TRANSFER_MAX, Transfer,
 };
@@ -81,14 +81,14 @@ impl Device for Slow {
     }
 }
 
-/// Serves one file on a private channel.
-fn serve(device: impl Device, threads: usize) -> (Running, ChannelId) {
+/// Serves a resource on a private channel.
+fn serve(resource: impl Resource, threads: usize) -> (Running, ChannelId) {
     let options = ChannelOptions {
         flags: ChannelFlags::PRIVATE,
         ..ChannelOptions::default()
     };
     let manager = Manager::with_options(options).unwrap().threads(threads);
-    let manager = manager.unnamed(device);
+    let manager = manager.unnamed(resource);
     let chid = manager.shared.channel.id();
     (manager.spawn().unwrap(), chid)
 }

@@ -192,6 +192,9 @@ fn rename(ground: &Ground<'_>, old: &str, new: &str) -> Verdict {
 /// One thread serves the bench, so only a handler that waits for something in between can be seen at it: an
 /// asynchronous one.
 fn atomic(ground: &Ground<'_>) -> Verdict {
+    if !ground.bench.interleaves() {
+        return Err(Stop::Not("one thread serves: nobody can look in between"));
+    }
     let names = [ground.filled(b"a")?, ground.filled(b"b")?];
     let target = ground.filled(b"c")?;
     let watcher = ground.client()?;

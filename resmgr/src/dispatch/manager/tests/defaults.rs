@@ -1,9 +1,9 @@
 //! The table of what absence of a handler means: the same in both places, and true.
 
-use super::{BOTH, READ, bytes, open, refused};
+use super::{BOTH, READ, bytes, open, refused, serve};
 use crate::client::File;
-use crate::dispatch::{Manager, Running};
-use crate::ipc::{ChannelFlags, ChannelId, ChannelOptions, Connection, SendError};
+use crate::dispatch::Running;
+use crate::ipc::{ChannelId, Connection, SendError};
 use crate::resource::{Attr, Opening, Resource};
 use crate::wire::{
     self, Conditions, Connect, ConnectKind, Dcmd, ExtraType, MessageType, Msg, OpenFlags, Stat,
@@ -89,20 +89,10 @@ struct World {
     dir: ChannelId,
 }
 
-fn serve(attr: Attr) -> (Running, ChannelId) {
-    let options = ChannelOptions {
-        flags: ChannelFlags::PRIVATE,
-        ..ChannelOptions::default()
-    };
-    let manager = Manager::with_options(options).unwrap().unnamed(Bare(attr));
-    let chid = manager.channel();
-    (manager.spawn().unwrap(), chid)
-}
-
 fn world() -> World {
-    let (one, file) = serve(Attr::file(0o666, 10));
-    let (two, device) = serve(Attr::device(0o666));
-    let (three, dir) = serve(Attr::directory(0o777));
+    let (one, file) = serve(Bare(Attr::file(0o666, 10)), 1);
+    let (two, device) = serve(Bare(Attr::device(0o666)), 1);
+    let (three, dir) = serve(Bare(Attr::directory(0o777)), 1);
     World {
         _running: [one, two, three],
         file,

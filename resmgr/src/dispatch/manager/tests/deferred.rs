@@ -1,9 +1,8 @@
 //! Answers that come late, and what happens to who waits for them.
 
-use super::{BOTH, Running, bytes, open, root};
+use super::{BOTH, Running, bytes, open, root, serve};
 use crate::client::{Caller, File};
-use crate::dispatch::Manager;
-use crate::ipc::{CancelToken, ChannelFlags, ChannelId, ChannelOptions, Rcvid};
+use crate::ipc::{CancelToken, Rcvid};
 use crate::resource::{
     Attr, Call, Conditions, Deferred, Done, Ocb, OnUnblock, Opening, Order, Read, Resource,
     Waiters, Write, lock,
@@ -51,17 +50,6 @@ impl Resource for Late {
     }
 }
 
-fn serve_all(resource: impl Resource, threads: usize) -> (Running, ChannelId) {
-    let options = ChannelOptions {
-        flags: ChannelFlags::PRIVATE,
-        ..ChannelOptions::default()
-    };
-    let manager = Manager::with_options(options).unwrap().threads(threads);
-    let manager = manager.unnamed(resource);
-    let chid = manager.channel();
-    (manager.spawn().unwrap(), chid)
-}
-
 struct World {
     running: Running,
     file: Arc<File>,
@@ -77,7 +65,7 @@ fn late(unblock: OnUnblock) -> World {
         reads: Mutex::new(reads),
         asked: Mutex::new(asked),
     };
-    let (running, chid) = serve_all(late, 1);
+    let (running, chid) = serve(late, 1);
     World {
         running,
         file: Arc::new(open(chid, BOTH)),
@@ -229,7 +217,7 @@ impl Resource for Line {
 
 #[test]
 fn reads_that_wait_are_answered_in_their_order() {
-    let (_running, chid) = serve_all(Line::default(), 1);
+    let (_running, chid) = serve(Line::default(), 1);
     let (one, two) = (open(chid, BOTH), open(chid, BOTH));
     let first = one.begin_read(8, None).unwrap();
     let second = two.begin_read(8, None).unwrap();
@@ -244,7 +232,7 @@ fn reads_that_wait_are_answered_in_their_order() {
 
 #[test]
 fn nt2_poll_tells_what_is_the_case() {
-    let (_running, chid) = serve_all(Line::default(), 1);
+    let (_running, chid) = serve(Line::default(), 1);
     let file = open(chid, BOTH);
     let event = crate::ipc::Event::none();
     let poll = || {
@@ -258,7 +246,7 @@ fn nt2_poll_tells_what_is_the_case() {
 
 #[test]
 fn who_must_not_wait_gets_eagain() {
-    let (_running, chid) = serve_all(Line::default(), 1);
+    let (_running, chid) = serve(Line::default(), 1);
     let file = open(chid, BOTH | crate::wire::OpenFlags::NONBLOCK);
     assert_eq!(file.read(&mut [0; 8]), Err(Errno::AGAIN));
 }
@@ -273,7 +261,7 @@ fn keeps_order(order: Order, opens: usize) {
         all: Arc::clone(&all),
         ..Line::default()
     };
-    let (_running, chid) = serve_all(line, 4);
+    let (_running, chid) = serve(line, 4);
     let files: Vec<_> = (0..opens).map(|_| open(chid, BOTH)).collect();
     let begun = (0..ROUNDS).map(|number| {
         let transfer = Transfer {

@@ -5,6 +5,31 @@ use crate::ipc::{ChannelId, Connection, SendError};
 use crate::wire::{Connect, OpenFlags, Share};
 use crate::{Errno, Result};
 
+#[test]
+fn d10_a_programs_own_loop_serves_one_message_at_a_time_and_ends_at_its_deadline() {
+    use std::time::Instant;
+    let options = crate::ipc::ChannelOptions {
+        flags: crate::ipc::ChannelFlags::PRIVATE,
+        ..Default::default()
+    };
+    let manager = crate::dispatch::Manager::with_options(options).unwrap();
+    let mut manager = manager.unnamed(Ram::default());
+    let past = Some(Instant::now());
+    assert_eq!(manager.serve_once(past), Ok(false));
+    let chid = manager.channel();
+    std::thread::scope(|scope| {
+        let client = scope.spawn(move || open(chid, BOTH).write(b"abc"));
+        // The open, the write, the close.
+        for _ in 0..3 {
+            assert_eq!(manager.serve_once(None), Ok(true));
+        }
+        assert_eq!(client.join().unwrap(), Ok(3));
+    });
+    manager.handle().stop();
+    while manager.serve_once(past) == Ok(true) {}
+    assert_eq!(manager.serve_once(None), Ok(false));
+}
+
 /// An open with a share mode, held by the connection.
 fn shared(chid: ChannelId, flags: OpenFlags, share: Share) -> Result<Connection> {
     let connection = Connection::attach(0, chid)?;
