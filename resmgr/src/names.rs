@@ -16,13 +16,14 @@ use resmgr_namespace::protocol::Resolved;
 use resmgr_namespace::tree::{LINKS_MAX, Listing};
 use resmgr_namespace::{Attach, AttachId, Entry, FileType, Link, Pathname, Rooted, Session};
 use resmgr_sys::fork::PerProcess;
+use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 pub use wait::{Until, Wait, wait, wait_async};
 
 /// The namespaces that were there at the last look, in the order in which they are asked.
-static KNOWN: PerProcess<Mutex<Vec<&'static Session>>> = PerProcess::new();
+static KNOWN: PerProcess<Mutex<Arc<[&'static Session]>>> = PerProcess::new();
 
 /// A name of this process; it is taken back when this is dropped.
 #[derive(Debug)]
@@ -76,9 +77,9 @@ pub(crate) fn reach() -> Result<(), StartError> {
 
 /// Where a path leads.
 #[derive(Debug)]
-pub(crate) struct Way {
+pub(crate) struct Way<'a> {
     /// The path after all links of the namespaces have been followed.
-    pub(crate) path: Rooted,
+    pub(crate) path: Cow<'a, Rooted>,
     /// All registrations that it leads to, those of the process's own namespace first; `ENOTDIR` when what
     /// is registered at its beginning is no directory, `ENOENT` when there is none.
     pub(crate) servers: Result<Vec<Entry>>,
@@ -88,11 +89,11 @@ pub(crate) struct Way {
 ///
 /// # Errors
 /// - `ELOOP`: too many links. `ENAMETOOLONG`: what they lead to is too long.
-pub(crate) fn follow(path: &Rooted, file_type: FileType) -> Result<Way> {
+pub(crate) fn follow(path: &Rooted, file_type: FileType) -> Result<Way<'_>> {
     if let Some(way) = apart::follow(path, file_type) {
         return Ok(way);
     }
-    let mut path = path.clone();
+    let mut path = Cow::Borrowed(path);
     for _ in 0..=LINKS_MAX {
         let found = look(|session| session.follow(&path, file_type), join);
         let servers = match found {
@@ -100,7 +101,7 @@ pub(crate) fn follow(path: &Rooted, file_type: FileType) -> Result<Way> {
                 followed: Some(next),
                 ..
             }) => {
-                path = next;
+                path = Cow::Owned(next);
                 continue;
             }
             Ok(Resolved { entries, .. }) => Ok(entries),
@@ -144,7 +145,7 @@ pub(crate) fn ends_in_link(path: &Rooted) -> Result<bool> {
     };
     let (parent, name) = text.split_at(slash);
     let parent = Rooted::new(Pathname::new([parent, b"/"].concat())?, path.root())?;
-    let parent = follow(&parent, FileType::ANY)?.path;
+    let parent = &follow(&parent, FileType::ANY)?.path;
     match read_link(&parent.path().join(name)?) {
         Ok(_) => Ok(true),
         Err(Errno::NOENT | Errno::INVAL) => Ok(false),
@@ -201,8 +202,8 @@ fn ask_all<T>(
     answer
 }
 
-fn known() -> Result<Vec<&'static Session>> {
-    let known = lock(KNOWN.get(Mutex::default)).clone();
+fn known() -> Result<Arc<[&'static Session]>> {
+    let known = Arc::clone(&lock(KNOWN.get(Mutex::default)));
     if known.is_empty() {
         refresh()
     } else {
@@ -210,9 +211,9 @@ fn known() -> Result<Vec<&'static Session>> {
     }
 }
 
-fn refresh() -> Result<Vec<&'static Session>> {
-    let found = sessions::all()?;
-    lock(KNOWN.get(Mutex::default)).clone_from(&found);
+fn refresh() -> Result<Arc<[&'static Session]>> {
+    let found = Arc::from(sessions::all()?);
+    *lock(KNOWN.get(Mutex::default)) = Arc::clone(&found);
     Ok(found)
 }
 

@@ -7,6 +7,7 @@ use crate::{Errno, Result};
 use resmgr_namespace::Rooted;
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::process;
+use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -74,9 +75,9 @@ impl<'a> Caller<'a> {
             return Err(Errno::NOENT);
         }
         let path = match self.directory {
-            Some(directory) if directory.is_absolute() => directory.join(path),
+            Some(directory) if directory.is_absolute() => Cow::Owned(directory.join(path)),
             Some(_) => return Err(Errno::INVAL),
-            None => path.to_path_buf(),
+            None => Cow::Borrowed(path),
         };
         match self.root {
             Some(root) => Rooted::within(&pathname(root)?, path.as_os_str().as_bytes()),

@@ -2,8 +2,8 @@
 //! has the path; none follows a symbolic link at the end of it.
 
 use super::Caller;
-use super::open::{LINK_ROOM, known_stat};
-use super::walk::{Ask, Found, Said, walk_with};
+use super::open::known_stat;
+use super::walk::{Ask, Found, LINK_ROOM, Said, walk_with};
 use crate::names;
 use crate::wire::{Connect, ConnectKind, ExtraType, LinkReply, OpenFlags, RenameFlags, Stat};
 use crate::{Errno, Result};
@@ -183,7 +183,11 @@ impl Caller<'_> {
             flags: OpenFlags::NO_FOLLOW,
             ..Connect::default()
         };
-        let found = match self.walk_on(&path, &ask(connect)) {
+        let ask = Ask {
+            room: LINK_ROOM,
+            ..ask(connect)
+        };
+        let found = match self.walk_on(&path, &ask) {
             // Who has no links has files that are none.
             Err(Errno::NOSYS) => return Err(Errno::INVAL),
             Err(Errno::NOENT) if known_stat(&path).is_some() => return Err(Errno::INVAL),
@@ -229,7 +233,7 @@ impl Caller<'_> {
             return Err(taken);
         }
         let way = names::follow(&old, FileType::ANY)?;
-        let (servers, old) = (way.servers?, way.path);
+        let (servers, old) = (way.servers?, way.path.into_owned());
         let mut elsewhere = false;
         let done = walk_with(&new, FileType::ANY, |path, entry| {
             let common = servers.iter().any(|one| is_same(one, entry))
@@ -259,7 +263,7 @@ fn ask(connect: Connect<'_>) -> Ask<'_> {
     Ask {
         connect,
         next: &[],
-        room: LINK_ROOM,
+        room: 0,
     }
 }
 

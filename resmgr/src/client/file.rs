@@ -152,8 +152,7 @@ impl File {
     }
 
     fn send_close(&self, caller: Caller<'_>) -> Result<()> {
-        let mut message = Vec::new();
-        wire::encode_close(&mut message);
+        let message = wire::close_message();
         let parts = &[io::IoSlice::new(&message)];
         self.connection
             .send_with(parts, &mut [], caller.options())?;

@@ -3,7 +3,7 @@
 use super::walk::{Ask, LINKS_MAX, Said};
 use super::{Caller, File, OpenFlags};
 use crate::names;
-use crate::wire::{Connect, LinkReply, PATH_MAX, dirents};
+use crate::wire::{Connect, dirents};
 use crate::{Errno, Result};
 use resmgr_namespace::tree::Listing;
 use resmgr_namespace::{AttachFlags, Entry, FileType, Name, NameKind, Rooted};
@@ -140,7 +140,7 @@ impl<'a> Entries<'a> {
         let several = !known.names.is_empty() || servers.len() > 1;
         let mut entries = Self {
             caller,
-            path: way.path,
+            path: way.path.into_owned(),
             after: None,
             seen: (several && !servers.is_empty()).then(HashSet::new),
             servers,
@@ -179,7 +179,7 @@ impl<'a> Entries<'a> {
         let ask = Ask {
             connect,
             next: &[],
-            room: LinkReply::HEADER + PATH_MAX,
+            room: 0,
         };
         self.caller.server(&self.path, server, &ask)
     }

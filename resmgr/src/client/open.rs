@@ -3,14 +3,11 @@
 use super::walk::{Ask, Found};
 use super::{Caller, File, OpenFlags, Share, Stat};
 use crate::names;
-use crate::wire::{self, Access, Connect, ConnectKind, LinkReply, PATH_MAX};
+use crate::wire::{self, Access, Connect, ConnectKind};
 use crate::{Errno, Result};
 use resmgr_namespace::{Entry, FileType, NameKind, Rooted};
 use resmgr_sys::process;
 use std::path::Path;
-
-/// Room for the longest reply to a connect message: a link.
-pub(super) const LINK_ROOM: usize = LinkReply::HEADER + PATH_MAX;
 
 /// Opens a file. With `CREATE`, one that has to be made gets the permissions 0666; see
 /// [`Caller::open`] for others, and for the errors.
@@ -74,7 +71,7 @@ impl Caller<'_> {
         let ask = Ask {
             connect,
             next: &[],
-            room: LINK_ROOM,
+            room: 0,
         };
         let path = self.path(path.as_ref())?;
         let found = if self.no_follow && !flags.contains(OpenFlags::NO_FOLLOW) {
@@ -165,7 +162,7 @@ impl Caller<'_> {
         let ask = Ask {
             connect,
             next,
-            room: room.max(LINK_ROOM),
+            room,
         };
         self.walk_on(path, &ask)
     }

@@ -8,13 +8,18 @@
 use super::Caller;
 use crate::ipc::{ChannelId, Connection, Reply, SendError};
 use crate::names;
-use crate::wire::{Connect, ConnectKind, ConnectStatus, LinkReply, OpenFlags, PathEnd};
+use crate::wire::{Connect, ConnectKind, ConnectStatus, LinkReply, OpenFlags, PATH_MAX, PathEnd};
 use crate::{Errno, Result};
 use resmgr_namespace::{Entry, FileType, Pathname, Rooted};
+use std::borrow::Cow;
 use std::io::{IoSlice, IoSliceMut};
 
 /// Symbolic links in one walk (`ELOOP`).
 pub(super) const LINKS_MAX: usize = 32;
+/// Room for the longest link.
+pub(super) const LINK_ROOM: usize = LinkReply::HEADER + PATH_MAX;
+/// Room that costs nothing: on the stack, and in a slot of the link. Most replies fit, most links among them.
+const NEAR_ROOM: usize = 864;
 /// Resolutions of one path whose servers go while they are being asked: that many deaths are a fault of theirs.
 const RESOLUTIONS_MAX: usize = 8;
 
@@ -25,7 +30,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) connect: Connect<'a>,
     /// In a combine, the next message.
     pub(crate) next: &'a [u8],
-    /// Room for the reply; a link's path has to fit, too.
+    /// Room for the reply, if it is no link.
     pub(crate) room: usize,
 }
 
@@ -91,7 +96,33 @@ impl Caller<'_> {
         let Some(connection) = connect_to(entry)? else {
             return Ok(Said::Gone);
         };
-        let mut message = Vec::new();
+        let place = (path, entry);
+        let mut asked = Answer::Cut;
+        if ask.room <= NEAR_ROOM {
+            asked = self.ask_once(&connection, place, ask, &mut [0; NEAR_ROOM]);
+        }
+        if let Answer::Cut = asked {
+            let mut room = vec![0; ask.room.max(LINK_ROOM)];
+            asked = self.ask_once(&connection, place, ask, &mut room);
+        }
+        match asked {
+            Answer::Yes(status, reply) => Ok(Said::Yes(Found {
+                connection,
+                status,
+                reply,
+            })),
+            Answer::No(said) => said,
+            Answer::Cut => Err(Errno::PROTO),
+        }
+    }
+
+    fn ask_once(
+        &self,
+        connection: &Connection,
+        (path, entry): (&Rooted, &Entry),
+        ask: &Ask<'_>,
+        room: &mut [u8],
+    ) -> Answer {
         let slash = if path.path().has_trailing_slash() {
             PathEnd::SLASH
         } else {
@@ -101,21 +132,47 @@ impl Caller<'_> {
             path: path.path().below(usize::from(entry.prefix_len)),
             handle: entry.handle,
             end: slash,
-            reply_max: u16::try_from(ask.room).unwrap_or(u16::MAX),
+            reply_max: u16::try_from(room.len()).unwrap_or(u16::MAX),
             ..ask.connect
         };
-        connect.encode(&mut message)?;
-        let mut room = vec![0; ask.room];
-        let parts = &[IoSlice::new(&message), IoSlice::new(ask.next)];
-        let reply = &mut [IoSliceMut::new(&mut room)];
-        match connection.send_with(parts, reply, self.options()) {
-            Ok(reply) => said(connection, reply, room, (path, entry)),
-            Err(SendError::Gone(Errno::SRCH)) => Ok(Said::Gone),
-            // Who cannot open anything has no files; who cannot do the rest may have this one.
-            Err(SendError::Refused(Errno::NOSYS)) if !ask.is_open() => Ok(Said::Unable),
-            Err(error) if moves_on(error) => Ok(Said::NotHere),
-            Err(error) => Err(error.errno()),
+        let mut message = Vec::with_capacity(connect.size());
+        if let Err(errno) = connect.encode(&mut message) {
+            return Answer::No(Err(errno));
         }
+        let parts = &[IoSlice::new(&message), IoSlice::new(ask.next)];
+        let reply = &mut [IoSliceMut::new(room)];
+        match connection.send_with(parts, reply, self.options()) {
+            Ok(reply) => answer(reply, room, (path, entry)),
+            Err(SendError::Gone(Errno::SRCH)) => Answer::No(Ok(Said::Gone)),
+            // Who cannot open anything has no files; who cannot do the rest may have this one.
+            Err(SendError::Refused(Errno::NOSYS)) if !ask.is_open() => Answer::No(Ok(Said::Unable)),
+            Err(error) if moves_on(error) => Answer::No(Ok(Said::NotHere)),
+            Err(error) => Answer::No(Err(error.errno())),
+        }
+    }
+}
+
+/// What one message to one server has brought.
+enum Answer {
+    /// Status and bytes of the reply.
+    Yes(i64, Vec<u8>),
+    /// Anything else.
+    No(Result<Said>),
+    /// A link, which has more text than there was room for. Nothing has been done, so it can be asked again.
+    Cut,
+}
+
+fn answer(reply: Reply, room: &[u8], (path, entry): (&Rooted, &Entry)) -> Answer {
+    let bytes = room.get(..reply.len).unwrap_or(room);
+    match ConnectStatus::from_status(reply.status) {
+        Some(status) if status.contains(ConnectStatus::LINK) => {
+            if bytes.len() == room.len() && room.len() < LINK_ROOM {
+                return Answer::Cut;
+            }
+            let target = LinkReply::decode(bytes).and_then(|link| link_target(&link, path, entry));
+            Answer::No(target.map(Said::GoOn))
+        }
+        _ => Answer::Yes(reply.status, bytes.to_vec()),
     }
 }
 
@@ -125,7 +182,7 @@ pub(super) fn walk_with(
     file_type: FileType,
     mut ask: impl FnMut(&Rooted, &Entry) -> Result<Said>,
 ) -> Result<Found> {
-    let mut path = path.clone();
+    let mut path = Cow::Borrowed(path);
     for _ in 0..=LINKS_MAX {
         let mut unable = false;
         let asked = among(&path, file_type, |path, entry| {
@@ -141,31 +198,12 @@ pub(super) fn walk_with(
         })?;
         match asked {
             Some(Said::Yes(found)) => return Ok(found),
-            Some(Said::GoOn(next)) => path = next,
+            Some(Said::GoOn(next)) => path = Cow::Owned(next),
             _ if unable => return Err(Errno::NOSYS),
             _ => return Err(Errno::NOENT),
         }
     }
     Err(Errno::LOOP)
-}
-
-fn said(
-    connection: Connection,
-    reply: Reply,
-    mut bytes: Vec<u8>,
-    (path, entry): (&Rooted, &Entry),
-) -> Result<Said> {
-    bytes.truncate(reply.len);
-    match ConnectStatus::from_status(reply.status) {
-        Some(status) if status.contains(ConnectStatus::LINK) => {
-            link_target(&LinkReply::decode(&bytes)?, path, entry).map(Said::GoOn)
-        }
-        _ => Ok(Said::Yes(Found {
-            connection,
-            status: reply.status,
-            reply: bytes,
-        })),
-    }
 }
 
 /// The path that a server's link leads to; a relative one begins at the server's own name (PN-9). Both stay
@@ -242,7 +280,7 @@ pub(crate) fn connect_to(entry: &Entry) -> Result<Option<Connection>> {
         return connection.map(Some);
     }
     let chid = ChannelId::from_raw(entry.chid.cast_unsigned());
-    match Connection::attach_to(entry.pid, entry.identity, chid) {
+    match Connection::attach_to_ask(entry.pid, entry.identity, chid) {
         Ok(connection) => Ok(Some(connection)),
         Err(Errno::SRCH) => Ok(None),
         Err(errno) => Err(errno),

@@ -10,6 +10,7 @@ use crate::resource::locks::{Removed, WaitGraph};
 use crate::resource::{Attached, CallName, Connected, Desk, OpenFile, Pending, Task, grant, lock};
 use crate::wire::{Connect, TRANSFER_MAX};
 use crate::{Errno, Result};
+use resmgr_sys::process;
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -93,6 +94,7 @@ impl Shared {
 
     /// Adds an attachment under its number.
     pub(super) fn add(&self, handle: u32, seat: Arc<dyn Attached>) {
+        process::refresh_ids();
         lock(&self.seats).insert(handle, seat);
     }
 

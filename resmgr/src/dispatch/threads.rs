@@ -7,6 +7,7 @@ use crate::ipc::Received;
 use crate::resource::Desk;
 use crate::{Errno, Result};
 use resmgr_sys::clock::Deadline;
+use resmgr_sys::process;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        process::refresh_ids();
         Self {
             shared: Arc::clone(shared),
             desk: Arc::clone(shared) as Arc<dyn Desk>,

@@ -62,7 +62,7 @@ impl Attachments {
             return Ok((known, None));
         }
         let made = Arc::new(Attachment::new(Arc::clone(link), coid, flags, stand_in));
-        lock(&link.coids).push(coid);
+        lock(&link.coids).insert(coid);
         let replaced = by_id.insert(coid, Arc::clone(&made));
         Ok((made, replaced))
     }

@@ -158,10 +158,21 @@ impl Connection {
     /// Also:
     /// - `ESRCH`: it is another one.
     pub fn attach_to(pid: u32, identity: u64, chid: ChannelId) -> Result<Self> {
+        Self::attach_which(pid, identity, chid, false)
+    }
+
+    /// The same for who sends a message at once, and so learns by that whether the process lives: where this process
+    /// has a connection to it, no system call.
+    pub(crate) fn attach_to_ask(pid: u32, identity: u64, chid: ChannelId) -> Result<Self> {
+        Self::attach_which(pid, identity, chid, true)
+    }
+
+    fn attach_which(pid: u32, identity: u64, chid: ChannelId, asks: bool) -> Result<Self> {
         timeout::clear();
         let (target, flags) = (Target { nd: 0, pid, chid }, ConnectFlags::empty());
         let which = Which {
             process: identity,
+            asks,
             ..Which::default()
         };
         let made = process::current().attach(target, which, NewId::Side, flags)?;
@@ -180,9 +191,10 @@ impl Connection {
         let which = Which {
             birth: far.birth,
             process: match self.link().remote() {
-                Some(remote) => remote.process.identity(pid)?,
+                Some(remote) => remote.identity(pid)?,
                 None => 0,
             },
+            asks: true,
         };
         let (target, flags) = (Target { nd, pid, chid }, ConnectFlags::empty());
         let made = process::current().attach(target, which, NewId::Side, flags)?;

@@ -70,17 +70,22 @@ pub(super) struct Which {
     pub(super) birth: u64,
     /// The process: see [`PidFd::identity`].
     pub(super) process: u64,
+    /// Whether a message follows at once: that one finds out whether the process lives.
+    pub(super) asks: bool,
 }
 
 impl Which {
     /// The channel of this birth.
     pub(super) fn born(birth: u64) -> Self {
-        Self { birth, process: 0 }
+        Self {
+            birth,
+            ..Self::default()
+        }
     }
 
-    /// Whether `process` is the one that is meant. One that cannot be told from others of its number is not.
-    pub(super) fn is_by(self, process: &PidFd, pid: u32) -> bool {
-        self.process == 0 || process.identity(pid) == Ok(self.process)
+    /// Whether the process of this identity is meant. One that cannot be told from others of its number is not.
+    pub(super) fn is_by(self, identity: impl FnOnce() -> Result<u64>) -> bool {
+        self.process == 0 || identity() == Ok(self.process)
     }
 }
 
@@ -219,12 +224,14 @@ pub(super) fn connect(pid: u32, chid: ChannelId, which: Which) -> Result<ClientL
         return Err(Errno::SRCH);
     }
     let process = socket::peer_pidfd(socket.as_fd())?;
-    if !which.is_by(&process, pid) {
+    let remote = Remote::new(socket, process);
+    if !which.is_by(|| remote.identity(pid)) {
         return Err(Errno::SRCH);
     }
     let mut bytes = [0; handshake::LONGEST];
     let deadline = Some(Instant::now() + PATIENCE);
-    let packet = socket::receive_until(socket.as_fd(), &mut bytes, deadline).map_err(lost)?;
+    let packet =
+        socket::receive_until(remote.socket.as_fd(), &mut bytes, deadline).map_err(lost)?;
     let welcome = Welcome::decode(&bytes[..packet.len])?;
     if birth != 0 && welcome.birth != birth {
         return Err(Errno::SRCH);
@@ -247,12 +254,7 @@ pub(super) fn connect(pid: u32, chid: ChannelId, which: Which) -> Result<ClientL
         descriptors: welcome.descriptors,
     };
     let bell = EventFd::from_received(bell)?;
-    Ok(ClientLink::new(
-        far,
-        memory,
-        bell,
-        Some(Remote { socket, process }),
-    ))
+    Ok(ClientLink::new(far, memory, bell, Some(remote)))
 }
 
 /// The server went while it was being asked.

@@ -5,6 +5,7 @@ use super::Way;
 use crate::ipc::{Connection, Credentials};
 use crate::{Errno, Result};
 use resmgr_namespace::{AttachFlags, Entry, FileType, Rooted};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -58,7 +59,7 @@ pub(crate) fn connect() -> Option<Result<Connection>> {
 }
 
 /// What [`super::follow`] is here.
-pub(super) fn follow(path: &Rooted, file_type: FileType) -> Option<Way> {
+pub(super) fn follow(path: &Rooted, file_type: FileType) -> Option<Way<'_>> {
     let place = place()?;
     let rest = path.path().as_bytes().strip_prefix(ROOT.as_bytes());
     let is_below = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
@@ -78,7 +79,7 @@ pub(super) fn follow(path: &Rooted, file_type: FileType) -> Option<Way> {
         Err(Errno::NOENT)
     };
     Some(Way {
-        path: path.clone(),
+        path: Cow::Borrowed(path),
         servers,
     })
 }

@@ -179,7 +179,7 @@ impl Waiting {
             arrivals: Arrivals::expected(&refresh()?)?,
         };
         // Once more: one may have come before anybody looked for it.
-        for session in refresh()? {
+        for session in &*refresh()? {
             let standing = waiting.watch(session, deadline)?;
             waiting.first.push(standing);
         }
@@ -233,7 +233,7 @@ impl Waiting {
             arrivals.renew();
         }
         let served = refresh()?;
-        for session in &served {
+        for session in &*served {
             let is_known = |(known, _): &(&Session, Watch)| std::ptr::eq(*known, *session);
             if !self.watches.iter().any(is_known) {
                 let standing = self.watch(session, deadline)?;

@@ -5,6 +5,9 @@ use resmgr_sys::process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The attributes of a file, as its handlers give them.
+///
+/// "This process's user" is the effective one when a [`Manager`](crate::dispatch::Manager) last attached something
+/// or began to serve; a program gives up its rights before that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[doc(alias = "iofunc_attr_t")]
@@ -73,12 +76,14 @@ impl Attr {
     }
 
     fn of_type(kind: u32, permissions: u32) -> Self {
+        // Made for every open and every stat: the system is not asked each time.
+        let (uid, gid) = process::known_ids();
         Self {
             ino: 1,
             space: None,
             mode: kind | (permissions & 0o7777),
-            uid: process::effective_uid(),
-            gid: process::effective_gid(),
+            uid,
+            gid,
             size: 0,
             nlink: 1,
             rdev: 0,

@@ -100,6 +100,11 @@ impl<'a> Connect<'a> {
         Ok((connect, rest))
     }
 
+    /// Bytes that [`encode`](Self::encode) appends.
+    pub(crate) fn size(&self) -> usize {
+        aligned(aligned(Self::HEADER + self.path.len() + 1) + self.extra.len())
+    }
+
     /// Appends the message, padded so that another one may follow.
     ///
     /// # Errors

@@ -180,8 +180,14 @@ pub fn encode_stat(out: &mut Vec<u8>) {
     out.extend_from_slice(&stat_message());
 }
 
-/// Appends an _IO_CLOSE.
+/// An _IO_CLOSE.
 #[doc(alias = "_io_close")]
+pub const fn close_message() -> [u8; 4] {
+    let [a, b, ..] = pair(MessageType::CLOSE.0);
+    [a, b, 0, 0]
+}
+
+/// Appends an _IO_CLOSE.
 pub fn encode_close(out: &mut Vec<u8>) {
-    put!(out; MessageType::CLOSE.0, 0_u16);
+    out.extend_from_slice(&close_message());
 }

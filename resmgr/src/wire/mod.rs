@@ -47,8 +47,8 @@ pub use dirent::{Dirent, dirents};
 pub use fd::{Dup, FDINFO_LOCAL_PATH, FdInfoReply, OpenFd, encode_fd_info};
 pub use flags::{Access, ConnectStatus, OpenFlags, PathEnd, RenameFlags};
 pub use io::{
-    DevctlHeader, DevctlReply, IO_HEADER, Transfer, TransferHeader, encode_close, encode_stat,
-    stat_message,
+    DevctlHeader, DevctlReply, IO_HEADER, Transfer, TransferHeader, close_message, encode_close,
+    encode_stat, stat_message,
 };
 pub use lock::{LockAction, LockKind, LockReply, LockRequest};
 pub use mmap::{MmapReply, MmapRequest, Protection};

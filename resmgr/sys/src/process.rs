@@ -1,9 +1,11 @@
 //! This process: who it is, what it may open, how it goes to the background.
 
+use crate::fork::PerProcess;
 use crate::{Errno, Result, check, check_long, signal};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The effective user.
 pub fn effective_uid() -> u32 {
@@ -21,6 +23,32 @@ pub fn real_uid() -> u32 {
 pub fn effective_gid() -> u32 {
     // SAFETY: no arguments.
     unsafe { libc::getegid() }
+}
+
+/// Effective user and group as they were at the last [`refresh_ids`]; packed, so that both are of one moment.
+static IDS: PerProcess<AtomicU64> = PerProcess::new();
+
+/// The effective user and group, as they were when this was first asked, or at the last [`refresh_ids`]: no system
+/// call.
+pub fn known_ids() -> (u32, u32) {
+    let [uid, gid] = unpack(IDS.get(|| AtomicU64::new(ids())).load(Ordering::Relaxed));
+    (uid, gid)
+}
+
+/// Looks anew who this process is: a program may have changed its user.
+pub fn refresh_ids() {
+    let now = ids();
+    IDS.get(|| AtomicU64::new(now))
+        .store(now, Ordering::Relaxed);
+}
+
+fn ids() -> u64 {
+    u64::from(effective_uid()) << 32 | u64::from(effective_gid())
+}
+
+fn unpack(ids: u64) -> [u32; 2] {
+    let low = ids & u64::from(u32::MAX);
+    [ids >> 32, low].map(|half| u32::try_from(half).unwrap_or(u32::MAX))
 }
 
 /// Whether this program runs with rights that its caller does not have (set-uid, set-gid or file

@@ -14,9 +14,10 @@ use resmgr_sys::epoll::EventFd;
 use resmgr_sys::fork::{self, PrivateFd};
 use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result, futex, sched, socket};
+use std::collections::HashSet;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Whether a link can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,29 @@ pub(crate) struct Far {
 pub(crate) struct Remote {
     pub(crate) socket: PrivateFd,
     pub(crate) process: PidFd,
+    /// See [`Remote::identity`].
+    identity: OnceLock<u64>,
+}
+
+impl Remote {
+    pub(crate) fn new(socket: PrivateFd, process: PidFd) -> Self {
+        let identity = OnceLock::new();
+        Self {
+            socket,
+            process,
+            identity,
+        }
+    }
+
+    /// The process's identity: see [`PidFd::identity`]. The descriptor stands for one process for ever, so the
+    /// system is asked once.
+    pub(crate) fn identity(&self, pid: u32) -> Result<u64> {
+        if let Some(known) = self.identity.get() {
+            return Ok(*known);
+        }
+        let asked = self.process.identity(pid)?;
+        Ok(*self.identity.get_or_init(|| asked))
+    }
 }
 
 /// This process on one channel.
@@ -83,7 +107,7 @@ pub(crate) struct ClientLink {
     /// Calls that no thread waits for.
     pub(super) begun: super::begun::Begun,
     /// The connections that share this link.
-    pub(crate) coids: Mutex<Vec<Coid>>,
+    pub(crate) coids: Mutex<HashSet<Coid>>,
 }
 
 impl ClientLink {
@@ -129,15 +153,16 @@ impl ClientLink {
         self.remote.as_ref()
     }
 
-    /// Whether a new connection may share the link. The background thread may not have come to the server's
-    /// death yet, and whoever attaches after it must not be told that all is well.
-    pub(crate) fn is_usable(&self) -> bool {
-        self.state() == LinkState::Open
-            && !self.memory.gate().is_closed()
-            && self
-                .remote
-                .as_ref()
-                .is_none_or(|remote| remote.process.is_alive())
+    /// Whether a new connection may share the link, as far as this process knows.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state() == LinkState::Open && !self.memory.gate().is_closed()
+    }
+
+    /// Whether the server lives, as the system knows it. The background thread may not have come to its death yet,
+    /// and whoever attaches after it must not be told that all is well.
+    pub(crate) fn is_alive(&self) -> bool {
+        let mut remote = self.remote.iter();
+        remote.all(|remote| remote.process.is_alive())
     }
 
     /// Whether this process made it, and not a parent.

@@ -9,10 +9,11 @@ use crate::ipc::link::{ClientLink, Far, LinkMemory, LinkState, ServerLink};
 use crate::ipc::rendezvous::Which;
 use crate::ipc::{ChannelFlags, ChannelId, Coid, ConnectFlags, Credentials, Target, rendezvous};
 use resmgr_sys::epoll::EventFd;
+use resmgr_sys::fork::PerProcess;
 use resmgr_sys::pidfd::PidFd;
 use resmgr_sys::{Errno, Result};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 impl Process {
     /// A new connection to a channel, on the link that this process has to it or makes; `which` says which
@@ -65,7 +66,9 @@ impl Process {
         let mut kept = lock(&place);
         // A link that is another process's is one to a dead process, whose end is still to be noticed: it stays
         // with those who have it.
-        let is_meant = |link: &Arc<ClientLink>| link.is_usable() && is_by(link, which);
+        let is_meant = |link: &Arc<ClientLink>| {
+            is_by(link, which) && link.is_open() && (which.asks || link.is_alive())
+        };
         if let Some(link) = kept.as_ref().filter(|link| is_meant(link)) {
             if which.birth != 0 && which.birth != link.far.birth {
                 return Err(Errno::SRCH);
@@ -105,7 +108,7 @@ impl Process {
 
     /// Client and server in one process: the same protocol over the same layout, without sockets.
     fn make_local_link(&self, chid: ChannelId, which: Which) -> Result<Arc<ClientLink>> {
-        if !is_this(which)? {
+        if !is_this(which) {
             return Err(Errno::SRCH);
         }
         let channel = self
@@ -168,14 +171,13 @@ impl Process {
         let place = lock(&self.links).get(&key).cloned();
         // The place's lock keeps an attach from taking the link that is about to end.
         let mut kept = place.as_ref().map(|place| lock(place));
-        self.connections.remove(attachment);
         let last = {
             let mut coids = lock(&link.coids);
-            // One only: a new connection may have got the number already.
-            let at = coids.iter().position(|other| *other == coid);
-            at.map(|at| coids.swap_remove(at));
+            coids.remove(&coid);
             coids.is_empty()
         };
+        // Not before now: from here on a new connection may get the number.
+        self.connections.remove(attachment);
         if !last {
             drop(kept);
             link.kick_all();
@@ -243,13 +245,24 @@ impl Process {
 /// Whether a link leads to the process that is meant.
 fn is_by(link: &ClientLink, which: Which) -> bool {
     match link.remote() {
-        Some(remote) => which.is_by(&remote.process, link.far.pid),
-        None => is_this(which) == Ok(true),
+        Some(remote) => which.is_by(|| remote.identity(link.far.pid)),
+        None => is_this(which),
     }
 }
 
 /// Whether this process is meant, and not one that had its number before.
-fn is_this(which: Which) -> Result<bool> {
+fn is_this(which: Which) -> bool {
+    which.is_by(own_identity)
+}
+
+/// This process's own identity; a forked child is another process.
+fn own_identity() -> Result<u64> {
+    static KNOWN: PerProcess<OnceLock<u64>> = PerProcess::new();
+    let known = KNOWN.get(OnceLock::new);
+    if let Some(identity) = known.get() {
+        return Ok(*identity);
+    }
     let pid = std::process::id();
-    Ok(which.process == 0 || which.is_by(&PidFd::open(pid)?, pid))
+    let asked = PidFd::open(pid)?.identity(pid)?;
+    Ok(*known.get_or_init(|| asked))
 }
