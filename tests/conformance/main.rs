@@ -62,6 +62,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 mod bulk;
 mod by_id;
 mod channels;
+mod combine;
 mod connections;
 mod death;
 mod descriptors;

@@ -6,6 +6,7 @@
 //! - [`Pair`]: a server and a client, in one process, in two, or of two users: rules hold for each.
 //! - [`User`]: whom the client of the last kind runs as.
 //! - [`Pending`]: something that a peer has begun, and that may be blocked.
+//! - [`Log`]: every message that a peer's managers have answered.
 //! - [`assist`]: the commands that a peer knows.
 //! - [`hostile`]: links spoken by hand, and wrongly.
 //! - [`observe`]: what the kernel says of a process.
@@ -19,6 +20,7 @@
 pub mod assist;
 mod daemon;
 pub mod hostile;
+mod log;
 pub mod observe;
 mod pair;
 mod peer;
@@ -27,6 +29,7 @@ mod user;
 mod world;
 
 pub use daemon::namespaced;
+pub use log::Log;
 pub use pair::{BLOCKING, Pair, Place, Role, SPINNING, field};
 pub use peer::Peer;
 pub use pending::Pending;

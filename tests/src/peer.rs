@@ -36,13 +36,16 @@ impl Peer {
     /// One whose namespaces are its user's and the system's: for tests that have a machine of their own.
     pub fn of_the_machine(user: Option<User>) -> Self {
         // A variable without a value stands for none.
-        Self::start(Path::new(""), user)
+        Self::start(Path::new(""), user, None)
     }
 
-    pub(crate) fn start(directory: &Path, user: Option<User>) -> Self {
+    pub(crate) fn start(directory: &Path, user: Option<User>, log: Option<&Path>) -> Self {
         let mut command = Command::new(assist());
         if let Some(user) = user {
             user.runs(&mut command);
+        }
+        if let Some(log) = log {
+            command.env("RESMGR_LOG", format!("1 file={}", log.display()));
         }
         command
             .env("RESMGR_DIR", directory)

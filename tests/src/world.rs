@@ -1,7 +1,7 @@
 //! [`World`]: a runtime directory of its own, and everything that lives in it.
 
 use crate::observe::{processes_of, until};
-use crate::{LIMIT, Peer, User};
+use crate::{LIMIT, Log, Peer, User};
 use resmgr_namespace::{Pathname, RuntimeDir, Session};
 use resmgr_sys::epoll::{Ready, poll_one};
 use resmgr_sys::pidfd::PidFd;
@@ -55,12 +55,19 @@ impl World {
 
     /// Starts a process in it.
     pub fn peer(&self) -> Peer {
-        self.add(Peer::start(self.path(), None))
+        self.add(Peer::start(self.path(), None, None))
     }
 
     /// Starts a process of another user in it.
     pub fn peer_of(&self, user: User) -> Peer {
-        self.add(Peer::start(self.path(), Some(user)))
+        self.add(Peer::start(self.path(), Some(user), None))
+    }
+
+    /// Starts a process whose managers write down each message.
+    pub fn peer_with_log(&self) -> (Peer, Log) {
+        let log = Log::at(self.path().join("log"));
+        let peer = self.add(Peer::start(self.path(), None, Some(log.path())));
+        (peer, log)
     }
 
     fn add(&self, peer: Peer) -> Peer {

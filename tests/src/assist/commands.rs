@@ -24,8 +24,8 @@
 
 use super::things::Things;
 use super::{
-    Words, bulk, by_id, endurance, events, inspect, late, load, opens, parcels, paths, pending,
-    poll, probe, show, waits,
+    Words, bulk, by_id, by_path, endurance, events, inspect, late, load, opens, parcels, paths,
+    pending, poll, probe, show, waits,
 };
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
@@ -121,6 +121,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
             .or_else(|| late::run(things, words))
             .or_else(|| opens::run(things, words))
             .or_else(|| probe::run(things, words))
+            .or_else(|| by_path::run(things, words))
             .unwrap_or_else(|| on_process(words)),
     }
 }

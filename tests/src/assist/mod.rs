@@ -6,6 +6,7 @@
 
 pub mod bulk;
 mod by_id;
+mod by_path;
 mod commands;
 mod endurance;
 mod events;

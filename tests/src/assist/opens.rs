@@ -6,6 +6,8 @@
 //! | `file-dup NEW NAME`, `file-again NEW NAME` | `ok`: another connection of the open, or another open of the file |
 //! | `file-close NAME` | `ok`, or what the server says of it |
 //! | `file-read NAME LEN`, `file-position NAME` | the bytes; the position |
+//! | `file-write NAME DATA` | how many bytes were taken |
+//! | `file-seek-read NAME OFFSET LEN`, `file-seek-write NAME OFFSET DATA` | the same in one message with a seek |
 //! | `file-lock NAME set|wait|test read|write|unlock START LEN` | `ok`; of `test`, `free` or `KIND START LEN PID` |
 //! | `file-flock NAME now|wait read|write|unlock` | `ok` |
 //! | `file-notify NAME poll|pollarm|condarm|tranarm CONDITIONS EVENT` | what is told; an event is hexadecimal or `-` |
@@ -69,6 +71,17 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
             let mut buffer = vec![0; words.number(2)];
             let read = file().read(&mut buffer);
             read.map(|len| super::show(&buffer[..len]))
+        }
+        "file-write" => file().write(&words.data(2)).map(|count| count.to_string()),
+        "file-seek-read" => {
+            let (to, mut buffer) = (Seek::Start(words.number(2)), vec![0; words.number(3)]);
+            let read = file().seek_and_read(to, &mut buffer);
+            read.map(|len| super::show(&buffer[..len]))
+        }
+        "file-seek-write" => {
+            let to = Seek::Start(words.number(2));
+            let written = file().seek_and_write(to, &words.data(3));
+            written.map(|count| count.to_string())
         }
         "file-position" => file().position().map(|position| position.to_string()),
         "file-lock" => lock(&file(), words),
