@@ -107,6 +107,25 @@ fn cb2_a_link_sends_the_client_on_with_the_same_message() {
 }
 
 #[test]
+fn cb2_a_link_of_any_length_is_followed() {
+    let world = World::new();
+    let (_server, _log, client) = served(&world);
+    let deep: Vec<_> = ["a", "b", "c", "d"].map(|name| name.repeat(220)).to_vec();
+    for depth in 1..=deep.len() {
+        let dir = deep[..depth].join("/");
+        assert_eq!(client.ask(&format!("at mkdir /fs/{dir} 755")), "ok");
+    }
+    let text = deep.join("/");
+    for (target, link) in [(&*text, "/fs/l"), (&*format!("{text}/none"), "/fs/m")] {
+        assert_eq!(client.ask(&format!("at symlink {target} {link}")), "ok");
+        assert_eq!(client.ask(&format!("at readlink {link}")), target);
+    }
+    assert!(client.ask("at stat /fs/l").starts_with("mode=40755 "));
+    assert_eq!(client.ask("at open /fs/l 0 rd+directory d"), "ok");
+    assert_eq!(client.ask("at stat /fs/m"), "error ENOENT");
+}
+
+#[test]
 fn cb2_the_open_of_a_combine_ends_with_it() {
     let world = World::new();
     let (server, client) = (world.peer(), world.peer());
