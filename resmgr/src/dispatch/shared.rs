@@ -24,6 +24,9 @@ pub(super) const RECEIVE: usize = TRANSFER_MAX + 4096;
 /// The pulse that wakes a worker so that it sees the stop flag, or a task. It is none of a program's own; a client may
 /// send it, too: it says nothing by itself.
 const WAKE: i8 = PulseCode::READY - 1;
+/// Opens of a client that has gone that are ended before the next message is received: some tens of microseconds,
+/// where handlers do little.
+pub(super) const FORGOTTEN_AT_ONCE: usize = 64;
 /// Where the wake-up stands in the queue; busy workers look at the flag after each message anyway.
 const WAKE_PRIORITY: u8 = 10;
 
@@ -217,10 +220,19 @@ impl Shared {
             pending.gone();
         }
         let opens = self.bindings.unbind_client(scoid);
-        for file in opens.values() {
-            Self::forget_holder(&**file, scoid);
+        self.forget_opens(scoid, opens.into_values().collect());
+    }
+
+    /// Ends opens of a client that has gone: as many as keep nobody waiting for long, and the others later. Its
+    /// number stays taken until none is left, since locks bear it.
+    pub(super) fn forget_opens(&self, scoid: Scoid, mut opens: Vec<Arc<dyn OpenFile>>) {
+        let rest = opens.len().saturating_sub(FORGOTTEN_AT_ONCE);
+        for file in opens.drain(rest..) {
+            Self::forget_holder(&*file, scoid);
         }
-        drop(opens);
+        if !opens.is_empty() {
+            return self.later(Task::Forget(scoid, opens));
+        }
         if let Err(errno) = self.channel.detach_client(scoid) {
             tracing::debug!(%scoid, %errno, "a client that has gone was not known");
         }
@@ -275,6 +287,12 @@ impl Shared {
 /// A task that nobody does any more. Calls that wait in a lane hold the file that the lane is a part of: so they
 /// are taken out.
 fn end_task(task: Task) {
+    if let Task::Forget(scoid, opens) = task {
+        for file in opens {
+            Shared::forget_holder(&*file, scoid);
+        }
+        return;
+    }
     let mut task = Some(task);
     while let Some(Task::Next(pending, lane)) = task.take() {
         let next = pending

@@ -20,6 +20,7 @@ impl Worker<'_> {
             }
             Task::Next(pending, lane) => self.next(&pending, lane, scratch),
             Task::Release(file) => drop(file),
+            Task::Forget(scoid, opens) => self.shared.forget_opens(scoid, opens),
         }
     }
 

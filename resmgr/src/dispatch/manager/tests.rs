@@ -3,6 +3,7 @@
 mod awaited;
 mod defaults;
 mod deferred;
+mod gone;
 mod opens;
 
 use super::Manager;

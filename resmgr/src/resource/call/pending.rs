@@ -37,6 +37,8 @@ pub(crate) enum Task {
     Next(Arc<Pending>, LaneId),
     /// An open is dropped.
     Release(Arc<dyn OpenFile>),
+    /// A client that has gone is forgotten, a few of its opens at a time.
+    Forget(Scoid, Vec<Arc<dyn OpenFile>>),
 }
 
 /// A call among all of a manager: the client, and its call.
