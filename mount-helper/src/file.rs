@@ -26,7 +26,7 @@ pub(crate) fn open_flags(flags: i32) -> OpenFlags {
         | OpenFlags::TRUNCATE
         | OpenFlags::APPEND
         | OpenFlags::NONBLOCK
-        | OpenFlags::DATA_SYNC)
+        | OpenFlags::SYNC)
         .bits();
     OpenFlags::from_posix(flags.cast_unsigned() & (known | 0x3))
 }

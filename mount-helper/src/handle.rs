@@ -36,7 +36,7 @@ pub(crate) struct Open {
 /// What fcntl(2) can change of an open.
 const CHANGING: OpenFlags = OpenFlags::APPEND
     .union(OpenFlags::NONBLOCK)
-    .union(OpenFlags::DATA_SYNC);
+    .union(OpenFlags::SYNC);
 
 impl Open {
     pub(crate) fn new(file: File, node: u64) -> Self {

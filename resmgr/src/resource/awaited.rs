@@ -103,7 +103,9 @@ impl<R: AsyncResource> Job<R, Write> {
         }
         let count = resource.write(&self.ocb, &at, self.deferred.data()).await?;
         if flags.contains(OpenFlags::DATA_SYNC) {
-            resource.sync(&self.ocb, true).await?;
+            resource
+                .sync(&self.ocb, !flags.contains(OpenFlags::SYNC))
+                .await?;
         }
         Ok(count)
     }

@@ -281,7 +281,8 @@ impl<H: Handlers> OpenFile for Opened<H> {
     }
 
     fn sync(&self) -> Result<()> {
-        now(self.seat.handlers.sync(&self.ocb, true))
+        let data_only = !self.ocb.flags().contains(OpenFlags::SYNC);
+        now(self.seat.handlers.sync(&self.ocb, data_only))
     }
 
     fn waiters(&self) -> Option<&Waiters> {

@@ -336,7 +336,7 @@ impl<H: Handlers> Place<'_, H> {
             put!(&mut reply; self.ocb.flags().to_posix());
         } else if command == dcmds::ALL_SETFLAGS {
             let flags = OpenFlags::from_posix(dcmds::ALL_SETFLAGS.input(data)?);
-            let of = OpenFlags::NONBLOCK | OpenFlags::APPEND | OpenFlags::DATA_SYNC;
+            let of = OpenFlags::NONBLOCK | OpenFlags::APPEND | OpenFlags::SYNC;
             self.ocb.core.set_flags(of, flags);
         } else if command == dcmds::ALL_GETMOUNTFLAGS {
             let known = self.seat.handlers.statvfs(&self.ocb.node).await?;

@@ -209,7 +209,8 @@ pub trait Resource: Send + Sync + 'static {
         Err(Errno::NOTSUP)
     }
 
-    /// Returns when what was written is safe. Also called after each write of an open with `O_SYNC` or `O_DSYNC`.
+    /// Returns when what was written is safe. Also called after each write of an open with `O_SYNC`, or
+    /// `O_DSYNC` (`data_only`).
     #[doc(alias = "io_sync")]
     fn sync(&self, ocb: &Ocb<Self::Node, Self::Open>, data_only: bool) -> Result<()> {
         Ok(())

@@ -27,7 +27,7 @@ pub mod class {
 #[doc(alias = "F_GETFL")]
 pub const ALL_GETFLAGS: Get<u32> = Get::new(class::ALL, 1);
 
-/// Changes how the file is open: `APPEND`, `NONBLOCK` and `DATA_SYNC` of `oflag`; others stay.
+/// Changes how the file is open: `APPEND`, `NONBLOCK` and `SYNC` of `oflag`; others stay.
 #[doc(alias = "DCMD_ALL_SETFLAGS")]
 #[doc(alias = "F_SETFL")]
 pub const ALL_SETFLAGS: Set<u32> = Set::new(class::ALL, 2);

@@ -31,6 +31,9 @@ bitflags::bitflags! {
         /// Writes return when the data are safe.
         #[doc(alias = "O_DSYNC")]
         const DATA_SYNC = 0x1000;
+        /// The same, and everything that is known of them: times, too.
+        #[doc(alias = "O_SYNC")]
+        const SYNC = 0x10_1000;
         /// Only a directory may be opened (`ENOTDIR`).
         #[doc(alias = "O_DIRECTORY")]
         const DIRECTORY = 0x1_0000;

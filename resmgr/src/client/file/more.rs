@@ -248,7 +248,7 @@ calls! {
     #[doc(alias = "F_GETFL")]
     current_flags() -> Result<OpenFlags>;
 
-    /// Changes `APPEND`, `NONBLOCK` and `DATA_SYNC`, also for duplicates; other flags stay.
+    /// Changes `APPEND`, `NONBLOCK` and `SYNC`, also for duplicates; other flags stay.
     ///
     /// # Errors
     /// - `ENOTTY`: the server does not know the call.

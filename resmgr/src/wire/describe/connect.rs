@@ -97,6 +97,7 @@ pub(super) fn open_flags(flags: OpenFlags) -> String {
         (OpenFlags::TRUNCATE, "O_TRUNC"),
         (OpenFlags::APPEND, "O_APPEND"),
         (OpenFlags::NONBLOCK, "O_NONBLOCK"),
+        (OpenFlags::SYNC, "O_SYNC"),
         (OpenFlags::DATA_SYNC, "O_DSYNC"),
         (OpenFlags::DIRECTORY, "O_DIRECTORY"),
         (OpenFlags::NO_FOLLOW, "O_NOFOLLOW"),

@@ -99,9 +99,14 @@ pub(crate) fn printable(name: &[u8]) -> String {
 
 /// The names of bits with `|` between them; bits without a name as a number, and `0` for none.
 fn bits(bits: u64, known: &[(u64, &'static str)]) -> String {
-    let there = known.iter().filter(|(bit, _)| bits & bit == *bit);
-    let rest = there.clone().fold(bits, |rest, (bit, _)| rest & !bit);
-    let mut words: Vec<_> = there.map(|(_, name)| (*name).to_owned()).collect();
+    let (mut rest, mut words) = (bits, Vec::new());
+    // What has several bits comes before its parts.
+    for (bit, name) in known {
+        if rest & bit == *bit {
+            rest &= !bit;
+            words.push((*name).to_owned());
+        }
+    }
     if rest != 0 {
         words.push(format!("0x{rest:x}"));
     }

@@ -2,8 +2,10 @@
 
 use super::{BOTH, READ, Ram, WRITE, bytes, open, refused, serve};
 use crate::ipc::{ChannelId, Connection, SendError};
+use crate::resource::{Attr, Call, Done, Ocb, Opening, Resource, Write, lock};
 use crate::wire::{Connect, OpenFlags, Share};
 use crate::{Errno, Result};
+use std::sync::{Arc, Mutex};
 
 #[test]
 fn d10_a_programs_own_loop_serves_one_message_at_a_time_and_ends_at_its_deadline() {
@@ -85,4 +87,47 @@ fn a_share_mode_that_does_not_exist_is_refused() {
     };
     let message = bytes(|out| connect.encode(out).unwrap());
     assert_eq!(refused(&connection, &message), Errno::INVAL);
+}
+
+/// Notes how it is made safe.
+#[derive(Default)]
+struct Safe(Arc<Mutex<Vec<bool>>>);
+
+impl Resource for Safe {
+    type Node = ();
+    type Open = ();
+
+    fn root(&self) {}
+    fn attr(&self, (): &()) -> Result<Attr> {
+        Ok(Attr::file(0o666, 0))
+    }
+    fn open(&self, (): &(), _how: &Opening) -> Result<()> {
+        Ok(())
+    }
+    fn write(&self, _ocb: &Ocb, call: Call<'_, Write>) -> Result<Done> {
+        call.all()
+    }
+    fn sync(&self, _ocb: &Ocb, data_only: bool) -> Result<()> {
+        lock(&self.0).push(data_only);
+        Ok(())
+    }
+}
+
+#[test]
+fn if8_writes_are_made_safe_as_the_open_asks() {
+    let resource = Safe::default();
+    let noted = Arc::clone(&resource.0);
+    let (_running, chid) = serve(resource, 1);
+    for (flags, expected) in [
+        (OpenFlags::empty(), &[][..]),
+        (OpenFlags::DATA_SYNC, &[true]),
+        (OpenFlags::SYNC, &[false]),
+    ] {
+        assert_eq!(open(chid, WRITE | flags).write(b"x"), Ok(1));
+        assert_eq!(std::mem::take(&mut *lock(&noted)), expected, "{flags:?}");
+    }
+    let file = open(chid, WRITE);
+    file.set_flags(OpenFlags::SYNC).unwrap();
+    assert_eq!(file.write(b"x"), Ok(1));
+    assert_eq!(*lock(&noted), [false]);
 }
