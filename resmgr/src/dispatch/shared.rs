@@ -7,8 +7,10 @@ use super::worker::{Bytes, Scratch, Worker};
 use crate::ipc::{Channel, Message, MessageInfo, Pulse, PulseCode, Rcvid, Received, Scoid};
 use crate::resource::check::Client;
 use crate::resource::locks::{Removed, WaitGraph};
-use crate::resource::{Attached, CallName, Connected, Desk, OpenFile, Pending, Task, grant, lock};
-use crate::wire::{Connect, TRANSFER_MAX};
+use crate::resource::{
+    Attached, CallName, Connected, Desk, Measured, OpenFile, Pending, Task, grant, lock,
+};
+use crate::wire::{ConnectKind, Request, TRANSFER_MAX};
 use crate::{Errno, Result};
 use resmgr_sys::process;
 use std::cell::Cell;
@@ -355,19 +357,27 @@ impl Desk for Shared {
             info: message.info(),
             raw,
             start: 0,
+            end: None,
         };
         let mut message = Some(message);
         let answered = connected.and_then(|connected| {
-            let (connect, next) = Connect::decode(raw)?;
+            let asked = match Request::decode(raw)? {
+                Request::Connect(connect, next) => (connect.kind, next),
+                // openfd()
+                _ => (ConnectKind::OPEN, &[][..]),
+            };
             let scratch = &mut Scratch::default();
-            worker.connected(
-                connected,
-                (connect.kind, next),
-                &mut message,
-                bytes,
-                scratch,
-            )
+            worker.connected(connected, asked, &mut message, bytes, scratch)
         });
         Worker::settle(message, answered);
+    }
+
+    fn measured(self: Arc<Self>, message: Message, measured: Measured) {
+        let desk = Arc::clone(&self) as Arc<dyn Desk>;
+        let worker = Worker {
+            shared: &self,
+            desk: &desk,
+        };
+        worker.measured(message, measured);
     }
 }

@@ -295,7 +295,7 @@ pub trait AsyncResource: Send + Sync + 'static {
     }
 
     /// Where those wait who are to be told when a condition begins to hold.
-    fn waiters(&self, ocb: &Ocb<Self::Node, Self::Open>) -> Option<&Waiters> {
+    fn waiters<'a>(&'a self, ocb: &'a Ocb<Self::Node, Self::Open>) -> Option<&'a Waiters> {
         None
     }
 

@@ -2,15 +2,16 @@
 
 use super::asynchronous::AsyncResource;
 use super::call::{
-    Books, Call, Control, Deferred, Done, Duty, Kind, OnUnblock, Pending, Private, Read, Told,
-    Write,
+    Books, Call, Control, Deferred, Desk, Done, Duty, Kind, OnUnblock, Pending, Private, Read,
+    Told, Write,
 };
+use super::connect::Connected;
 use super::handlers::{Handlers, Operate, Pace, forward};
 use super::{
     Attr, Change, Devctl, Entries, Filesystem, New, Ocb, Opened, Opening, Operation, Order,
     RenameFlags, Waiters, Way,
 };
-use crate::ipc::Rcvid;
+use crate::ipc::{Message, Rcvid};
 use crate::wire::{Conditions, OpenFlags, Seek, Space};
 use crate::{Errno, Result};
 use std::ffi::{OsStr, OsString};
@@ -43,6 +44,25 @@ pub(crate) fn run(
                 let sent = message.error(errno);
                 tracing::trace!(?sent, %errno, "refused");
             }
+        }
+    });
+}
+
+/// Runs the work on a message that opens something, or changes names; its bytes are needed to go on.
+pub(crate) fn connect(
+    runtime: &Handle,
+    message: Message,
+    raw: Arc<[u8]>,
+    desk: &Arc<dyn Desk>,
+    work: impl Future<Output = Result<Connected>> + Send + 'static,
+) {
+    let desk = Arc::clone(desk);
+    let pending = Pending::begin(message, OnUnblock::LetGo, None, Arc::clone(&desk));
+    let duty = Duty(Arc::clone(&pending), "connect");
+    spawn(runtime, &pending, async move {
+        let connected = work.await;
+        if let Ok(message) = duty.0.take() {
+            desk.connected(message, &raw, connected);
         }
     });
 }

@@ -109,14 +109,16 @@ pub use waiters::WAITING_PER_CLIENT;
 pub use waiting::{Waiters, Waiting};
 
 pub(crate) use awaited::Awaited;
-pub(crate) use call::{Again, Books, CallName, Desk, Held, Output, Pending, Task, Told, Way, send};
+pub(crate) use call::{
+    Again, Books, CallName, Desk, Held, Measured, Output, Pending, Task, Told, Way, send,
+};
 pub(crate) use check::{check_mode, check_seek, check_span};
 pub(crate) use connect::Connected;
 pub(crate) use file::{Attached, OpenFile, Opened, Seat};
 pub(crate) use handlers::{Operate, Plain};
 pub(crate) use inform::{Ask, is_common};
 pub(crate) use lane::{Turn, pass_on};
-pub(crate) use ocb::{LaneId, Sort};
+pub(crate) use ocb::{Core, LaneId, Sort};
 pub(crate) use record::grant;
 pub(crate) use types::Renumber;
 pub(crate) use waiting::Bell;

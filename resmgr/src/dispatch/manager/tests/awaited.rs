@@ -16,6 +16,7 @@ use crate::wire::{Connect, OpenFlags};
 use crate::{Errno, Result};
 use resmgr_namespace::{AttachFlags, Entry, FileType, Pathname};
 use std::ffi::OsStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -72,6 +73,8 @@ struct Watch {
     gate: Semaphore,
     /// What handlers did, in their order.
     log: Mutex<Vec<String>>,
+    /// Whether attributes are told behind the gate, too.
+    attr_waits: AtomicBool,
     data: Mutex<Vec<u8>>,
 }
 
@@ -83,6 +86,7 @@ impl Watch {
             opens: Count::default(),
             gate: Semaphore::new(0),
             log: Mutex::default(),
+            attr_waits: AtomicBool::new(false),
             data: Mutex::default(),
         })
     }
@@ -163,6 +167,9 @@ impl AsyncResource for Yard {
     }
 
     async fn attr(&self, node: &usize) -> Result<Attr> {
+        if self.0.attr_waits.load(Ordering::Relaxed) {
+            self.0.pass().await;
+        }
         let size = lock(&self.0.data).len() as u64;
         let attr = match node {
             0 => Attr::directory(0o755),

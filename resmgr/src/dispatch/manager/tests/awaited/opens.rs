@@ -1,11 +1,11 @@
 //! Opens, directories and combines that wait.
 
-use super::super::{READ, bytes, refused, root};
+use super::super::{BOTH, READ, bytes, refused, root};
 use super::{Yard, open, open_with, serve};
 use crate::Errno;
 use crate::client::Caller;
 use crate::ipc::{CancelToken, Connection};
-use crate::wire::{self, Connect, ConnectKind, Stat};
+use crate::wire::{self, Connect, ConnectKind, OpenFlags, Stat};
 
 #[test]
 fn an_open_may_wait_and_is_dropped_when_its_client_is_let_go() {
@@ -59,4 +59,48 @@ fn a_directory_is_read_and_a_combine_is_answered_late() {
     watch.opens.until(1);
     drop(dir);
     watch.opens.until(0);
+}
+
+#[test]
+fn if17_openfd_makes_an_open_of_its_own() {
+    let (_running, chid, watch) = serve(Yard);
+    watch.gate.add_permits(2);
+    let file = open(chid, "late", BOTH);
+    file.write(b"abc").unwrap();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| file.open_again(READ).unwrap());
+        watch.waiting.until(1);
+        // Nobody else waits.
+        assert_eq!(file.stat().map(|stat| stat.size), Ok(3));
+        watch.gate.add_permits(1);
+        let again = waits.join().unwrap();
+        assert_eq!((again.position(), file.position()), (Ok(0), Ok(3)));
+        assert_eq!(again.write(b"x"), Err(Errno::BADF));
+        watch.opens.until(2);
+    });
+    watch.opens.until(1);
+    let create = file.open_again(READ | OpenFlags::CREATE);
+    assert_eq!(create.map(drop), Err(Errno::INVAL));
+    watch.opens.until(1);
+}
+
+#[test]
+fn an_openfd_that_nobody_waits_for_opens_nothing() {
+    let (_running, chid, watch) = serve(Yard);
+    watch.gate.add_permits(1);
+    let file = open(chid, "late", READ);
+    let cancel = CancelToken::new();
+    std::thread::scope(|scope| {
+        let caller = Caller {
+            cancel: Some(&cancel),
+            ..Caller::default()
+        };
+        let file = &file;
+        let waits = scope.spawn(move || file.on_behalf(caller).open_again(READ).map(drop));
+        watch.waiting.until(1);
+        cancel.cancel();
+        assert_eq!(waits.join().unwrap(), Err(Errno::INTR));
+    });
+    watch.waiting.until(0);
+    watch.opens.until(1);
 }

@@ -2,10 +2,14 @@
 
 use super::super::{BOTH, READ, WRITE};
 use super::{Door, Watch, Yard, open, serve};
+use crate::client::Caller;
+use crate::ipc::CancelToken;
 use crate::resource::{AsyncResource, At, Attr, Ocb, Opening, Order, lock};
-use crate::wire::OpenFlags;
+use crate::wire::{LockKind, OpenFlags, Seek};
 use crate::{Errno, Result};
+use std::io::SeekFrom;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 #[test]
 fn a_lane_goes_on_after_a_panic_and_after_an_unblock() {
@@ -128,5 +132,57 @@ fn calls_of_all_opens_are_in_order_where_the_resource_wants_it() {
         watch.gate.add_permits(1);
         assert_eq!(one.wait(&mut [0; 1]), Ok(0));
     }
+    watch.waiting.until(0);
+}
+
+#[test]
+fn calls_at_the_end_of_a_file_wait_for_where_that_is() {
+    let (_running, chid, watch) = serve(Yard);
+    lock(&watch.data).extend(b"abcdef");
+    watch.gate.add_permits(100);
+    let file = open(chid, "now", BOTH);
+    let mut buffer = [0; 4];
+    let read = |from, buffer: &mut [u8]| file.seek_and_read(SeekFrom::End(from), buffer);
+    assert_eq!(read(-2, &mut buffer), Ok(2));
+    assert_eq!((&buffer[..2], file.position()), (&b"ef"[..], Ok(6)));
+    assert_eq!(file.seek_and_write(SeekFrom::End(1), b"x"), Ok(1));
+    assert_eq!(*lock(&watch.data), b"abcdef\0x");
+    assert_eq!(read(-100, &mut buffer), Err(Errno::INVAL));
+    assert_eq!(file.position(), Ok(8));
+    file.lock(LockKind::Write, Seek::End(-3), 2).unwrap();
+    file.unlock(Seek::Start(5), 2).unwrap();
+}
+
+#[test]
+fn who_waits_for_the_end_keeps_its_place_and_nobody_else_waiting() {
+    let (_running, chid, watch) = serve(Yard);
+    lock(&watch.data).extend(b"abcdef");
+    let (file, other) = (open(chid, "now", READ), open(chid, "now", READ));
+    watch.attr_waits.store(true, Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        let cancel = CancelToken::new();
+        let end = scope.spawn({
+            let (file, cancel) = (&file, cancel.clone());
+            move || {
+                let caller = Caller {
+                    cancel: Some(&cancel),
+                    ..Caller::default()
+                };
+                file.on_behalf(caller)
+                    .seek_and_read(SeekFrom::End(-1), &mut [0; 1])
+            }
+        });
+        watch.waiting.until(1);
+        // It comes behind on this open, but not on another one.
+        let behind = file.begin_read(2, None).unwrap();
+        let beside = other.begin_read(2, None).unwrap();
+        watch.waiting.until(2);
+        assert_eq!(watch.noted(), ["read 0"]);
+        cancel.cancel();
+        assert_eq!(end.join().unwrap(), Err(Errno::INTR));
+        watch.gate.add_permits(2);
+        assert_eq!(behind.wait(&mut [0; 2]), Ok(2));
+        assert_eq!(beside.wait(&mut [0; 2]), Ok(2));
+    });
     watch.waiting.until(0);
 }
