@@ -8,12 +8,12 @@ use super::call::{
 use super::connect::Connected;
 use super::handlers::{Handlers, Operate, Pace, forward};
 use super::{
-    Attr, Change, Devctl, Entries, Filesystem, New, Ocb, Opened, Opening, Operation, Order,
+    Attr, Buffer, Change, Devctl, Entries, Filesystem, New, Ocb, Opened, Opening, Operation, Order,
     RenameFlags, Waiters, Way,
 };
+use crate::Result;
 use crate::ipc::{Message, Rcvid};
 use crate::wire::{Conditions, OpenFlags, Seek, Space};
-use crate::{Errno, Result};
 use std::ffi::{OsStr, OsString};
 use std::future::Future;
 use std::os::fd::OwnedFd;
@@ -88,10 +88,10 @@ struct Job<R: AsyncResource, K: Kind> {
 
 impl<R: AsyncResource> Job<R, Read> {
     async fn read(self, room: usize) {
-        let mut buffer = vec![0; room];
+        let mut buffer = Buffer::new(room);
         let at = *self.deferred.at();
         let read = self.seat.handlers.0.read(&self.ocb, &at, &mut buffer).await;
-        let read = read.and_then(|count| buffer.get(..count).ok_or(Errno::IO));
+        let read = read.and_then(|count| buffer.filled(count));
         let sent = match read {
             Ok(data) => self.deferred.bytes(data),
             Err(errno) => self.deferred.error(errno),

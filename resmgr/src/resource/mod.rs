@@ -64,6 +64,7 @@ mod asynchronous;
 mod at;
 mod attr;
 mod awaited;
+mod buffer;
 mod call;
 mod change;
 pub mod check;
@@ -95,6 +96,7 @@ pub use crate::wire::{Conditions, RenameFlags, Share};
 pub use asynchronous::{AsyncDevice, AsyncResource};
 pub use at::At;
 pub use attr::Attr;
+pub use buffer::Buffer;
 #[doc(hidden)] // named by `Kind`, which nobody else can implement
 pub use call::Operation;
 pub use call::{Call, Control, Deferred, Done, Kind, OnUnblock, Private, Read, Write};

@@ -11,7 +11,9 @@ use crate::client::walk::{Ask, Said};
 use crate::client::{Caller, File};
 use crate::dispatch::{Manager, Running};
 use crate::ipc::{ChannelFlags, ChannelId, ChannelOptions};
-use crate::resource::{AsyncDevice, AsyncResource, At, Attr, Devctl, Entries, Ocb, Opening, lock};
+use crate::resource::{
+    AsyncDevice, AsyncResource, At, Attr, Buffer, Devctl, Entries, Ocb, Opening, lock,
+};
 use crate::wire::{Connect, OpenFlags};
 use crate::{Errno, Result};
 use resmgr_namespace::{AttachFlags, Entry, FileType, Pathname};
@@ -117,7 +119,7 @@ const TURNS: u64 = 3;
 struct Door(Arc<Watch>);
 
 impl AsyncDevice for Door {
-    async fn read(&self, at: &At, buffer: &mut [u8]) -> Result<usize> {
+    async fn read(&self, at: &At, buffer: &mut Buffer) -> Result<usize> {
         match at.offset {
             WAIT => self.0.pass().await,
             PANIC => panic!("as the test wants"),
@@ -195,7 +197,7 @@ impl AsyncResource for Yard {
         self.0.opens.add(-1);
     }
 
-    async fn read(&self, _ocb: &Ocb<usize, usize>, at: &At, buffer: &mut [u8]) -> Result<usize> {
+    async fn read(&self, _ocb: &Ocb<usize, usize>, at: &At, buffer: &mut Buffer) -> Result<usize> {
         self.0.note(format!("read {}", at.offset));
         self.0.pass().await;
         at.copy(&lock(&self.0.data), buffer)

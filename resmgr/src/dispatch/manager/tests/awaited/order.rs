@@ -4,7 +4,7 @@ use super::super::{BOTH, READ, WRITE};
 use super::{Door, Watch, Yard, open, serve};
 use crate::client::Caller;
 use crate::ipc::CancelToken;
-use crate::resource::{AsyncResource, At, Attr, Ocb, Opening, Order, lock};
+use crate::resource::{AsyncResource, At, Attr, Buffer, Ocb, Opening, Order, lock};
 use crate::wire::{LockKind, OpenFlags, Seek};
 use crate::{Errno, Result};
 use std::io::SeekFrom;
@@ -110,7 +110,7 @@ impl AsyncResource for Single {
         Ok(())
     }
 
-    async fn read(&self, _ocb: &Ocb, _at: &At, _buffer: &mut [u8]) -> Result<usize> {
+    async fn read(&self, _ocb: &Ocb, _at: &At, _buffer: &mut Buffer) -> Result<usize> {
         self.0.pass().await;
         Ok(0)
     }
