@@ -15,7 +15,7 @@ struct Clock(std::sync::Arc<()>);
 
 impl AsyncDevice for Clock {
     /// Waits for as many milliseconds as the offset says, and tells the time.
-    async fn read(&self, at: &At, buf: &mut [u8]) -> Result<usize> {
+    async fn read(&self, at: &At, buf: &mut Buffer) -> Result<usize> {
         // Given back when the read has ended, and also when its client is let go: then this future is dropped.
         let _waits = self.0.clone();
         tokio::time::sleep(Duration::from_millis(at.offset)).await;

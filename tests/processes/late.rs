@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 const CLIENTS: usize = 5;
 /// Reads that each of them has begun.
 const READS: usize = 1000;
+/// Bytes that a read asks for, and that a long one does.
+const SHORT: usize = 64;
+const LONG: usize = 64 * 1024;
 /// By when they have to be over, however slow the machine is. The aim for 100,000 is a second.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -26,10 +29,10 @@ fn heap(server: &Peer) -> usize {
     server.ask("heap").parse().unwrap()
 }
 
-fn begin(clients: &[Peer]) {
+fn begin(clients: &[Peer], size: usize) {
     let begun: Vec<_> = clients
         .iter()
-        .map(|client| client.begin(&format!("begin-reads r /late/file {READS}")))
+        .map(|client| client.begin(&format!("begin-reads r /late/file {READS} {size}")))
         .collect();
     for one in begun {
         assert_eq!(one.end(), "ok");
@@ -53,7 +56,11 @@ fn start(world: &World, count: usize) -> Vec<Peer> {
 
 /// Has all reads begun. Who only wants to know something is answered at once all the same.
 fn all_come(server: &Peer, clients: &[Peer]) {
-    begin(clients);
+    all_come_with(server, clients, SHORT);
+}
+
+fn all_come_with(server: &Peer, clients: &[Peer], size: usize) {
+    begin(clients, size);
     until("all wait", || waiting(server) == clients.len() * READS);
     for client in clients {
         assert_eq!(client.ask("read-now r"), "3");
@@ -111,6 +118,28 @@ fn reads_that_nobody_wants_any_more_leave_nothing() {
     all_end(&server, &all, "given up", || give_up(&all));
 }
 
+/// Bytes of memory that each read holds while it waits.
+fn held_by_each(server: &Peer, clients: &[Peer], size: usize) -> usize {
+    let before = heap(server);
+    all_come_with(server, clients, size);
+    let held = heap(server).saturating_sub(before);
+    give_up(clients);
+    until("they have ended", || waiting(server) == 0);
+    held / (clients.len() * READS)
+}
+
+#[test]
+fn a_long_read_that_waits_holds_no_more_than_a_short_one() {
+    let world = World::new();
+    let server = serve(&world);
+    let all = start(&world, clients());
+    // The first time, what is made at the first need comes to it.
+    let held = [SHORT, SHORT, LONG, SHORT, LONG].map(|size| held_by_each(&server, &all, size));
+    println!("bytes held by each read that waits: {held:?}");
+    assert!(held[4] < held[0] + held[0] / 4, "{held:?}");
+    assert!(held[2] < held[0] + held[0] / 4, "{held:?}");
+}
+
 #[test]
 fn reads_of_clients_that_are_killed_leave_nothing() {
     let world = World::new();
@@ -165,7 +194,10 @@ fn a_clients_reads_beside_bad_ones() {
     let (good, bad) = (world.peer(), world.peer());
     let times = |what: &str| println!("{what}: {}", good.ask("time-reads /late/file 20000"));
     times("alone");
-    assert_eq!(bad.ask(&format!("begin-reads r /late/file {READS}")), "ok");
+    assert_eq!(
+        bad.ask(&format!("begin-reads r /late/file {READS} {SHORT}")),
+        "ok"
+    );
     until("all wait", || waiting(&server) == READS);
     times("beside reads that nobody fetches");
     let opens = bad.begin("open-many /late/file 10000");
@@ -176,7 +208,7 @@ fn a_clients_reads_beside_bad_ones() {
         let dying = scope.spawn(|| {
             for _ in 0..20 {
                 let one = world.peer();
-                begin(std::slice::from_ref(&one));
+                begin(std::slice::from_ref(&one), SHORT);
                 world.kill(&one);
             }
         });

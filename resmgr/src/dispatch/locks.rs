@@ -3,7 +3,7 @@
 use super::worker::{Bytes, Returns, Worker, tell};
 use crate::ipc::{Message, MessageInfo, Rcvid};
 use crate::resource::locks::{Held, Kind, Locks, Outcome, Owner, Range};
-use crate::resource::{OnUnblock, OpenFile, Pending, Told, grant, guarded};
+use crate::resource::{Core, OnUnblock, OpenFile, Pending, Told, grant};
 use crate::wire::{LockAction, LockKind, LockReply, LockRequest, Seek};
 use crate::{Errno, Result};
 use std::sync::Arc;
@@ -24,13 +24,20 @@ impl Worker<'_> {
         &self,
         file: &Arc<dyn OpenFile>,
         one: LockRequest,
-        (_turn, message): Returns<'_>,
+        (turn, message): Returns<'_>,
         bytes: Bytes<'_>,
     ) -> Result<()> {
         let core = file.core();
+        let end = match one.base {
+            Seek::End(_) => match Self::end(file, bytes)? {
+                None => return self.measure(file, (turn, message), bytes),
+                known => known,
+            },
+            _ => None,
+        };
         let (owner, range) = match one.action {
             LockAction::Flock | LockAction::FlockWait => (Owner::Open(core.number()), Range::WHOLE),
-            _ => (process(&bytes.info), range(&**file, &one)?),
+            _ => (process(&bytes.info), range(core, &one, end)?),
         };
         let kind = match one.kind {
             LockKind::Read => Some(Kind::Read),
@@ -116,12 +123,11 @@ fn give_up(
 }
 
 /// The bytes that a request is about.
-fn range(file: &dyn OpenFile, one: &LockRequest) -> Result<Range> {
+fn range(core: &Core, one: &LockRequest, end: Option<u64>) -> Result<Range> {
     let base = match one.base {
         Seek::Start(_) => 0,
-        Seek::Current(_) => file.core().position.load(Ordering::Relaxed),
-        Seek::End(_) if file.is_awaited() => return Err(Errno::INVAL),
-        Seek::End(_) => guarded(|| file.end())?,
+        Seek::Current(_) => core.position.load(Ordering::Relaxed),
+        Seek::End(_) => end.ok_or(Errno::INVAL)?,
         Seek::Data(_) | Seek::Hole(_) => return Err(Errno::INVAL),
     };
     let start = match one.base {

@@ -363,13 +363,15 @@ impl Drop for Manager {
         self.shared.channel.destroy();
         let seats = self.shared.clear();
         if let Runtime::Own(runtime) = &self.runtime {
-            end_handlers(runtime, &seats);
+            end_handlers(runtime, &seats, &self.shared);
         }
+        drop(seats);
+        self.shared.close();
     }
 }
 
 /// Has the asynchronous handlers end: those that were dropped, and the last ones, of close.
-fn end_handlers(runtime: &tokio::runtime::Runtime, seats: &[Arc<dyn Attached>]) {
+fn end_handlers(runtime: &tokio::runtime::Runtime, seats: &[Arc<dyn Attached>], shared: &Shared) {
     let deadline = Instant::now() + CLOSE_PATIENCE;
     // Each of their tasks holds its attachment.
     let at_work = |seat: &Arc<dyn Attached>| seat.is_awaited() && Arc::strong_count(seat) > 1;
@@ -383,6 +385,7 @@ fn end_handlers(runtime: &tokio::runtime::Runtime, seats: &[Arc<dyn Attached>]) 
                 tokio::task::yield_now().await;
             }
         });
+        shared.drop_tasks();
         if seats.iter().any(at_work) {
             thread::sleep(Duration::from_millis(1));
         }

@@ -41,6 +41,7 @@ mod bindings;
 mod calls;
 mod handle;
 mod hash;
+mod left;
 mod locks;
 mod manager;
 mod notify;

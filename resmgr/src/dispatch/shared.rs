@@ -3,18 +3,21 @@
 use super::attach::Attachments;
 use super::bindings::Bindings;
 use super::calls::Calls;
+use super::left::Left;
 use super::worker::{Bytes, Scratch, Worker};
 use crate::ipc::{Channel, Message, MessageInfo, Pulse, PulseCode, Rcvid, Received, Scoid};
 use crate::resource::check::Client;
 use crate::resource::locks::{Removed, WaitGraph};
-use crate::resource::{Attached, CallName, Connected, Desk, OpenFile, Pending, Task, grant, lock};
-use crate::wire::{Connect, TRANSFER_MAX};
+use crate::resource::{
+    Attached, CallName, Connected, Desk, Measured, OpenFile, Pending, Task, grant, lock,
+};
+use crate::wire::{ConnectKind, Request, TRANSFER_MAX};
 use crate::{Errno, Result};
 use resmgr_sys::process;
 use std::cell::Cell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Bytes of a message that are received at once: the longest write there is and its header, so that no byte
@@ -45,9 +48,8 @@ pub(super) struct Shared {
     calls: Calls,
     /// Who waits for whose advisory locks, over all files.
     pub(super) graph: Arc<WaitGraph>,
-    /// What is to be done between two messages, and how many of them there are.
-    tasks: Mutex<VecDeque<Task>>,
-    tasks_left: AtomicUsize,
+    /// What is to be done between two messages.
+    left: Left,
     /// A pulse is under way because of them.
     woken: AtomicBool,
     /// The calls whose handlers run now; only kept where several threads may run them.
@@ -58,8 +60,6 @@ pub(super) struct Shared {
     failed: Mutex<Option<Errno>>,
     /// What the program has attached beside its files.
     pub(super) attachments: Arc<Attachments>,
-    /// Nobody works off tasks any more. Written before the tasks are locked for the last time.
-    over: AtomicBool,
 }
 
 impl fmt::Debug for Shared {
@@ -83,15 +83,13 @@ impl Shared {
             bindings,
             calls: Calls::default(),
             graph: Arc::default(),
-            tasks: Mutex::default(),
-            tasks_left: AtomicUsize::new(0),
+            left: Left::default(),
             woken: AtomicBool::new(false),
             running: Mutex::default(),
             several: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             failed: Mutex::default(),
             attachments,
-            over: AtomicBool::new(false),
         }
     }
 
@@ -133,10 +131,8 @@ impl Shared {
     /// Everything that leads to resources goes: whoever waits for them, the opens, the attachments. What resources
     /// keep of their calls leads back here, so nothing would ever go by itself. Returns the attachments.
     pub(super) fn clear(&self) -> Vec<Arc<dyn Attached>> {
-        self.over.store(true, Ordering::Relaxed);
         self.calls.clear();
-        let tasks = std::mem::take(&mut *lock(&self.tasks));
-        tasks.into_iter().for_each(end_task);
+        self.left.drop_all();
         for (scoid, opens) in self.bindings.clear() {
             for file in opens.values() {
                 Self::forget_holder(&**file, scoid);
@@ -144,6 +140,16 @@ impl Shared {
         }
         let seats = std::mem::take(&mut *lock(&self.seats));
         seats.into_values().collect()
+    }
+
+    /// Nothing is done between two messages any more: what was left goes.
+    pub(super) fn drop_tasks(&self) {
+        self.left.drop_all();
+    }
+
+    /// There are no more messages, and nothing is left to be done.
+    pub(super) fn close(&self) {
+        self.left.close();
     }
 
     /// It cannot go on: every thread ends, and the manager says why.
@@ -190,15 +196,15 @@ impl Shared {
         if self.woken.load(Ordering::Relaxed) {
             self.woken.swap(false, Ordering::AcqRel);
         }
-        if self.tasks_left.load(Ordering::Acquire) == 0 {
+        if self.left.is_empty() {
             return;
         }
-        let tasks = std::mem::take(&mut *lock(&self.tasks));
+        let tasks = self.left.take();
         let done = tasks.len();
         for task in tasks {
             worker.task(task, scratch);
         }
-        if done > 0 && self.tasks_left.fetch_sub(done, Ordering::AcqRel) > done {
+        if done > 0 && self.left.done(done) {
             self.wake();
         }
     }
@@ -239,7 +245,7 @@ impl Shared {
     }
 
     /// What a client has on a file beside the open itself: advisory locks, notifications.
-    fn forget_holder(file: &dyn OpenFile, scoid: Scoid) {
+    pub(super) fn forget_holder(file: &dyn OpenFile, scoid: Scoid) {
         let record = &file.core().record;
         let removed = record.with_held(|locks| Some(locks.remove_client(scoid)));
         if let Some(Removed { granted, dropped }) = removed {
@@ -284,24 +290,6 @@ impl Shared {
     }
 }
 
-/// A task that nobody does any more. Calls that wait in a lane hold the file that the lane is a part of: so they
-/// are taken out.
-fn end_task(task: Task) {
-    if let Task::Forget(scoid, opens) = task {
-        for file in opens {
-            Shared::forget_holder(&*file, scoid);
-        }
-        return;
-    }
-    let mut task = Some(task);
-    while let Some(Task::Next(pending, lane)) = task.take() {
-        let next = pending
-            .file()
-            .and_then(|file| file.core().lane(lane).leave());
-        task = next.map(|pending| Task::Next(pending, lane));
-    }
-}
-
 /// A handler runs.
 pub(super) struct Running<'a>(&'a Shared, Rcvid);
 
@@ -326,14 +314,9 @@ impl Desk for Shared {
     }
 
     fn later(&self, task: Task) {
-        let mut tasks = lock(&self.tasks);
-        if self.over.load(Ordering::Relaxed) {
-            drop(tasks);
-            return end_task(task);
+        if !self.left.push(task) {
+            return;
         }
-        tasks.push_back(task);
-        drop(tasks);
-        self.tasks_left.fetch_add(1, Ordering::AcqRel);
         if AT_WORK.get() != self.address() && !self.woken.swap(true, Ordering::AcqRel) {
             self.wake();
         }
@@ -373,19 +356,27 @@ impl Desk for Shared {
             info: message.info(),
             raw,
             start: 0,
+            end: None,
         };
         let mut message = Some(message);
         let answered = connected.and_then(|connected| {
-            let (connect, next) = Connect::decode(raw)?;
+            let asked = match Request::decode(raw)? {
+                Request::Connect(connect, next) => (connect.kind, next),
+                // openfd()
+                _ => (ConnectKind::OPEN, &[][..]),
+            };
             let scratch = &mut Scratch::default();
-            worker.connected(
-                connected,
-                (connect.kind, next),
-                &mut message,
-                bytes,
-                scratch,
-            )
+            worker.connected(connected, asked, &mut message, bytes, scratch)
         });
         Worker::settle(message, answered);
+    }
+
+    fn measured(self: Arc<Self>, message: Message, measured: Measured) {
+        let desk = Arc::clone(&self) as Arc<dyn Desk>;
+        let worker = Worker {
+            shared: &self,
+            desk: &desk,
+        };
+        worker.measured(message, measured);
     }
 }

@@ -1,7 +1,9 @@
 //! What is put off while handlers run: handlers that are called again, unblock handlers, the next call of a lane.
 
 use super::worker::{Bytes, Scratch, Worker};
-use crate::resource::{Again, Books, LaneId, Operate, Pending, Task, guarded, pass_on};
+use crate::Errno;
+use crate::ipc::Message;
+use crate::resource::{Again, Books, LaneId, Measured, Operate, Pending, Task, guarded, pass_on};
 use crate::wire::Request;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -51,6 +53,37 @@ impl Worker<'_> {
         Self::settle(message, answered);
     }
 
+    /// Goes on with a request that needed the file's end, where that had to be waited for.
+    pub(super) fn measured(&self, message: Message, measured: Measured) {
+        let Measured {
+            file,
+            turn,
+            raw,
+            start,
+            end,
+        } = measured;
+        let info = message.info();
+        let mut message = Some(message);
+        let returns = (turn, &mut message);
+        let answered = end.and_then(|end| {
+            let bytes = Bytes {
+                info,
+                raw: &raw,
+                start,
+                end: Some(end),
+            };
+            match Request::decode(&raw)? {
+                Request::Combine(seek, next) => {
+                    let scratch = &mut Scratch::default();
+                    self.combine(&file, (seek, next), returns, bytes, scratch)
+                }
+                Request::Lock(one) => self.lock(&file, one, returns, bytes),
+                _ => Err(Errno::IO),
+            }
+        });
+        Self::settle(message, answered);
+    }
+
     /// Runs a call that has waited in its lane.
     fn next(&self, pending: &Arc<Pending>, lane: LaneId, scratch: &mut Scratch) {
         let Some(file) = pending.file() else {
@@ -69,6 +102,7 @@ impl Worker<'_> {
                 info,
                 raw: &raw,
                 start: 0,
+                end: None,
             };
             self.run(&file, (request, Some(lane)), &mut message, bytes, scratch)
         });

@@ -96,12 +96,14 @@ impl Worker<'_> {
         let position = match seek {
             Seek::Start(offset) => check_seek(SeekFrom::Start(offset), position, 0)?,
             Seek::Current(by) => check_seek(SeekFrom::Current(by), position, 0)?,
-            Seek::End(by) if !file.is_awaited() => {
-                check_seek(SeekFrom::End(by), position, guarded(|| file.end())?)?
-            }
-            Seek::End(_) | Seek::Data(_) | Seek::Hole(_) => return Err(Errno::NOSYS),
+            Seek::End(by) => match Self::end(file, bytes)? {
+                Some(end) => check_seek(SeekFrom::End(by), position, end)?,
+                None => return self.measure(file, returns, bytes),
+            },
+            Seek::Data(_) | Seek::Hole(_) => return Err(Errno::NOSYS),
         };
         let bytes = Bytes {
+            end: None,
             raw: next,
             start: bytes.start + bytes.raw.len() - next.len(),
             ..bytes
@@ -116,6 +118,34 @@ impl Worker<'_> {
             Request::Write(one, inline) => self.write(file, (one, inline), returns, bytes, scratch),
             _ => Err(Errno::NOSYS),
         }
+    }
+
+    /// The file's end; `None` if it has to be waited for.
+    pub(super) fn end(file: &Arc<dyn OpenFile>, bytes: Bytes<'_>) -> Result<Option<u64>> {
+        match bytes.end {
+            None if file.is_awaited() => Ok(None),
+            None => guarded(|| file.end()).map(Some),
+            known => Ok(known),
+        }
+    }
+
+    /// Waits for the file's end, and goes on with the request then.
+    pub(super) fn measure(
+        &self,
+        file: &Arc<dyn OpenFile>,
+        (turn, message): Returns<'_>,
+        bytes: Bytes<'_>,
+    ) -> Result<()> {
+        let way = Way {
+            message,
+            output: &mut Output::default(),
+            file,
+            desk: self.desk,
+            books: Books::Nothing,
+            turn,
+            held: None,
+        };
+        file.measure((bytes.raw, bytes.start), way)
     }
 
     pub(super) fn devctl(

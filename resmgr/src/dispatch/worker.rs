@@ -8,7 +8,7 @@ use crate::ipc::{Coid, Message, MessageInfo};
 use crate::resource::check::Client;
 use crate::resource::{
     Ask, At, Books, Connected, Desk, LaneId, OnUnblock, OpenFile, Output, Pending, Sort, Told,
-    Turn, Way, grant, guarded, is_common, pass_on,
+    Turn, Way, grant, is_common, pass_on,
 };
 use crate::wire::{
     Connect, ConnectKind, Dup, IO_HEADER, MessageType, OpenFd, OpenFlags, Request, Stat,
@@ -39,6 +39,8 @@ pub(super) struct Bytes<'a> {
     pub(super) raw: &'a [u8],
     /// Where that part begins in the client's message: 0, but in a combine.
     pub(super) start: usize,
+    /// The end of the file that it is for, if that had to be waited for.
+    pub(super) end: Option<u64>,
 }
 
 impl Worker<'_> {
@@ -50,6 +52,7 @@ impl Worker<'_> {
             info,
             raw,
             start: 0,
+            end: None,
         };
         if is_private(raw) {
             return self.private(message, raw);
@@ -94,7 +97,10 @@ impl Worker<'_> {
                 self.connect(message, &connect, next, bytes, scratch)
             }
             Request::Dup(dup) => self.dup(message, dup, bytes.info),
-            Request::OpenFd(one) => self.open_again(message, one, bytes.info),
+            Request::OpenFd(one) => {
+                out_of_line(message);
+                self.open_again(message, one, bytes)
+            }
             Request::Close => {
                 let file = bindings.unbind(scoid, coid)?;
                 about(message, || file.path());
@@ -203,8 +209,9 @@ impl Worker<'_> {
         &self,
         message: &mut Option<Message>,
         one: OpenFd,
-        info: MessageInfo,
+        bytes: Bytes<'_>,
     ) -> Result<()> {
+        let info = bytes.info;
         if one.scoid != info.scoid.raw() {
             return Err(Errno::BADF);
         }
@@ -213,13 +220,14 @@ impl Worker<'_> {
             .bindings
             .get(info.scoid, Coid::from_raw(one.coid))?;
         about(message, || old.path());
-        if old.is_awaited() {
-            return Err(Errno::NOSYS);
+        match old.reopen(one, message, bytes.raw, self.desk)? {
+            Some(Connected::Opened(file)) => {
+                self.bind(message.as_ref(), file, info)?;
+                tell(message, Told::default())
+            }
+            Some(Connected::Told(told)) => tell(message, told),
+            None => Ok(()),
         }
-        let client = self.desk.client(&info);
-        let file = guarded(|| old.reopen(&client, one.flags, one.share))?;
-        self.bind(message.as_ref(), file, info)?;
-        tell(message, Told::default())
     }
 
     /// What goes with a connection, whether the open has others or not.

@@ -1,7 +1,8 @@
 //! [`AsyncDevice`] and [`AsyncResource`]: the same handlers as plain `async fn`.
 
 use super::{
-    At, Attr, Change, Devctl, Entries, Filesystem, New, Ocb, Opening, Order, RenameFlags, Waiters,
+    At, Attr, Buffer, Change, Devctl, Entries, Filesystem, New, Ocb, Opening, Order, RenameFlags,
+    Waiters,
 };
 use crate::wire::{Conditions, Seek, Space};
 use crate::{Errno, Result};
@@ -26,7 +27,7 @@ macro_rules! later {
 /// struct Tick;
 ///
 /// impl AsyncDevice for Tick {
-///     async fn read(&self, at: &At, buffer: &mut [u8]) -> Result<usize> {
+///     async fn read(&self, at: &At, buffer: &mut Buffer) -> Result<usize> {
 ///         tokio::time::sleep(Duration::from_secs(1)).await;
 ///         At::new(0).copy(b"tick\n", buffer)
 ///     }
@@ -42,8 +43,9 @@ pub trait AsyncDevice: Send + Sync + 'static {
         Attr::device(0o666)
     }
 
-    /// As [`Device::read`](super::Device::read).
-    fn read(&self, at: &At, buffer: &mut [u8]) -> impl Future<Output = Result<usize>> + Send {
+    /// As [`Device::read`](super::Device::read). What waits holds no memory for its bytes if it waits before it uses the
+    /// [`Buffer`].
+    fn read(&self, at: &At, buffer: &mut Buffer) -> impl Future<Output = Result<usize>> + Send {
         later!(Err(Errno::NOSYS))
     }
 
@@ -117,12 +119,13 @@ pub trait AsyncResource: Send + Sync + 'static {
         later!()
     }
 
-    /// Fills `buffer` from `at.offset` on; returns the count.
+    /// Fills `buffer` from `at.offset` on; returns the count. What waits holds no memory for its bytes if it waits before
+    /// it uses the [`Buffer`].
     fn read(
         &self,
         ocb: &Ocb<Self::Node, Self::Open>,
         at: &At,
-        buffer: &mut [u8],
+        buffer: &mut Buffer,
     ) -> impl Future<Output = Result<usize>> + Send {
         later!(Err(Errno::NOSYS))
     }
@@ -295,7 +298,7 @@ pub trait AsyncResource: Send + Sync + 'static {
     }
 
     /// Where those wait who are to be told when a condition begins to hold.
-    fn waiters(&self, ocb: &Ocb<Self::Node, Self::Open>) -> Option<&Waiters> {
+    fn waiters<'a>(&'a self, ocb: &'a Ocb<Self::Node, Self::Open>) -> Option<&'a Waiters> {
         None
     }
 
@@ -320,7 +323,7 @@ impl<D: AsyncDevice> AsyncResource for D {
         Ok(())
     }
 
-    async fn read(&self, _ocb: &Ocb, at: &At, buffer: &mut [u8]) -> Result<usize> {
+    async fn read(&self, _ocb: &Ocb, at: &At, buffer: &mut Buffer) -> Result<usize> {
         AsyncDevice::read(self, at, buffer).await
     }
 

@@ -2,17 +2,18 @@
 
 use super::asynchronous::AsyncResource;
 use super::call::{
-    Books, Call, Control, Deferred, Done, Duty, Kind, OnUnblock, Pending, Private, Read, Told,
-    Write,
+    Books, Call, Control, Deferred, Desk, Done, Duty, Kind, OnUnblock, Pending, Private, Read,
+    Told, Write,
 };
+use super::connect::Connected;
 use super::handlers::{Handlers, Operate, Pace, forward};
 use super::{
-    Attr, Change, Devctl, Entries, Filesystem, New, Ocb, Opened, Opening, Operation, Order,
+    Attr, Buffer, Change, Devctl, Entries, Filesystem, New, Ocb, Opened, Opening, Operation, Order,
     RenameFlags, Waiters, Way,
 };
-use crate::ipc::Rcvid;
+use crate::Result;
+use crate::ipc::{Message, Rcvid};
 use crate::wire::{Conditions, OpenFlags, Seek, Space};
-use crate::{Errno, Result};
 use std::ffi::{OsStr, OsString};
 use std::future::Future;
 use std::os::fd::OwnedFd;
@@ -47,6 +48,25 @@ pub(crate) fn run(
     });
 }
 
+/// Runs the work on a message that opens something, or changes names; its bytes are needed to go on.
+pub(crate) fn connect(
+    runtime: &Handle,
+    message: Message,
+    raw: Arc<[u8]>,
+    desk: &Arc<dyn Desk>,
+    work: impl Future<Output = Result<Connected>> + Send + 'static,
+) {
+    let desk = Arc::clone(desk);
+    let pending = Pending::begin(message, OnUnblock::LetGo, None, Arc::clone(&desk));
+    let duty = Duty(Arc::clone(&pending), "connect");
+    spawn(runtime, &pending, async move {
+        let connected = work.await;
+        if let Ok(message) = duty.0.take() {
+            desk.connected(message, &raw, connected);
+        }
+    });
+}
+
 /// Spawns the work on a call, and has the call's end end it.
 pub(crate) fn spawn(
     runtime: &Handle,
@@ -68,10 +88,10 @@ struct Job<R: AsyncResource, K: Kind> {
 
 impl<R: AsyncResource> Job<R, Read> {
     async fn read(self, room: usize) {
-        let mut buffer = vec![0; room];
+        let mut buffer = Buffer::new(room);
         let at = *self.deferred.at();
         let read = self.seat.handlers.0.read(&self.ocb, &at, &mut buffer).await;
-        let read = read.and_then(|count| buffer.get(..count).ok_or(Errno::IO));
+        let read = read.and_then(|count| buffer.filled(count));
         let sent = match read {
             Ok(data) => self.deferred.bytes(data),
             Err(errno) => self.deferred.error(errno),

@@ -65,7 +65,7 @@ pub(crate) async fn reopen<H: Handlers>(
     connect: &Connect<'_>,
     client: &Client,
     node: H::Node,
-) -> Result<Arc<dyn OpenFile>> {
+) -> Result<Connected> {
     if connect.flags.contains(OpenFlags::CREATE) {
         return Err(Errno::INVAL);
     }
@@ -74,10 +74,7 @@ pub(crate) async fn reopen<H: Handlers>(
         connect,
         client,
     };
-    match names.open_known(known(seat, node).await?).await? {
-        Connected::Opened(file) => Ok(file),
-        Connected::Told(_) => Err(Errno::INVAL),
-    }
+    names.open_known(known(seat, node).await?).await
 }
 
 /// One connect message.

@@ -1,15 +1,14 @@
 //! [`Seat`]: a resource at its path; [`Opened`]: one open of a file of it, as the dispatcher sees it.
 
 use super::call::{Desk, Done};
-use super::call::{Duty, OnUnblock, Pending};
-use super::check::Client;
+use super::call::{Duty, Measured};
 use super::connect::{self, Connected};
 use super::handlers::{Handlers, Operate, Pace, now};
 use super::ocb::Core;
 use super::record::{Record, grant};
 use super::{Attr, Ocb, Waiters, Way, guarded, inform, lock};
 use crate::ipc::{Message, Rcvid};
-use crate::wire::{Conditions, Connect, FDINFO_LOCAL_PATH, OpenFlags, Request, Stat};
+use crate::wire::{Conditions, Connect, FDINFO_LOCAL_PATH, OpenFd, OpenFlags, Request, Stat};
 use crate::{Errno, Result};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -239,10 +238,19 @@ pub(crate) trait OpenFile: Send + Sync {
     fn is_awaited(&self) -> bool;
     /// Where an appending write goes; only where nothing is awaited.
     fn end(&self) -> Result<u64>;
+    /// Has a request, of which these are the bytes and the place in the client's message, go on when the end is
+    /// known; only where that is awaited.
+    fn measure(&self, request: (&[u8], usize), way: Way<'_>) -> Result<()>;
     /// Makes what was written safe; only where nothing is awaited.
     fn sync(&self) -> Result<()>;
-    /// A new open of the same file, made like this; only where nothing is awaited.
-    fn reopen(&self, client: &Client, flags: OpenFlags, share: u16) -> Result<Arc<dyn OpenFile>>;
+    /// A new open of the same file; `None` when the answer comes later, with the message taken.
+    fn reopen(
+        &self,
+        one: OpenFd,
+        message: &mut Option<Message>,
+        raw: &[u8],
+        desk: &Arc<dyn Desk>,
+    ) -> Result<Option<Connected>>;
     /// Which conditions hold.
     fn ready(&self) -> Conditions;
     /// Where those wait who are to be told.
@@ -293,15 +301,58 @@ impl<H: Handlers> OpenFile for Opened<H> {
         now(self.seat.attr(&self.ocb.node)).map(|attr| attr.size)
     }
 
-    fn reopen(&self, client: &Client, flags: OpenFlags, share: u16) -> Result<Arc<dyn OpenFile>> {
-        let connect = Connect {
-            flags,
-            share,
-            path: &self.below,
-            ..Connect::default()
+    fn measure(&self, (raw, start): (&[u8], usize), mut way: Way<'_>) -> Result<()> {
+        let Pace::Awaited(runtime) = self.seat.handlers.pace() else {
+            return Err(Errno::IO);
         };
-        let node = self.ocb.node.clone();
-        now(connect::reopen(&self.seat, &connect, client, node))
+        let (turn, raw) = (way.turn.take(), raw.to_vec());
+        let (file, desk) = (Arc::clone(way.file), Arc::clone(way.desk));
+        let (seat, ocb) = (Arc::clone(&self.seat), Arc::clone(&self.ocb));
+        let (_, pending) = way.pend()?;
+        let duty = Duty(Arc::clone(&pending), "call");
+        super::awaited::spawn(&runtime, &pending, async move {
+            let end = seat.attr(&ocb.node).await.map(|attr| attr.size);
+            if let Ok(message) = duty.0.take() {
+                let measured = Measured {
+                    file,
+                    turn,
+                    raw,
+                    start,
+                    end,
+                };
+                desk.measured(message, measured);
+            }
+        });
+        Ok(())
+    }
+
+    fn reopen(
+        &self,
+        one: OpenFd,
+        message: &mut Option<Message>,
+        raw: &[u8],
+        desk: &Arc<dyn Desk>,
+    ) -> Result<Option<Connected>> {
+        let client = desk.client(&message.as_ref().ok_or(Errno::IO)?.info());
+        let (seat, node) = (Arc::clone(&self.seat), self.ocb.node.clone());
+        let below = self.below.clone();
+        let reopened = async move {
+            let connect = Connect {
+                flags: one.flags,
+                share: one.share,
+                path: &below,
+                ..Connect::default()
+            };
+            connect::reopen(&seat, &connect, &client, node).await
+        };
+        match self.seat.handlers.pace() {
+            Pace::AtOnce => guarded(|| now(reopened)).map(Some),
+            Pace::Awaited(runtime) => {
+                let message = message.take().ok_or(Errno::IO)?;
+                super::awaited::connect(&runtime, message, raw.into(), desk, reopened);
+                Ok(None)
+            }
+        }
     }
 
     fn ready(&self) -> Conditions {
@@ -351,17 +402,11 @@ impl<H: Handlers> Attached for Seat<H> {
             }
             Pace::Awaited(runtime) => {
                 let message = message.take().ok_or(Errno::IO)?;
-                let desk = Arc::clone(desk);
-                let pending = Pending::begin(message, OnUnblock::LetGo, None, Arc::clone(&desk));
-                let (raw, duty) = (raw.to_vec(), Duty(Arc::clone(&pending), "connect"));
-                super::awaited::spawn(&runtime, &pending, async move {
-                    let connected = match Connect::decode(&raw) {
-                        Ok((connect, _)) => connect::connect(&self, &connect, &client).await,
-                        Err(errno) => Err(errno),
-                    };
-                    if let Ok(message) = duty.0.take() {
-                        desk.connected(message, &raw, connected);
-                    }
+                let raw: Arc<[u8]> = raw.into();
+                let own = Arc::clone(&raw);
+                super::awaited::connect(&runtime, message, raw, desk, async move {
+                    let (connect, _) = Connect::decode(&own)?;
+                    connect::connect(&self, &connect, &client).await
                 });
                 Ok(None)
             }

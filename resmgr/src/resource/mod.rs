@@ -64,6 +64,7 @@ mod asynchronous;
 mod at;
 mod attr;
 mod awaited;
+mod buffer;
 mod call;
 mod change;
 pub mod check;
@@ -95,6 +96,7 @@ pub use crate::wire::{Conditions, RenameFlags, Share};
 pub use asynchronous::{AsyncDevice, AsyncResource};
 pub use at::At;
 pub use attr::Attr;
+pub use buffer::Buffer;
 #[doc(hidden)] // named by `Kind`, which nobody else can implement
 pub use call::Operation;
 pub use call::{Call, Control, Deferred, Done, Kind, OnUnblock, Private, Read, Write};
@@ -109,14 +111,16 @@ pub use waiters::WAITING_PER_CLIENT;
 pub use waiting::{Waiters, Waiting};
 
 pub(crate) use awaited::Awaited;
-pub(crate) use call::{Again, Books, CallName, Desk, Held, Output, Pending, Task, Told, Way, send};
+pub(crate) use call::{
+    Again, Books, CallName, Desk, Held, Measured, Output, Pending, Task, Told, Way, send,
+};
 pub(crate) use check::{check_mode, check_seek, check_span};
 pub(crate) use connect::Connected;
 pub(crate) use file::{Attached, OpenFile, Opened, Seat};
 pub(crate) use handlers::{Operate, Plain};
 pub(crate) use inform::{Ask, is_common};
 pub(crate) use lane::{Turn, pass_on};
-pub(crate) use ocb::{LaneId, Sort};
+pub(crate) use ocb::{Core, LaneId, Sort};
 pub(crate) use record::grant;
 pub(crate) use types::Renumber;
 pub(crate) use waiting::Bell;

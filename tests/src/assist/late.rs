@@ -9,7 +9,7 @@
 //! | `open-many PATH COUNT ARGS` | `ok`: so many opens of the path, or with `each` of the files below it |
 //! | `close-many PATH` | `ok` |
 //! | `time-reads PATH COUNT` | the median and the 99th percentile of so many reads, in nanoseconds |
-//! | `begin-reads NAME PATH COUNT` | `ok`: so many reads are under way |
+//! | `begin-reads NAME PATH COUNT SIZE` | `ok`: so many reads of so many bytes are under way |
 //! | `drop-reads NAME` | `ok`: nobody wants them any more |
 //! | `read-now NAME` | the count |
 
@@ -42,7 +42,7 @@ impl Drop for Waits {
 struct Late;
 
 impl AsyncDevice for Late {
-    async fn read(&self, at: &At, buffer: &mut [u8]) -> Result<usize> {
+    async fn read(&self, at: &At, buffer: &mut Buffer) -> Result<usize> {
         if at.offset > 0 {
             let _waits = Waits::begin();
             std::future::pending::<()>().await;
@@ -92,7 +92,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
         "late-reads" => WAITING.load(Ordering::Relaxed).to_string(),
         "heap" => resmgr_sys::measure::heap_in_use().to_string(),
         "begin-reads" => {
-            let begun = begin(words.get(2), words.number(3));
+            let begun = begin(words.get(2), words.number(3), words.number(4));
             outcome(begun.map(|begun| {
                 things.begun.put(name, begun);
                 "ok".into()
@@ -171,9 +171,9 @@ fn serve(path: &str) -> resmgr::dispatch::Running {
     manager.attach_async(path, Late).unwrap().spawn().unwrap()
 }
 
-fn begin(path: &str, count: u64) -> Result<Begun> {
+fn begin(path: &str, count: u64, size: usize) -> Result<Begun> {
     let file = client::open(path, OpenFlags::READ)?;
-    let reads = (1..=count).map(|offset| file.begin_read(64, Some(offset)));
+    let reads = (1..=count).map(|offset| file.begin_read(size, Some(offset)));
     let reads = reads.collect::<Result<_>>()?;
     Ok(Begun { file, reads })
 }

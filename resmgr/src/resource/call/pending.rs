@@ -4,7 +4,7 @@ use super::{OnUnblock, Operation};
 use crate::ipc::{Message, MessageInfo, Rcvid, Scoid};
 use crate::resource::check::Client;
 use crate::resource::connect::Connected;
-use crate::resource::{At, LaneId, OpenFile, lock};
+use crate::resource::{At, LaneId, OpenFile, Turn, lock};
 use crate::{Errno, Result};
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -22,8 +22,10 @@ pub(crate) trait Desk: Send + Sync {
     fn release(&self, file: Arc<dyn OpenFile>);
     /// Who sent a message, with the groups that count.
     fn client(&self, info: &MessageInfo) -> Client;
-    /// A connect message has been worked on: what came of it, and the bytes of the message.
+    /// A message that opens something has been worked on: what came of it, and the bytes of the message.
     fn connected(self: Arc<Self>, message: Message, raw: &[u8], connected: Result<Connected>);
+    /// The end of a file was asked for, for a request on it that needs it: it goes on.
+    fn measured(self: Arc<Self>, message: Message, measured: Measured);
 }
 
 /// What is done between two handlers.
@@ -39,6 +41,18 @@ pub(crate) enum Task {
     Release(Arc<dyn OpenFile>),
     /// A client that has gone is forgotten, a few of its opens at a time.
     Forget(Scoid, Vec<Arc<dyn OpenFile>>),
+}
+
+/// A request on an open file that has waited for the file's end.
+pub(crate) struct Measured {
+    pub(crate) file: Arc<dyn OpenFile>,
+    /// Its place in its lane, if it keeps one.
+    pub(crate) turn: Option<Turn>,
+    /// The request.
+    pub(crate) raw: Vec<u8>,
+    /// Where it begins in the client's message.
+    pub(crate) start: usize,
+    pub(crate) end: Result<u64>,
 }
 
 /// A call among all of a manager: the client, and its call.
