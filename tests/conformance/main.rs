@@ -59,6 +59,7 @@ macro_rules! apart {
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+mod attach;
 mod bulk;
 mod by_id;
 mod channels;

@@ -60,6 +60,7 @@ impl Bindings {
     ///
     /// # Errors
     /// - `EMFILE`: the client has too many.
+    /// - `ENOENT`: the resource was taken away meanwhile.
     /// - `ESRCH`: it has gone.
     pub(super) fn bind(
         &self,
@@ -71,6 +72,10 @@ impl Bindings {
         let mut clients = lock(&self.clients);
         if !is_waiting() {
             return Err(Errno::SRCH);
+        }
+        // Whoever takes the resource away says so before it looks through this table.
+        if ocb.is_down() {
+            return Err(Errno::NOENT);
         }
         let opens = clients.entry(scoid).or_default();
         if opens.len() >= most && !opens.contains_key(&coid) {
@@ -105,6 +110,20 @@ impl Bindings {
     /// Takes everybody's bindings away.
     pub(super) fn clear(&self) -> Table<Scoid, Opens> {
         std::mem::take(&mut *lock(&self.clients))
+    }
+
+    /// Takes the bindings to opens of one attachment away, by client.
+    pub(super) fn unbind_link(&self, link: u32) -> Vec<(Scoid, Vec<Arc<dyn OpenFile>>)> {
+        let mut clients = lock(&self.clients);
+        let taken = clients.iter_mut().map(|(scoid, opens)| {
+            let of_it = opens.extract_if(|_, file| file.link() == link);
+            (*scoid, of_it.map(|(_, file)| file).collect())
+        });
+        let taken: Vec<(Scoid, Vec<_>)> = taken.collect();
+        clients.retain(|_, opens| !opens.is_empty());
+        drop(clients);
+        let is_client = |(_, opens): &(Scoid, Vec<_>)| !opens.is_empty();
+        taken.into_iter().filter(is_client).collect()
     }
 
     /// Takes all of a client's bindings away.

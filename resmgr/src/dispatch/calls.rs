@@ -37,6 +37,17 @@ impl Calls {
         clients.get(&scoid)?.get(&rcvid).cloned()
     }
 
+    /// Those on opens of an attachment.
+    pub(super) fn of_link(&self, link: u32) -> Vec<Arc<Pending>> {
+        let clients = lock(&self.0);
+        let calls = clients.values().flat_map(Table::values);
+        let mut calls: Vec<_> = calls.map(Arc::clone).collect();
+        drop(clients);
+        // Not under the lock: this may come to hold the last of an open.
+        calls.retain(|call| call.file().is_some_and(|file| file.link() == link));
+        calls
+    }
+
     /// All calls of a client that has gone.
     pub(super) fn forget_client(&self, scoid: Scoid) -> impl Iterator<Item = Arc<Pending>> {
         let calls = lock(&self.0).remove(&scoid).unwrap_or_default();

@@ -1,13 +1,17 @@
-//! Ending a manager: [`Handle`] from anywhere, [`Running`] from whoever spawned it.
+//! A manager from outside: [`Handle`] from anywhere, [`Running`] for whoever spawned it.
 
 use super::attach::Attachments;
+use super::links::{Detach, LinkId};
 use super::shared::Shared;
 use crate::ipc::Scoid;
+use crate::resource::{AsyncResource, Awaited, Plain, Resource, Seat};
 use crate::{Errno, StartError};
+use resmgr_namespace::AttachFlags;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
-/// Ends a manager from another thread.
+/// A manager, for other threads and for its handlers: it ends it, and changes what is attached while it serves.
 #[derive(Clone, Debug)]
 pub struct Handle {
     shared: Weak<Shared>,
@@ -37,6 +41,80 @@ impl Handle {
 }
 
 impl Handle {
+    /// Adds a resource under a path while the manager serves; a handler may do so, too.
+    ///
+    /// ```
+    /// use resmgr::dispatch::{Detach, Handle};
+    /// use resmgr::parts::Text;
+    /// use resmgr::prelude::*;
+    ///
+    /// /// A sensor was plugged in, and is pulled out again.
+    /// fn plugged(manager: &Handle) -> std::result::Result<(), Box<dyn std::error::Error>> {
+    ///     let link = manager.attach("/dev/sensor1", AttachFlags::empty(), Text::get(|| "21.5\n"))?;
+    ///     manager.detach(link, Detach::All)?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Manager::attach_with`](super::Manager::attach_with), and `ESRCH`: the manager has ended, or is about to.
+    #[doc(alias = "resmgr_attach")]
+    pub fn attach<R: Resource>(
+        &self,
+        path: impl AsRef<Path>,
+        flags: AttachFlags,
+        resource: R,
+    ) -> Result<LinkId, StartError> {
+        let path = path.as_ref();
+        self.serving(path)?.attach(path, flags, |number, path| {
+            Arc::new(Seat::new(Plain(resource), number, path))
+        })
+    }
+
+    /// The same for one whose handlers are asynchronous.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach), and `ENOTSUP`: the manager has no runtime. It has one if it began with an
+    /// asynchronous resource, or was [told](super::Manager::on_runtime) which.
+    #[doc(alias = "resmgr_attach")]
+    pub fn attach_async<R: AsyncResource>(
+        &self,
+        path: impl AsRef<Path>,
+        flags: AttachFlags,
+        resource: R,
+    ) -> Result<LinkId, StartError> {
+        let path = path.as_ref();
+        let shared = self.serving(path)?;
+        let none = || StartError::new("attach", Errno::NOTSUP).name(path);
+        let runtime = shared.runtime.get().ok_or_else(none)?.clone();
+        shared.attach(path, flags, |number, path| {
+            Arc::new(Seat::new(Awaited(resource, runtime), number, path))
+        })
+    }
+
+    /// Takes an attachment away: its name at once, and with [`Detach::All`] its opens, too. Calls on these are `EBADF`
+    /// from here on; the resource is told of their end between two messages, and is dropped when the last has ended.
+    ///
+    /// # Errors
+    /// - `EINVAL`: it is none, or none any more. `ESRCH`: the manager has ended.
+    #[doc(alias = "resmgr_detach")]
+    pub fn detach(&self, link: LinkId, what: Detach) -> crate::Result<()> {
+        let shared = self.shared.upgrade().ok_or(Errno::SRCH)?;
+        shared.detach(link, what)
+    }
+
+    /// What is attached, in the order in which it was, and where.
+    #[doc(alias = "resmgr_pathname")]
+    pub fn links(&self) -> Vec<(LinkId, PathBuf)> {
+        let shared = self.shared.upgrade();
+        shared.map_or_else(Vec::new, |shared| shared.attached())
+    }
+
+    fn serving(&self, path: &Path) -> Result<Arc<Shared>, StartError> {
+        let ended = || StartError::new("attach", Errno::SRCH).name(path);
+        self.shared.upgrade().ok_or_else(ended)
+    }
+
     /// What its threads do beside serving files: see [`Manager::attachments`](super::Manager::attachments). `None`: it
     /// has ended.
     pub fn attachments(&self) -> Option<Arc<Attachments>> {

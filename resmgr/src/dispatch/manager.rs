@@ -8,11 +8,11 @@ use super::shared::Shared;
 use super::threads::Server;
 use super::trace;
 use crate::ipc::{Channel, ChannelFlags, ChannelId, ChannelOptions, ConnectRights};
-use crate::names::{self, Registration, pathname};
+use crate::names;
 use crate::resource::{AsyncResource, Awaited};
 use crate::resource::{Attached, Plain, Resource, Seat};
 use crate::{Errno, StartError};
-use resmgr_namespace::{Attach, AttachFlags, FileType};
+use resmgr_namespace::AttachFlags;
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::signal;
 use std::os::fd::BorrowedFd;
@@ -53,7 +53,6 @@ const ROUNDS: usize = 1000;
 #[doc(alias = "dispatch_create")]
 pub struct Manager {
     shared: Arc<Shared>,
-    names: Vec<Registration>,
     pool: PoolOptions,
     /// What a program's own loop serves with.
     server: Option<Box<Server>>,
@@ -88,7 +87,6 @@ impl Manager {
         let shared = Arc::new(Shared::new(channel));
         Ok(Self {
             shared,
-            names: Vec::new(),
             pool: PoolOptions::fixed(1),
             server: None,
             runtime: Runtime::default(),
@@ -149,6 +147,7 @@ impl Manager {
         resource: R,
     ) -> Result<Self, StartError> {
         let runtime = self.runtime.handle()?;
+        self.shared.runtime.get_or_init(|| runtime.clone());
         self.attach_seat(path.as_ref(), flags, |handle, path| {
             Arc::new(Seat::new(Awaited(resource, runtime), handle, path))
         })
@@ -163,29 +162,18 @@ impl Manager {
 
     /// Has asynchronous handlers run in this runtime of the program's. Call it before they are attached.
     pub fn on_runtime(mut self, runtime: tokio::runtime::Handle) -> Self {
+        self.shared.runtime.get_or_init(|| runtime.clone());
         self.runtime = Runtime::Given(runtime);
         self
     }
 
     fn attach_seat(
-        mut self,
+        self,
         path: &Path,
         flags: AttachFlags,
         seat: impl FnOnce(u32, String) -> Arc<dyn Attached>,
     ) -> Result<Self, StartError> {
-        let failed = |errno| StartError::new("attach", errno).name(path);
-        let handle = u32::try_from(self.names.len()).map_err(|_| failed(Errno::NFILE))?;
-        let attach = Attach {
-            path: pathname(path).map_err(failed)?,
-            chid: self.shared.channel.id().raw().cast_signed(),
-            handle,
-            file_type: FileType::ANY,
-            flags,
-            exclusive: false,
-        };
-        let path = attach.path.to_string();
-        self.shared.add(handle, seat(handle, path));
-        self.names.push(Registration::new(&attach)?);
+        self.shared.attach(path, flags, seat)?;
         Ok(self)
     }
 
@@ -193,7 +181,7 @@ impl Manager {
     #[doc(hidden)]
     pub fn unnamed<R: Resource>(self, resource: R) -> Self {
         let seat = Seat::new(Plain(resource), 0, String::new());
-        self.shared.add(0, Arc::new(seat));
+        self.shared.links.add(0, Arc::new(seat));
         self
     }
 
@@ -206,7 +194,7 @@ impl Manager {
     ) -> Result<Self, StartError> {
         let handlers = Awaited(resource, self.runtime.handle()?);
         let seat = Seat::new(handlers, number, String::new());
-        self.shared.add(number, Arc::new(seat));
+        self.shared.links.add(number, Arc::new(seat));
         Ok(self)
     }
 
@@ -359,7 +347,7 @@ impl Runtime {
 /// Names first, so that nobody comes anew; then whoever still waits.
 impl Drop for Manager {
     fn drop(&mut self) {
-        self.names.clear();
+        self.shared.links.take_names();
         self.shared.channel.destroy();
         let seats = self.shared.clear();
         if let Runtime::Own(runtime) = &self.runtime {

@@ -4,21 +4,22 @@ use super::attach::Attachments;
 use super::bindings::Bindings;
 use super::calls::Calls;
 use super::left::Left;
+use super::links::Links;
 use super::worker::{Bytes, Scratch, Worker};
 use crate::ipc::{Channel, Message, MessageInfo, Pulse, PulseCode, Rcvid, Received, Scoid};
 use crate::resource::check::Client;
 use crate::resource::locks::{Removed, WaitGraph};
 use crate::resource::{
-    Attached, CallName, Connected, Desk, Measured, OpenFile, Pending, Task, grant, lock,
+    Attached, CallName, Connected, Desk, HasGone, Measured, OpenFile, Pending, Task, grant, lock,
 };
 use crate::wire::{ConnectKind, Request, TRANSFER_MAX};
 use crate::{Errno, Result};
-use resmgr_sys::process;
+
 use std::cell::Cell;
-use std::collections::HashMap;
+
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Bytes of a message that are received at once: the longest write there is and its header, so that no byte
 /// of it is copied twice. What lies behind (in a combine) is fetched. Pages that no message has reached
@@ -42,8 +43,10 @@ thread_local! {
 pub(super) struct Shared {
     /// Where they receive.
     pub(super) channel: Channel,
-    /// The attachments, by the number that connect messages bear. Locked for look-ups only.
-    seats: Mutex<HashMap<u32, Arc<dyn Attached>>>,
+    /// The attachments, by the number that connect messages bear.
+    pub(super) links: Links,
+    /// Where handlers of asynchronous resources run, if there is such a place.
+    pub(super) runtime: OnceLock<tokio::runtime::Handle>,
     pub(super) bindings: Arc<Bindings>,
     calls: Calls,
     /// Who waits for whose advisory locks, over all files.
@@ -79,7 +82,8 @@ impl Shared {
         let attachments = Arc::new(Attachments::new(&channel));
         Self {
             channel,
-            seats: Mutex::default(),
+            links: Links::default(),
+            runtime: OnceLock::new(),
             bindings,
             calls: Calls::default(),
             graph: Arc::default(),
@@ -91,18 +95,6 @@ impl Shared {
             failed: Mutex::default(),
             attachments,
         }
-    }
-
-    /// Adds an attachment under its number.
-    pub(super) fn add(&self, handle: u32, seat: Arc<dyn Attached>) {
-        process::refresh_ids();
-        lock(&self.seats).insert(handle, seat);
-    }
-
-    /// The attachment of a number.
-    pub(super) fn seat(&self, handle: u32) -> Result<Arc<dyn Attached>> {
-        let seats = lock(&self.seats);
-        seats.get(&handle).cloned().ok_or(Errno::NOENT)
     }
 
     /// Says that several threads work.
@@ -138,8 +130,7 @@ impl Shared {
                 Self::forget_holder(&**file, scoid);
             }
         }
-        let seats = std::mem::take(&mut *lock(&self.seats));
-        seats.into_values().collect()
+        self.links.clear()
     }
 
     /// Nothing is done between two messages any more: what was left goes.
@@ -226,26 +217,57 @@ impl Shared {
             pending.gone();
         }
         let opens = self.bindings.unbind_client(scoid);
-        self.forget_opens(scoid, opens.into_values().collect());
+        self.forget_opens(scoid, opens.into_values().collect(), HasGone::Yes);
     }
 
-    /// Ends opens of a client that has gone: as many as keep nobody waiting for long, and the others later. Its
-    /// number stays taken until none is left, since locks bear it.
-    pub(super) fn forget_opens(&self, scoid: Scoid, mut opens: Vec<Arc<dyn OpenFile>>) {
+    /// The opens of an attachment that was taken away, and the calls on them, end. Not here: a handler may have asked.
+    pub(super) fn end_opens_of(&self, link: u32) {
+        let opens = self.bindings.unbind_link(link);
+        self.later(Task::Refuse(link));
+        for (scoid, opens) in opens {
+            self.later(Task::Forget(scoid, opens, HasGone::No));
+        }
+    }
+
+    /// Refuses the calls that wait on opens of an attachment.
+    pub(super) fn refuse_calls_of(&self, link: u32) {
+        for pending in self.calls.of_link(link) {
+            pending.refuse(Errno::BADF);
+        }
+    }
+
+    /// Ends opens of a client: as many as keep nobody waiting for long, and the others later. The number of one that has
+    /// gone stays taken until none is left, since locks bear it.
+    pub(super) fn forget_opens(
+        &self,
+        scoid: Scoid,
+        mut opens: Vec<Arc<dyn OpenFile>>,
+        has_gone: HasGone,
+    ) {
         let rest = opens.len().saturating_sub(FORGOTTEN_AT_ONCE);
         for file in opens.drain(rest..) {
-            Self::forget_holder(&*file, scoid);
+            Self::forget_locks(&*file, scoid);
+            if has_gone == HasGone::Yes {
+                Self::forget_events(&*file, scoid);
+            }
         }
         if !opens.is_empty() {
-            return self.later(Task::Forget(scoid, opens));
+            return self.later(Task::Forget(scoid, opens, has_gone));
         }
-        if let Err(errno) = self.channel.detach_client(scoid) {
+        if has_gone == HasGone::Yes
+            && let Err(errno) = self.channel.detach_client(scoid)
+        {
             tracing::debug!(%scoid, %errno, "a client that has gone was not known");
         }
     }
 
     /// What a client has on a file beside the open itself: advisory locks, notifications.
     pub(super) fn forget_holder(file: &dyn OpenFile, scoid: Scoid) {
+        Self::forget_locks(file, scoid);
+        Self::forget_events(file, scoid);
+    }
+
+    fn forget_locks(file: &dyn OpenFile, scoid: Scoid) {
         let record = &file.core().record;
         let removed = record.with_held(|locks| Some(locks.remove_client(scoid)));
         if let Some(Removed { granted, dropped }) = removed {
@@ -253,6 +275,9 @@ impl Shared {
             // Their calls have gone before.
             drop(dropped);
         }
+    }
+
+    fn forget_events(file: &dyn OpenFile, scoid: Scoid) {
         if let Some(waiters) = file.waiters() {
             waiters.remove_client(scoid);
         }

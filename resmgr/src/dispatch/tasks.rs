@@ -22,7 +22,10 @@ impl Worker<'_> {
             }
             Task::Next(pending, lane) => self.next(&pending, lane, scratch),
             Task::Release(file) => drop(file),
-            Task::Forget(scoid, opens) => self.shared.forget_opens(scoid, opens),
+            Task::Forget(scoid, opens, has_gone) => {
+                self.shared.forget_opens(scoid, opens, has_gone);
+            }
+            Task::Refuse(link) => self.shared.refuse_calls_of(link),
         }
     }
 

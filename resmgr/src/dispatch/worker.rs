@@ -129,7 +129,7 @@ impl Worker<'_> {
         ) {
             Request::decode(next)?;
         }
-        let seat = self.shared.seat(connect.handle)?;
+        let seat = self.shared.links.seat(connect.handle)?;
         about(message, || seat.path(connect.path));
         match seat.connect(message, bytes.raw, self.desk)? {
             Some(connected) => {

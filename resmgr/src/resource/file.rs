@@ -13,6 +13,7 @@ use crate::{Errno, Result};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -23,6 +24,8 @@ pub(crate) struct Seat<H> {
     number: u32,
     /// Where it was attached.
     path: String,
+    /// It was taken away, with its opens.
+    is_down: AtomicBool,
     /// The record of the file at the path itself.
     root: Arc<Record>,
     /// Those of its other files that are open.
@@ -39,6 +42,7 @@ impl<H: Handlers> Seat<H> {
             handlers,
             number,
             path,
+            is_down: AtomicBool::new(false),
             root: Arc::new(Record::born(ino, born)),
             records: Mutex::default(),
             born,
@@ -228,6 +232,10 @@ pub(crate) trait OpenFile: Send + Sync {
     fn core(&self) -> &Core;
     /// Where it is, for people.
     fn path(&self) -> String;
+    /// The number of its attachment.
+    fn link(&self) -> u32;
+    /// Whether its attachment was taken away, with its opens.
+    fn is_down(&self) -> bool;
     /// Has a handler answer.
     fn operate(&self, operate: Operate<'_>, way: Way<'_>) -> Result<Done>;
     /// Everything that handlers answer by returning.
@@ -270,6 +278,14 @@ impl<H: Handlers> OpenFile for Opened<H> {
 
     fn path(&self) -> String {
         self.seat.path(&self.below)
+    }
+
+    fn link(&self) -> u32 {
+        self.seat.number
+    }
+
+    fn is_down(&self) -> bool {
+        self.seat.is_down.load(Ordering::Acquire)
     }
 
     fn operate(&self, operate: Operate<'_>, way: Way<'_>) -> Result<Done> {
@@ -373,6 +389,8 @@ pub(crate) trait Attached: Send + Sync {
     fn path(&self, below: &[u8]) -> String;
     /// Whether its handlers are tasks of a runtime.
     fn is_awaited(&self) -> bool;
+    /// From here on nothing of it can be opened.
+    fn close_down(&self);
 }
 
 impl<H: Handlers> Attached for Seat<H> {
@@ -385,6 +403,10 @@ impl<H: Handlers> Attached for Seat<H> {
 
     fn is_awaited(&self) -> bool {
         !matches!(self.handlers.pace(), Pace::AtOnce)
+    }
+
+    fn close_down(&self) {
+        self.is_down.store(true, Ordering::Release);
     }
 
     fn connect(

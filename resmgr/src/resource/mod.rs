@@ -112,7 +112,7 @@ pub use waiting::{Waiters, Waiting};
 
 pub(crate) use awaited::Awaited;
 pub(crate) use call::{
-    Again, Books, CallName, Desk, Held, Measured, Output, Pending, Task, Told, Way, send,
+    Again, Books, CallName, Desk, HasGone, Held, Measured, Output, Pending, Task, Told, Way, send,
 };
 pub(crate) use check::{check_mode, check_seek, check_span};
 pub(crate) use connect::Connected;

@@ -3,6 +3,10 @@
 //! | command | answer |
 //! |---|---|
 //! | `serve-probe NAME PATH HOW` | `ok`; `HOW` is below |
+//! | `probe-add NEW NAME PATH HOW` | `ok`: another one of the same manager, which is serving |
+//! | `probe-detach NAME PATH name|all` | `ok`; of the manager, what is at this path |
+//! | `probe-links NAME` | the paths of the manager, with blanks between them |
+//! | `probe-stop NAME` | `ok`: the manager has ended |
 //! | `probe-counts NAME` | `opens=N dups=N closes=N asked=N held=N waiting=N` |
 //! | `probe-answer NAME DATA`, `probe-refuse NAME` | `ok` or the error; the first read that is held gets data, or `EINTR` |
 //! | `probe-feed NAME DATA` | `ok`: a line has come |
@@ -14,9 +18,11 @@
 use super::Words;
 use super::commands::outcome;
 use super::things::Things;
+use resmgr::dispatch::{AttachFlags, Detach, Handle};
 use resmgr::ipc::Rcvid;
 use resmgr::prelude::*;
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -138,9 +144,17 @@ impl Probe {
 }
 
 pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
-    let probe = || things.probes.get(words.get(1));
+    let name = words.get(1);
+    let probe = || things.probes.get(name);
     let done = match words.get(0) {
         "serve-probe" => serve(things, words),
+        "probe-add" => add(things, words),
+        "probe-detach" => detach(things, words),
+        "probe-links" => return Some(links(things, name)),
+        "probe-stop" => {
+            let stopped = things.managers.take(name).stop();
+            stopped.map_err(|error| error.errno())
+        }
         "probe-counts" => return Some(probe().counts()),
         "probe-answer" => probe().take().and_then(|read| read.bytes(&words.data(2))),
         "probe-refuse" => probe().take().and_then(|read| read.error(Errno::INTR)),
@@ -153,13 +167,55 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
     Some(outcome(done.map(|()| "ok".into())))
 }
 
-fn serve(things: &Things, words: &Words<'_>) -> Result<()> {
-    let (name, path) = (words.get(1), words.get(2));
+fn probe(how: &str) -> (Arc<Probe>, Served) {
     let probe = Arc::new(Probe {
-        how: words.get(3).into(),
+        how: how.into(),
         ..Probe::default()
     });
     let served = Served(Arc::clone(&probe));
+    (probe, served)
+}
+
+fn handle(things: &Things, name: &str) -> Handle {
+    things.managers.lock().get(name).unwrap().handle()
+}
+
+fn add(things: &Things, words: &Words<'_>) -> Result<()> {
+    let (probe, served) = probe(words.get(4));
+    let added = handle(things, words.get(2)).attach(words.get(3), AttachFlags::empty(), served);
+    added.map_err(|error| error.errno())?;
+    things.probes.put(words.get(1), probe);
+    Ok(())
+}
+
+fn detach(things: &Things, words: &Words<'_>) -> Result<()> {
+    let handle = handle(things, words.get(1));
+    let links = handle.links();
+    let link = links
+        .iter()
+        .find(|(_, path)| path == Path::new(words.get(2)));
+    let what = match words.get(3) {
+        "name" => Detach::Name,
+        _ => Detach::All,
+    };
+    let link = link.ok_or(Errno::NOENT)?.0;
+    handle.detach(link, what)?;
+    // Its number means nothing any more.
+    match handle.detach(link, what) {
+        Err(Errno::INVAL) => Ok(()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn links(things: &Things, name: &str) -> String {
+    let links = handle(things, name).links().into_iter();
+    let paths: Vec<_> = links.map(|(_, path)| path.display().to_string()).collect();
+    paths.join(" ")
+}
+
+fn serve(things: &Things, words: &Words<'_>) -> Result<()> {
+    let (name, path) = (words.get(1), words.get(2));
+    let (probe, served) = probe(words.get(3));
     let attached = Manager::new().and_then(|manager| manager.attach(path, served));
     let running = attached.and_then(Manager::spawn);
     things

@@ -13,7 +13,7 @@ pub use deferred::{Deferred, OnUnblock};
 pub(crate) use kinds::Books;
 pub use kinds::{Control, Kind, Operation, Private, Read, Write};
 pub(crate) use output::Output;
-pub(crate) use pending::{Again, CallName, Desk, Duty, Measured, Pending, Task};
+pub(crate) use pending::{Again, CallName, Desk, Duty, HasGone, Measured, Pending, Task};
 
 use super::lane::Turn;
 use super::{At, OpenFile};

@@ -39,8 +39,10 @@ pub(crate) enum Task {
     Next(Arc<Pending>, LaneId),
     /// An open is dropped.
     Release(Arc<dyn OpenFile>),
-    /// A client that has gone is forgotten, a few of its opens at a time.
-    Forget(Scoid, Vec<Arc<dyn OpenFile>>),
+    /// Opens of a client end, a few at a time; then the client is forgotten, if it has gone.
+    Forget(Scoid, Vec<Arc<dyn OpenFile>>, HasGone),
+    /// Calls on the opens of an attachment that was taken away are refused.
+    Refuse(u32),
 }
 
 /// A request on an open file that has waited for the file's end.
@@ -53,6 +55,13 @@ pub(crate) struct Measured {
     /// Where it begins in the client's message.
     pub(crate) start: usize,
     pub(crate) end: Result<u64>,
+}
+
+/// Whether it is because their client has gone that opens end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HasGone {
+    Yes,
+    No,
 }
 
 /// A call among all of a manager: the client, and its call.
@@ -272,6 +281,16 @@ impl Pending {
                 self.desk.later(Task::Unblock(file, self.rcvid()));
             }
             (OnUnblock::Ask | OnUnblock::Keep, _) => {}
+        }
+    }
+
+    /// Nobody is to answer it any more.
+    pub(crate) fn refuse(&self, errno: Errno) {
+        if let Ok(message) = self.take_back() {
+            let sent = message.error(errno);
+            tracing::trace!(?sent, %errno, "a call was refused while it waited");
+            self.release();
+            self.cancel();
         }
     }
 

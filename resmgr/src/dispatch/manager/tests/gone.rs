@@ -1,14 +1,14 @@
-//! What a client leaves behind that has gone.
+//! What a client leaves behind that has gone, and what resources do that are taken away.
 
-use super::bytes;
-use crate::Result;
-use crate::dispatch::Manager;
+use super::{BOTH, bytes, open, serve};
 use crate::dispatch::shared::FORGOTTEN_AT_ONCE;
+use crate::dispatch::{AttachFlags, Detach, Handle, LinkId, Manager};
 use crate::ipc::{ChannelFlags, ChannelOptions, ConnectFlags, Connection, IdSpace, Target};
-use crate::resource::{Attr, Ocb, Opening, Resource};
+use crate::resource::{AsyncDevice, Attr, Call, Done, Ocb, Opening, Resource, Write};
 use crate::wire::{self, Connect, Stat};
-use std::sync::Arc;
+use crate::{Errno, Result, StartError};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Counts how often an open of it has ended.
@@ -82,3 +82,63 @@ fn d5_a_client_that_goes_with_many_opens_keeps_nobody_waiting_for_all_of_them() 
     // What was to wake it may come after it has done the work.
     assert!((0..3).any(|_| manager.serve_once(past) == Ok(false)));
 }
+
+/// Takes itself away when it is written to.
+#[derive(Default)]
+struct Last(Arc<OnceLock<Handle>>);
+
+impl Resource for Last {
+    type Node = ();
+    type Open = ();
+
+    fn root(&self) {}
+    fn attr(&self, (): &()) -> Result<Attr> {
+        Ok(Attr::device(0o666))
+    }
+    fn open(&self, (): &(), _how: &Opening) -> Result<()> {
+        Ok(())
+    }
+    fn write(&self, _ocb: &Ocb, call: Call<'_, Write>) -> Result<Done> {
+        if let Some(handle) = self.0.get() {
+            handle.detach(LinkId::for_test(0), Detach::All)?;
+        }
+        call.all()
+    }
+}
+
+#[test]
+fn rm7_a_handler_may_take_its_own_resource_away() {
+    let resource = Last::default();
+    let handle = Arc::clone(&resource.0);
+    let (running, chid) = serve(resource, 1);
+    let file = open(chid, BOTH);
+    handle.set(running.handle()).unwrap();
+    assert_eq!(file.write(b"abc"), Ok(3));
+    assert_eq!(file.write(b"abc"), Err(Errno::BADF));
+    assert_eq!(running.handle().links(), []);
+    let again = running.handle().detach(LinkId::for_test(0), Detach::Name);
+    assert_eq!(again, Err(Errno::INVAL));
+}
+
+#[test]
+fn rm1_what_has_ended_or_has_no_runtime_takes_no_resource() {
+    let (running, _) = serve(Last::default(), 1);
+    let handle = running.handle();
+    let none = AttachFlags::empty();
+    let refused = |answer: Result<LinkId, StartError>| answer.unwrap_err().errno();
+    let awaited = handle.attach_async("/x", none, Nothing);
+    assert_eq!(refused(awaited), Errno::NOTSUP);
+    running.stop().unwrap();
+    assert_eq!(
+        refused(handle.attach("/x", none, Last::default())),
+        Errno::SRCH
+    );
+    let gone = handle.detach(LinkId::for_test(0), Detach::All);
+    assert_eq!(gone, Err(Errno::SRCH));
+    assert_eq!(handle.links(), []);
+}
+
+/// A device without anything.
+struct Nothing;
+
+impl AsyncDevice for Nothing {}
