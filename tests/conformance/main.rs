@@ -59,6 +59,7 @@ macro_rules! apart {
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+mod both;
 mod bulk;
 mod by_id;
 mod channels;
@@ -87,6 +88,7 @@ mod priority;
 mod pulses;
 mod register;
 mod restart;
+mod rights;
 mod threads;
 mod timeouts;
 mod timers;
