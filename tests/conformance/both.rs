@@ -71,10 +71,20 @@ impl Both {
 
     /// What comes of a call, which is the same on both sides.
     pub(crate) fn ask(&self, peer: &Peer, call: &str) -> String {
-        let ours = peer.ask(&format!("on /mem {call}"));
-        let hosts = peer.ask(&format!("on {} {call}", self.host.path().display()));
+        let ours = self.ours(peer, call);
+        let hosts = self.hosts(peer, call);
         assert_eq!(ours, hosts, "ours and the host's, of: {call}");
         ours
+    }
+
+    /// What comes of a call on ours alone: of times, which the host takes from a clock of its own.
+    pub(crate) fn ours(&self, peer: &Peer, call: &str) -> String {
+        peer.ask(&format!("on /mem {call}"))
+    }
+
+    /// The same on the host's.
+    pub(crate) fn hosts(&self, peer: &Peer, call: &str) -> String {
+        peer.ask(&format!("on {} {call}", self.host.path().display()))
     }
 
     /// A call that is done.

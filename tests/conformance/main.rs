@@ -59,6 +59,7 @@ macro_rules! apart {
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+mod attributes;
 mod both;
 mod bulk;
 mod by_id;
@@ -68,6 +69,7 @@ mod connections;
 mod death;
 mod descriptors;
 mod destruction;
+mod devctl;
 mod events;
 mod flags;
 mod inherited;
@@ -78,6 +80,7 @@ mod messages;
 mod names;
 mod notify;
 mod numbers;
+mod open_flags;
 mod opens;
 mod partial;
 mod paths;

@@ -7,6 +7,8 @@
 //! | `file-flags SLOT`, `file-set-flags SLOT HOW` | open()'s `oflag` as the server has it, in octal |
 //! | `file-map SLOT r\|rw` | the first bytes that the memory has |
 //! | `file-info SLOT`, `file-limit SLOT NUMBER`, `file-sync SLOT all\|data` | what the server tells |
+//! | `file-statvfs SLOT`, `file-advise SLOT OFFSET LEN ADVICE` | `flag=N namemax=N`; `ok` |
+//! | `file-write SLOT DATA`, `file-chmod SLOT MODE` | how many bytes; `ok` |
 //! | `file-reopen NEW SLOT HOW`, `file-share SLOT PATH HOW SHARE` | `ok` |
 //!
 //! Slots are those of `file-open`.
@@ -18,6 +20,7 @@ use super::things::Things;
 use resmgr::client::{Caller, File, Share};
 use resmgr::prelude::*;
 use resmgr::resource::check::check_mode;
+use resmgr::wire::dcmds::{self, Advice};
 use resmgr::wire::{Action, Command, Exchange, Get, Plain, Protection, Set};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
@@ -31,13 +34,16 @@ const GET: Get<u32> = Get::new(5, 2);
 const CONVERT: Exchange<u16, u64> = Exchange::new(5, 3);
 const RESET: Action = Action::new(5, 4);
 const ADD: Exchange<u32> = Exchange::new(5, 5);
-/// Answers with what came, and its length as information.
-const ECHO: Exchange<[u8; 8]> = Exchange::new(5, 6);
+/// Answers with what came, in any direction and length, or with `z` as far as there is room. The information is a
+/// thousand times how many bytes came, and for how many there is room.
+const ECHO: u16 = 0x0506;
 /// Answers with information and an error.
 const FAIL: Action = Action::new(5, 7);
 /// Only for who may write; only for who may read.
 const GUARDED: Set<u32> = Set::new(5, 8);
 const WATCHED: Get<u32> = Get::new(5, 9);
+/// Only for root.
+const ROOTS: Action = Action::new(5, 10);
 
 /// The server's side.
 pub(crate) fn answer(ocb: &Ocb, call: Call<'_, Control>) -> Result<Done> {
@@ -56,10 +62,15 @@ pub(crate) fn answer(ocb: &Ocb, call: Call<'_, Control>) -> Result<Done> {
     } else if call.is(&RESET) {
         VALUE.store(0, Ordering::Relaxed);
         call.information(0)
-    } else if call.command() == ECHO {
-        let (data, room) = (call.data().to_vec(), call.room());
-        let information = i32::try_from(data.len() * 100 + room).unwrap_or(-1);
-        call.reply_with(information, &data)
+    } else if call.command().command() == ECHO {
+        let (data, room) = (call.data(), call.room());
+        let information = i32::try_from(data.len() * 1000 + room).unwrap_or(-1);
+        let back = if data.is_empty() {
+            vec![b'z'; room]
+        } else {
+            data[..data.len().min(room)].to_vec()
+        };
+        call.reply_with(information, &back)
     } else if call.is(&FAIL) {
         Err(Errno::XDEV)
     } else if call.is(&GUARDED) {
@@ -68,6 +79,11 @@ pub(crate) fn answer(ocb: &Ocb, call: Call<'_, Control>) -> Result<Done> {
     } else if call.is(&WATCHED) {
         check_mode(ocb.flags(), OpenFlags::READ)?;
         call.output(&WATCHED, &1)
+    } else if call.is(&ROOTS) {
+        match call.at().client.uid {
+            0 => call.information(0),
+            _ => Err(Errno::PERM),
+        }
     } else {
         Err(Errno::NOTTY)
     }
@@ -98,9 +114,25 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
                 info.path.escape_ascii()
             )
         }),
+        "file-advise" => {
+            let advice = Advice {
+                offset: words.number(2),
+                len: words.number(3),
+                advice: words.number(4),
+            };
+            file().command(&dcmds::ALL_FADVISE, &advice).map(ok)
+        }
+        "file-statvfs" => file()
+            .statvfs()
+            .map(|told| format!("flag={} namemax={}", told.flag, told.namemax)),
         "file-limit" => file()
             .pathconf(words.number(2))
             .map(|value| value.to_string()),
+        "file-write" => file().write(&words.data(2)).map(|count| count.to_string()),
+        "file-chmod" => {
+            let mode = u32::from_str_radix(words.get(2), 8).unwrap();
+            file().chmod(mode).map(ok)
+        }
         "file-sync" if words.get(2) == "all" => file().sync_all().map(ok),
         "file-sync" => file().sync_data().map(ok),
         "file-reopen" => {
@@ -151,18 +183,18 @@ fn raw(file: &File, words: &Words<'_>) -> Result<String> {
 fn typed(file: &File, words: &Words<'_>) -> Result<String> {
     fn done<In: Plain, Out: Plain + std::fmt::Debug>(
         file: &File,
-        command: &Command<In, Out>,
+        command: Command<In, Out>,
         input: &In,
     ) -> Result<String> {
-        file.command(command, input)
+        file.command(&command, input)
             .map(|output| format!("{output:?}"))
     }
     match words.get(2) {
-        "set" => done(file, &SET, &words.number(3)),
-        "add" => done(file, &ADD, &words.number(3)),
-        "get" => done(file, &GET, &()),
-        "convert" => done(file, &CONVERT, &words.number(3)),
-        _ => done(file, &RESET, &()),
+        "set" => done(file, SET, &words.number(3)),
+        "add" => done(file, ADD, &words.number(3)),
+        "get" => done(file, GET, &()),
+        "convert" => done(file, CONVERT, &words.number(3)),
+        _ => done(file, RESET, &()),
     }
 }
 

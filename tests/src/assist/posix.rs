@@ -13,7 +13,7 @@
 //! | `stat PATH`, `fstat SLOT`, `times PATH` | `MODE UID:GID LINKS SIZE`; when it was read and written |
 //! | `mkdir`, `mknod` `PATH MODE`, `rmdir`, `unlink` `PATH`, `rename`, `link`, `symlink` `OLD NEW` | `ok` |
 //!
-//! A time is `now`, `keep`, or in seconds. Modes are octal. `umask MODE` is the process's.
+//! `access PATH rwx` is asked of ours only. A time is `now`, `keep`, or in seconds. Modes are octal. `umask MODE` is the process's.
 
 mod host;
 mod ours;

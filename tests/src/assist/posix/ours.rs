@@ -1,7 +1,7 @@
 //! A server's files, by the client's library.
 
 use super::{Job, Slot, Time, oflag, ok, read, shown};
-use resmgr::client::{Caller, File, OpenFlags, RenameFlags, Seek, Stat, TimeChange};
+use resmgr::client::{Access, Caller, File, OpenFlags, RenameFlags, Seek, Stat, TimeChange};
 use resmgr_sys::{Errno, Result};
 use std::io::SeekFrom;
 use std::sync::Arc;
@@ -98,6 +98,14 @@ fn on_path(job: &Job<'_>, verb: &str) -> Result<String> {
             .set_times(path, job.our_time(1), job.our_time(2))
             .map(ok),
         "stat" => caller.symlink_stat(path).map(|stat| told(&stat)),
+        "access" => {
+            let bits = job.get(1).chars().map(|letter| match letter {
+                'r' => Access::READ,
+                'w' => Access::WRITE,
+                _ => Access::EXECUTE,
+            });
+            caller.access(path, bits.collect()).map(ok)
+        }
         "times" => {
             let stat = caller.stat(path)?;
             let whole = |time: i64| time.div_euclid(1_000_000_000);
