@@ -321,9 +321,11 @@ impl Worker<'_> {
     /// Who asks; the groups are looked for only where they may matter.
     pub(super) fn client(&self, request: &Request<'_>, info: &MessageInfo) -> Client {
         match request {
-            Request::Chmod(_) | Request::Chown { .. } | Request::Utime(_) | Request::Xattr(_) => {
-                self.desk.client(info)
-            }
+            Request::Chmod(_)
+            | Request::Chown { .. }
+            | Request::Utime(_)
+            | Request::Space(_)
+            | Request::Xattr(_) => self.desk.client(info),
             _ => Client {
                 credentials: info.credentials,
                 groups: Vec::new(),

@@ -192,7 +192,12 @@ impl<'a, H: Handlers> Names<'a, H> {
         let mount = self.mount_for(&known).await?;
         let subject = client.subject();
         check_open_on(mount, &known.attr, subject, connect.flags, connect.end)?;
-        let wanted = Access::from_bits_truncate(connect.access.into());
+        let wanted = self.asked();
+        // As with an open: devices are written wherever their names are.
+        let is_kept = known.attr.is_regular() || known.attr.is_dir() || known.attr.is_link();
+        if wanted.contains(Access::WRITE) && is_kept {
+            mount.check_write()?;
+        }
         check_access(&known.attr, subject, wanted)?;
         if connect.flags.contains(OpenFlags::TRUNCATE) {
             let cut = change::to_size(&known.attr, client, 0);
@@ -206,10 +211,15 @@ impl<'a, H: Handlers> Names<'a, H> {
         self.opened(known, false).await
     }
 
+    /// What access() wants to know.
+    fn asked(&self) -> Access {
+        Access::from_bits_truncate(self.connect.access.into())
+    }
+
     /// Only who changes something has to know whether that can be.
     async fn mount_for(&self, known: &Known<H::Node>) -> Result<Mount> {
         let changes = OpenFlags::WRITE | OpenFlags::TRUNCATE;
-        if self.connect.flags.intersects(changes) {
+        if self.connect.flags.intersects(changes) || self.asked().contains(Access::WRITE) {
             mount_of(self.seat, &known.node).await
         } else {
             Ok(Mount::default())

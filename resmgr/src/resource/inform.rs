@@ -345,7 +345,12 @@ impl<H: Handlers> Place<'_, H> {
             let known = self.seat.handlers.statvfs(&self.ocb.node).await?;
             let known = limits::statvfs(&known, self.seat.device());
             known.with_bytes(|bytes| reply.extend_from_slice(bytes));
-        } else if command != dcmds::ALL_FADVISE {
+        } else if command == dcmds::ALL_FADVISE {
+            // Nobody here reads ahead, but what is no advice is told.
+            if dcmds::ALL_FADVISE.input(data)?.advice > dcmds::ADVICE_MAX {
+                return Err(Errno::INVAL);
+            }
+        } else {
             return Err(Errno::NOTTY);
         }
         if reply.len() > self.room.saturating_sub(IO_HEADER) {

@@ -41,6 +41,12 @@ pub struct Utime {
 }
 
 impl Utime {
+    /// Whether nothing is to be changed.
+    pub(crate) fn keeps_both(self) -> bool {
+        let keeps = |time| time == TimeChange::Keep;
+        keeps(self.accessed) && keeps(self.modified)
+    }
+
     /// `EBADMSG`: too short. `EINVAL`: a time that does not exist, or lies too far away.
     pub(super) fn decode(message: &[u8]) -> Result<Self> {
         let (now, accessed, modified): (i32, i64, i64) =

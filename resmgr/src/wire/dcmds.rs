@@ -51,6 +51,9 @@ pub const ALL_SETOWN: Set<i32> = Set::new(class::ALL, 5);
 #[doc(alias = "posix_fadvise")]
 pub const ALL_FADVISE: Set<Advice> = Set::new(class::ALL, 6);
 
+/// The last advice that there is, `POSIX_FADV_NOREUSE`.
+pub(crate) const ADVICE_MAX: u32 = 5;
+
 /// What the file system is.
 #[doc(alias = "DCMD_FSYS_STATVFS")]
 pub const FSYS_STATVFS: Get<Statvfs> = Get::new(class::FSYS, 13);
@@ -64,7 +67,7 @@ crate::plain_struct! {
         pub offset: u64,
         /// How many bytes; 0 stands for all that come behind.
         pub len: u64,
-        /// `POSIX_FADV_NORMAL` (0) and others, as Linux numbers them.
+        /// `POSIX_FADV_NORMAL` (0) to `POSIX_FADV_NOREUSE` (5), as Linux numbers them; any other is `EINVAL`.
         pub advice: u32,
     }
 }

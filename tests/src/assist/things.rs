@@ -60,6 +60,9 @@ pub(crate) struct Things {
     /// Open files of a client, and the files that tests look into.
     pub(crate) opened: Table<Arc<resmgr::client::File>>,
     pub(crate) probes: Table<Arc<super::probe::Probe>>,
+    pub(crate) gadgets: Table<Arc<super::gadget::Gadget>>,
+    /// Open files that are compared with the host's.
+    pub(crate) slots: Table<super::posix::Slot>,
     /// The last open that a server of files was asked for, by its channel.
     pub(crate) asked: Table<String>,
     pub(crate) semaphores: Table<Semaphore>,

@@ -6,8 +6,7 @@ mod tests;
 
 pub use file::{HostFile, HostOpen};
 
-use crate::ipc::Credentials;
-use crate::resource::check::mode_after_write;
+use crate::resource::check::{Subject, mode_after_write};
 use crate::resource::{
     Attr, Call, Change, Done, Entries, Filesystem, New, NewKind, Ocb, Opening, Read, RenameFlags,
     Resource, Write,
@@ -112,7 +111,7 @@ impl Resource for HostDir {
 
     fn write(&self, ocb: &Open, call: Call<'_, Write>) -> Result<Done> {
         let written = ocb.open.file()?.write_at(call.data(), call.at().offset)?;
-        lose_set_ids(&ocb.node, &call.at().client)?;
+        lose_set_ids(&ocb.node, &call)?;
         call.taken(written)
     }
 
@@ -261,8 +260,16 @@ fn given(node: &HostFile, new: &New) -> Result<()> {
 }
 
 /// The host leaves these bits when root writes; here it is the client that writes.
-fn lose_set_ids(node: &HostFile, client: &Credentials) -> Result<()> {
+fn lose_set_ids(node: &HostFile, call: &Call<'_, Write>) -> Result<()> {
     let attr = node.attr()?;
+    if attr.mode & 0o6000 == 0 {
+        return Ok(());
+    }
+    let groups = &call.groups();
+    let client = Subject {
+        groups,
+        ..Subject::from(&call.at().client)
+    };
     let mode = mode_after_write(&attr, client);
     if mode == attr.mode {
         return Ok(());

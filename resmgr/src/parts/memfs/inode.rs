@@ -3,8 +3,8 @@
 use super::data::{Data, PAGE};
 use super::names::Directory;
 use super::room::Room;
-use crate::resource::check::mode_after_write;
-use crate::resource::{Attr, Change, New, NewKind, lock};
+use crate::resource::check::{Subject, mode_after_write};
+use crate::resource::{Attr, Call, Change, New, NewKind, Write, lock};
 use crate::wire::Stat;
 use crate::{Errno, Result};
 use std::collections::BTreeMap;
@@ -175,10 +175,15 @@ impl Inode {
         }
     }
 
-    /// Books a write of some bytes.
-    pub(super) fn written(&self, client: &crate::ipc::Credentials) {
+    /// Books a write of some bytes by this call.
+    pub(super) fn written(&self, call: &Call<'_, Write>) {
         let sets_ids = lock(&self.meta).permissions & 0o6000 != 0;
         if sets_ids {
+            let groups = &call.groups();
+            let client = Subject {
+                groups,
+                ..Subject::from(&call.at().client)
+            };
             let mode = mode_after_write(&self.attr(), client);
             lock(&self.meta).permissions = mode & 0o7777;
         }

@@ -172,7 +172,7 @@ impl Resource for MemFs {
 
     fn write(&self, ocb: &Open, call: Call<'_, Write>) -> Result<Done> {
         let written = alone(ocb.node.data()?).write(call.at().offset, call.data())?;
-        ocb.node.written(&call.at().client);
+        ocb.node.written(&call);
         call.taken(written)
     }
 

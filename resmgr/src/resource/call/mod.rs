@@ -163,6 +163,17 @@ impl<'a, K: Kind> Call<'a, K> {
         self.way.message.as_ref().map(Message::info)
     }
 
+    /// The caller's groups beside its own, looked for when this is called; with [`At::client`], who asks a check
+    /// ([`Subject`](crate::resource::check::Subject)). Empty for root, who needs none, and for a program that
+    /// somebody else passes calls on for.
+    #[doc(alias = "ConnectClientInfo")]
+    #[doc(alias = "iofunc_client_info")]
+    pub fn groups(&self) -> Vec<u32> {
+        self.info()
+            .map(|info| self.way.desk.client(&info).groups)
+            .unwrap_or_default()
+    }
+
     /// Whether the client has asked to be let go. A handler that waits on a thread of its own looks at it.
     #[doc(alias = "_NTO_MI_UNBLOCK_REQ")]
     pub fn unblock_requested(&self) -> bool {

@@ -1,0 +1,152 @@
+//! Servers that everybody may reach: files in memory, and one file for each kind of question about open files.
+//!
+//! | command | answer |
+//! |---|---|
+//! | `serve-files NAME PATH MODE` | `ok`; a file system in memory, whose root directory has this mode |
+//! | `serve-gadget NAME PATH HOW` | `ok`; `HOW` is below |
+//! | `gadget-syncs NAME` | `data=N all=N`: how often its data, or all of it, were to be made safe |
+//!
+//! `HOW`: `null` has no handler at all; `bytes` has ten digits in memory that can be mapped, takes writes, and says
+//! EAGAIN to who may not wait; `readonly` is the same on a file system that cannot be written; `commands` knows the
+//! commands of [`devctls`](super::devctls).
+
+use super::Words;
+use super::commands::outcome;
+use super::devctls;
+use super::things::Things;
+use resmgr::parts::MemFs;
+use resmgr::prelude::*;
+use resmgr::resource::Filesystem;
+use resmgr_sys::memory;
+use std::fs::File as HostFile;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const DIGITS: &[u8] = b"0123456789";
+
+/// One file; the command's side looks at its counters.
+#[derive(Debug)]
+pub(crate) struct Gadget {
+    how: String,
+    memory: HostFile,
+    data: AtomicUsize,
+    all: AtomicUsize,
+}
+
+struct Served(Arc<Gadget>);
+
+struct Nothing;
+
+impl Device for Nothing {}
+
+impl Resource for Served {
+    type Node = ();
+    type Open = ();
+
+    fn root(&self) {}
+
+    fn attr(&self, (): &()) -> Result<Attr> {
+        let size = self.0.memory.metadata()?.len();
+        Ok(match &*self.0.how {
+            "commands" => Attr::device(0o666),
+            _ => Attr::file(0o666, size),
+        })
+    }
+
+    fn open(&self, (): &(), _how: &Opening) -> Result<()> {
+        Ok(())
+    }
+
+    fn read(&self, _ocb: &Ocb, call: Call<'_, Read>) -> Result<Done> {
+        if call.at().nonblock {
+            return Err(Errno::AGAIN);
+        }
+        call.fill(|at, buffer| Ok(self.0.memory.read_at(buffer, at.offset)?))
+    }
+
+    fn write(&self, _ocb: &Ocb, call: Call<'_, Write>) -> Result<Done> {
+        let count = self.0.memory.write_at(call.data(), call.at().offset)?;
+        call.taken(count)
+    }
+
+    fn devctl(&self, ocb: &Ocb, call: Call<'_, Control>) -> Result<Done> {
+        if self.0.how == "commands" {
+            devctls::answer(ocb, call)
+        } else {
+            Err(Errno::NOTTY)
+        }
+    }
+
+    fn sync(&self, _ocb: &Ocb, data_only: bool) -> Result<()> {
+        let counter = if data_only { &self.0.data } else { &self.0.all };
+        counter.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn statvfs(&self, (): &()) -> Result<Filesystem> {
+        let mut known = Filesystem::default();
+        known.read_only = self.0.how == "readonly";
+        Ok(known)
+    }
+
+    fn map(&self, _ocb: &Ocb, _write: bool) -> Result<OwnedFd> {
+        Ok(self.0.memory.try_clone()?.into())
+    }
+}
+
+pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
+    let name = words.get(1);
+    let done = match words.get(0) {
+        "serve-files" => {
+            let mode = u32::from_str_radix(words.get(3), 8).unwrap();
+            let files = MemFs::new().permissions(mode);
+            serve(things, words, AttachFlags::DIR, files)
+        }
+        "serve-gadget" if words.get(3) == "null" => {
+            serve(things, words, AttachFlags::empty(), Nothing)
+        }
+        "serve-gadget" => gadget(words.get(3)).and_then(|gadget| {
+            let gadget = Arc::new(gadget);
+            things.gadgets.put(name, Arc::clone(&gadget));
+            serve(things, words, AttachFlags::empty(), Served(gadget))
+        }),
+        "gadget-syncs" => {
+            let gadget = things.gadgets.get(name);
+            let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+            return Some(format!(
+                "data={} all={}",
+                count(&gadget.data),
+                count(&gadget.all)
+            ));
+        }
+        _ => return None,
+    };
+    Some(outcome(done.map(|()| "ok".into())))
+}
+
+fn gadget(how: &str) -> Result<Gadget> {
+    let memory: HostFile = memory::memfd(c"gadget", DIGITS.len())?.into();
+    memory.write_all_at(DIGITS, 0)?;
+    Ok(Gadget {
+        how: how.into(),
+        memory,
+        data: AtomicUsize::new(0),
+        all: AtomicUsize::new(0),
+    })
+}
+
+fn serve<R: Resource>(
+    things: &Things,
+    words: &Words<'_>,
+    flags: AttachFlags,
+    resource: R,
+) -> Result<()> {
+    let manager = Manager::open_to(ConnectRights::Anyone);
+    let attached = manager.and_then(|manager| manager.attach_with(words.get(2), flags, resource));
+    let running = attached.and_then(Manager::spawn);
+    let running = running.map_err(|error| error.errno())?;
+    things.managers.put(words.get(1), running);
+    Ok(())
+}
