@@ -10,7 +10,7 @@ use super::trace;
 use crate::ipc::{Channel, ChannelFlags, ChannelId, ChannelOptions, ConnectRights};
 use crate::names::{self, Registration, pathname};
 use crate::resource::{AsyncResource, Awaited};
-use crate::resource::{Attached, Plain, Resource, Seat};
+use crate::resource::{Attached, Place, Resource, Seated};
 use crate::{Errno, StartError};
 use resmgr_namespace::{Attach, AttachFlags, FileType};
 use resmgr_sys::clock::Deadline;
@@ -122,9 +122,8 @@ impl Manager {
         flags: AttachFlags,
         resource: R,
     ) -> Result<Self, StartError> {
-        self.attach_seat(path.as_ref(), flags, |handle, path| {
-            Arc::new(Seat::new(Plain(resource), handle, path))
-        })
+        let path = path.as_ref();
+        self.attach_seat(path, flags, |place| resource.seated(place))
     }
 
     /// Adds a resource whose handlers are asynchronous. They run in tokio on the thread of [`run`](Self::run), or in
@@ -143,15 +142,13 @@ impl Manager {
 
     /// The same with flags, as [`attach_with`](Self::attach_with).
     pub fn attach_async_with<R: AsyncResource>(
-        mut self,
+        self,
         path: impl AsRef<Path>,
         flags: AttachFlags,
         resource: R,
     ) -> Result<Self, StartError> {
-        let runtime = self.runtime.handle()?;
-        self.attach_seat(path.as_ref(), flags, |handle, path| {
-            Arc::new(Seat::new(Awaited(resource, runtime), handle, path))
-        })
+        let path = path.as_ref();
+        self.attach_seat(path, flags, |place| seat_async(resource, place))
     }
 
     /// Bounds what each client may take from now on.
@@ -171,7 +168,7 @@ impl Manager {
         mut self,
         path: &Path,
         flags: AttachFlags,
-        seat: impl FnOnce(u32, String) -> Arc<dyn Attached>,
+        seat: impl FnOnce(Place<'_>) -> Result<Seated, StartError>,
     ) -> Result<Self, StartError> {
         let failed = |errno| StartError::new("attach", errno).name(path);
         let handle = u32::try_from(self.names.len()).map_err(|_| failed(Errno::NFILE))?;
@@ -183,17 +180,29 @@ impl Manager {
             flags,
             exclusive: false,
         };
-        let path = attach.path.to_string();
-        self.shared.add(handle, seat(handle, path));
+        let place = Place {
+            number: handle,
+            path: attach.path.to_string(),
+            runtime: &mut || self.runtime.handle(),
+        };
+        self.shared.add(handle, seat(place)?.0);
         self.names.push(Registration::new(&attach)?);
         Ok(self)
     }
 
     /// Adds a file that has no name, for tests: it is reached by channel and handle 0.
     #[doc(hidden)]
-    pub fn unnamed<R: Resource>(self, resource: R) -> Self {
-        let seat = Seat::new(Plain(resource), 0, String::new());
-        self.shared.add(0, Arc::new(seat));
+    pub fn unnamed<R: Resource>(mut self, resource: R) -> Self {
+        let runtime = &mut || self.runtime.handle();
+        let seat = resource.seated(Place {
+            number: 0,
+            path: String::new(),
+            runtime,
+        });
+        match seat {
+            Ok(seat) => self.shared.add(0, seat.0),
+            Err(error) => tracing::error!(%error, "a file without a name is not served"),
+        }
         self
     }
 
@@ -204,9 +213,16 @@ impl Manager {
         number: u32,
         resource: R,
     ) -> Result<Self, StartError> {
-        let handlers = Awaited(resource, self.runtime.handle()?);
-        let seat = Seat::new(handlers, number, String::new());
-        self.shared.add(number, Arc::new(seat));
+        let runtime = &mut || self.runtime.handle();
+        let seat = seat_async(
+            resource,
+            Place {
+                number,
+                path: String::new(),
+                runtime,
+            },
+        )?;
+        self.shared.add(number, seat.0);
         Ok(self)
     }
 
@@ -325,6 +341,13 @@ impl Manager {
             (_, Some(pool)) => pool.run().and_then(|()| shared.ended()),
         }
     }
+}
+
+/// An asynchronous resource at its place. What it is is asked here already, where its handlers run.
+fn seat_async<R: AsyncResource>(resource: R, place: Place<'_>) -> Result<Seated, StartError> {
+    let runtime = (place.runtime)()?;
+    let _inside = runtime.enter();
+    Ok(place.seat(Awaited::on(resource, runtime.clone())))
 }
 
 /// Where asynchronous handlers run.
