@@ -2,9 +2,10 @@
 
 use super::attach::Attachments;
 use super::links::{Detach, LinkId};
+use super::manager::seat_async;
 use super::shared::Shared;
 use crate::ipc::Scoid;
-use crate::resource::{AsyncResource, Awaited, Plain, Resource, Seat};
+use crate::resource::{AsyncResource, Place, Resource, Seated};
 use crate::{Errno, StartError};
 use resmgr_namespace::AttachFlags;
 use std::path::{Path, PathBuf};
@@ -57,7 +58,9 @@ impl Handle {
     /// ```
     ///
     /// # Errors
-    /// As [`Manager::attach_with`](super::Manager::attach_with), and `ESRCH`: the manager has ended, or is about to.
+    /// As [`Manager::attach_with`](super::Manager::attach_with), and
+    /// - `ESRCH`: the manager has ended, or is about to.
+    /// - `ENOTSUP`: the resource has asynchronous files, and the manager no [runtime](Self::attach_async).
     #[doc(alias = "resmgr_attach")]
     pub fn attach<R: Resource>(
         &self,
@@ -65,10 +68,7 @@ impl Handle {
         flags: AttachFlags,
         resource: R,
     ) -> Result<LinkId, StartError> {
-        let path = path.as_ref();
-        self.serving(path)?.attach(path, flags, |number, path| {
-            Arc::new(Seat::new(Plain(resource), number, path))
-        })
+        self.attach_seat(path.as_ref(), flags, |place| resource.seated(place))
     }
 
     /// The same for one whose handlers are asynchronous.
@@ -83,13 +83,7 @@ impl Handle {
         flags: AttachFlags,
         resource: R,
     ) -> Result<LinkId, StartError> {
-        let path = path.as_ref();
-        let shared = self.serving(path)?;
-        let none = || StartError::new("attach", Errno::NOTSUP).name(path);
-        let runtime = shared.runtime.get().ok_or_else(none)?.clone();
-        shared.attach(path, flags, |number, path| {
-            Arc::new(Seat::new(Awaited(resource, runtime), number, path))
-        })
+        self.attach_seat(path.as_ref(), flags, |place| seat_async(resource, place))
     }
 
     /// Takes an attachment away: its name at once, and with [`Detach::All`] its opens, too. Calls on these are `EBADF`
@@ -110,9 +104,17 @@ impl Handle {
         shared.map_or_else(Vec::new, |shared| shared.attached())
     }
 
-    fn serving(&self, path: &Path) -> Result<Arc<Shared>, StartError> {
-        let ended = || StartError::new("attach", Errno::SRCH).name(path);
-        self.shared.upgrade().ok_or_else(ended)
+    fn attach_seat(
+        &self,
+        path: &Path,
+        flags: AttachFlags,
+        seat: impl FnOnce(Place<'_>) -> Result<Seated, StartError>,
+    ) -> Result<LinkId, StartError> {
+        let failed = |errno| StartError::new("attach", errno).name(path);
+        let shared = self.shared.upgrade().ok_or_else(|| failed(Errno::SRCH))?;
+        let runtime = shared.runtime.get().cloned();
+        let runtime = &mut || runtime.clone().ok_or_else(|| failed(Errno::NOTSUP));
+        shared.attach(path, flags, runtime, seat)
     }
 
     /// What its threads do beside serving files: see [`Manager::attachments`](super::Manager::attachments). `None`: it

@@ -3,7 +3,7 @@
 
 use super::shared::Shared;
 use crate::names::{Registration, pathname};
-use crate::resource::{Attached, lock};
+use crate::resource::{Attached, Place, Seated, lock};
 use crate::{Errno, Result, StartError};
 use resmgr_namespace::{Attach, AttachFlags, FileType};
 use resmgr_sys::process;
@@ -130,12 +130,13 @@ impl Links {
 }
 
 impl Shared {
-    /// Adds a resource under a path; `seat` makes it from its number and the whole path.
+    /// Adds a resource under a path; `seat` brings it to its place, where `runtime` is for handlers that wait.
     pub(super) fn attach(
         &self,
         path: &Path,
         flags: AttachFlags,
-        seat: impl FnOnce(u32, String) -> Arc<dyn Attached>,
+        runtime: &mut dyn FnMut() -> Result<tokio::runtime::Handle, StartError>,
+        seat: impl FnOnce(Place<'_>) -> Result<Seated, StartError>,
     ) -> Result<LinkId, StartError> {
         let failed = |errno| StartError::new("attach", errno).name(path);
         let handle = self.links.next().map_err(failed)?;
@@ -148,8 +149,12 @@ impl Shared {
             exclusive: false,
         };
         // Before its name: whoever finds that is answered.
-        self.links
-            .add(handle, seat(handle, attach.path.to_string()));
+        let place = Place {
+            number: handle,
+            path: attach.path.to_string(),
+            runtime,
+        };
+        self.links.add(handle, seat(place)?.0);
         let named = Registration::new(&attach);
         let done = named.and_then(|name| self.links.name(handle, name).map_err(failed));
         if done.is_err() {

@@ -10,7 +10,7 @@ use super::trace;
 use crate::ipc::{Channel, ChannelFlags, ChannelId, ChannelOptions, ConnectRights};
 use crate::names;
 use crate::resource::{AsyncResource, Awaited};
-use crate::resource::{Attached, Plain, Resource, Seat};
+use crate::resource::{Attached, Place, Resource, Seated};
 use crate::{Errno, StartError};
 use resmgr_namespace::AttachFlags;
 use resmgr_sys::clock::Deadline;
@@ -120,9 +120,8 @@ impl Manager {
         flags: AttachFlags,
         resource: R,
     ) -> Result<Self, StartError> {
-        self.attach_seat(path.as_ref(), flags, |handle, path| {
-            Arc::new(Seat::new(Plain(resource), handle, path))
-        })
+        let path = path.as_ref();
+        self.attach_seat(path, flags, |place| resource.seated(place))
     }
 
     /// Adds a resource whose handlers are asynchronous. They run in tokio on the thread of [`run`](Self::run), or in
@@ -141,16 +140,13 @@ impl Manager {
 
     /// The same with flags, as [`attach_with`](Self::attach_with).
     pub fn attach_async_with<R: AsyncResource>(
-        mut self,
+        self,
         path: impl AsRef<Path>,
         flags: AttachFlags,
         resource: R,
     ) -> Result<Self, StartError> {
-        let runtime = self.runtime.handle()?;
-        self.shared.runtime.get_or_init(|| runtime.clone());
-        self.attach_seat(path.as_ref(), flags, |handle, path| {
-            Arc::new(Seat::new(Awaited(resource, runtime), handle, path))
-        })
+        let path = path.as_ref();
+        self.attach_seat(path, flags, |place| seat_async(resource, place))
     }
 
     /// Bounds what each client may take from now on.
@@ -168,20 +164,36 @@ impl Manager {
     }
 
     fn attach_seat(
-        self,
+        mut self,
         path: &Path,
         flags: AttachFlags,
-        seat: impl FnOnce(u32, String) -> Arc<dyn Attached>,
+        seat: impl FnOnce(Place<'_>) -> Result<Seated, StartError>,
     ) -> Result<Self, StartError> {
-        self.shared.attach(path, flags, seat)?;
+        let shared = Arc::clone(&self.shared);
+        shared.attach(path, flags, &mut || self.runtime(), seat)?;
         Ok(self)
+    }
+
+    /// Where asynchronous handlers run; also for those that are attached later.
+    fn runtime(&mut self) -> Result<tokio::runtime::Handle, StartError> {
+        let runtime = self.runtime.handle()?;
+        self.shared.runtime.get_or_init(|| runtime.clone());
+        Ok(runtime)
     }
 
     /// Adds a file that has no name, for tests: it is reached by channel and handle 0.
     #[doc(hidden)]
-    pub fn unnamed<R: Resource>(self, resource: R) -> Self {
-        let seat = Seat::new(Plain(resource), 0, String::new());
-        self.shared.links.add(0, Arc::new(seat));
+    pub fn unnamed<R: Resource>(mut self, resource: R) -> Self {
+        let runtime = &mut || self.runtime();
+        let seat = resource.seated(Place {
+            number: 0,
+            path: String::new(),
+            runtime,
+        });
+        match seat {
+            Ok(seat) => self.shared.links.add(0, seat.0),
+            Err(error) => tracing::error!(%error, "a file without a name is not served"),
+        }
         self
     }
 
@@ -192,9 +204,16 @@ impl Manager {
         number: u32,
         resource: R,
     ) -> Result<Self, StartError> {
-        let handlers = Awaited(resource, self.runtime.handle()?);
-        let seat = Seat::new(handlers, number, String::new());
-        self.shared.links.add(number, Arc::new(seat));
+        let runtime = &mut || self.runtime();
+        let seat = seat_async(
+            resource,
+            Place {
+                number,
+                path: String::new(),
+                runtime,
+            },
+        )?;
+        self.shared.links.add(number, seat.0);
         Ok(self)
     }
 
@@ -313,6 +332,16 @@ impl Manager {
             (_, Some(pool)) => pool.run().and_then(|()| shared.ended()),
         }
     }
+}
+
+/// An asynchronous resource at its place. What it is is asked here already, where its handlers run.
+pub(super) fn seat_async<R: AsyncResource>(
+    resource: R,
+    place: Place<'_>,
+) -> Result<Seated, StartError> {
+    let runtime = (place.runtime)()?;
+    let _inside = runtime.enter();
+    Ok(place.seat(Awaited::on(resource, runtime.clone())))
 }
 
 /// Where asynchronous handlers run.

@@ -1,191 +1,223 @@
-//! Resources of any type behind one: what a [`Tree`](super::Tree) is made of.
+//! Resources of any type and form behind one: what a [`Tree`](super::Tree) is made of.
 //!
 //! [`AnyFile`] is a file together with its resource, [`AnyOpen`] an open of it. Both forward to the resource's own
 //! handlers, which get the open state that they have made themselves; the framework's part of an open (position, flags,
-//! order) is shared with the open that the client has.
+//! order) is shared with the open that the client has. What handlers answer by returning is a future here, which is
+//! ready at once if the resource is a plain one.
 
 use crate::ipc::Rcvid;
 use crate::resource::{
-    Attr, Call, Change, Control, Done, Entries, Filesystem, New, Ocb, Opening, Private, Read,
-    RenameFlags, Resource, Waiters, Write,
+    Attr, Change, Done, Entries, Filesystem, Handlers, New, Ocb, Opening, Operate, RenameFlags,
+    Waiters, Way,
 };
 use crate::wire::{Conditions, Seek, Space};
 use crate::{Errno, Result};
 use std::any::Any;
 use std::ffi::{OsStr, OsString};
+use std::future::Future;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// What a handler answers by returning.
+pub(super) type Soon<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// A file of some resource.
 pub(super) trait AnyFile: Any + Send + Sync {
-    fn attr(&self) -> Result<Attr>;
-    fn lookup(&self, name: &OsStr) -> Result<Arc<dyn AnyFile>>;
-    fn read_link(&self) -> Result<OsString>;
-    fn open(&self, how: &Opening) -> Result<Box<dyn AnyOpen>>;
-    fn change(&self, change: &Change) -> Result<()>;
-    fn create(&self, name: &OsStr, new: &New) -> Result<Arc<dyn AnyFile>>;
+    /// Gives handlers that wait a place to run.
+    fn settle(&self, runtime: &Handle);
+    fn attr(&self) -> Soon<'_, Attr>;
+    fn lookup<'a>(&'a self, name: &'a OsStr) -> Soon<'a, Arc<dyn AnyFile>>;
+    fn read_link(&self) -> Soon<'_, OsString>;
+    fn open<'a>(&'a self, how: &'a Opening) -> Soon<'a, Box<dyn AnyOpen>>;
+    fn change<'a>(&'a self, change: &'a Change) -> Soon<'a, ()>;
+    fn create<'a>(&'a self, name: &'a OsStr, new: &'a New) -> Soon<'a, Arc<dyn AnyFile>>;
     /// `EXDEV` for a directory of another resource, also in the next ones.
-    fn link(&self, dir: &dyn AnyFile, name: &OsStr) -> Result<()>;
-    fn unlink(&self, name: &OsStr) -> Result<()>;
-    fn remove_dir(&self, name: &OsStr) -> Result<()>;
-    fn rename(&self, name: &OsStr, to: (&dyn AnyFile, &OsStr), flags: RenameFlags) -> Result<()>;
-    fn statvfs(&self) -> Result<Filesystem>;
-    fn xattr(&self, name: &OsStr) -> Result<Vec<u8>>;
-    fn xattrs(&self) -> Result<Vec<OsString>>;
-    fn set_xattr(&self, name: &OsStr, value: Option<&[u8]>, exists: Option<bool>) -> Result<()>;
+    fn link<'a>(&'a self, dir: &'a dyn AnyFile, name: &'a OsStr) -> Soon<'a, ()>;
+    fn unlink<'a>(&'a self, name: &'a OsStr) -> Soon<'a, ()>;
+    fn remove_dir<'a>(&'a self, name: &'a OsStr) -> Soon<'a, ()>;
+    fn rename<'a>(
+        &'a self,
+        name: &'a OsStr,
+        to: (&'a dyn AnyFile, &'a OsStr),
+        flags: RenameFlags,
+    ) -> Soon<'a, ()>;
+    fn statvfs(&self) -> Soon<'_, Filesystem>;
+    fn xattr<'a>(&'a self, name: &'a OsStr) -> Soon<'a, Vec<u8>>;
+    fn xattrs(&self) -> Soon<'_, Vec<OsString>>;
+    fn set_xattr<'a>(
+        &'a self,
+        name: &'a OsStr,
+        value: Option<&'a [u8]>,
+        exists: Option<bool>,
+    ) -> Soon<'a, ()>;
 }
 
 /// An open of a file of some resource.
 pub(super) trait AnyOpen: Send + Sync {
-    fn read(&self, call: Call<'_, Read>) -> Result<Done>;
-    fn write(&self, call: Call<'_, Write>) -> Result<Done>;
-    fn devctl(&self, call: Call<'_, Control>) -> Result<Done>;
-    fn msg(&self, call: Call<'_, Private>) -> Result<Done>;
+    /// Whether calls on it go on after they have returned.
+    fn is_awaited(&self) -> bool;
+    fn operate(&self, operate: Operate<'_>, way: Way<'_>) -> Result<Done>;
     fn unblock(&self, call: Rcvid);
-    fn close_dup(&self) -> Result<()>;
-    fn close(&self);
-    fn read_dir(&self, from: u64, entries: &mut Entries) -> Result<()>;
-    fn seek(&self, to: Seek, size: u64) -> Result<u64>;
-    fn space(&self, space: &Space) -> Result<()>;
-    fn sync(&self, data_only: bool) -> Result<()>;
-    fn map(&self, write: bool) -> Result<OwnedFd>;
+    fn close_dup(&self) -> Soon<'_, ()>;
+    fn close(&self) -> Soon<'_, ()>;
+    fn read_dir<'a>(&'a self, from: u64, entries: &'a mut Entries) -> Soon<'a, ()>;
+    fn seek(&self, to: Seek, size: u64) -> Soon<'_, u64>;
+    fn space<'a>(&'a self, space: &'a Space) -> Soon<'a, ()>;
+    fn sync(&self, data_only: bool) -> Soon<'_, ()>;
+    fn map(&self, write: bool) -> Soon<'_, OwnedFd>;
     fn ready(&self) -> Conditions;
     fn waiters(&self) -> Option<&Waiters>;
 }
 
 /// A file of a resource of a known type.
-struct File<R: Resource> {
-    resource: Arc<R>,
-    node: R::Node,
+struct File<H: Handlers> {
+    handlers: Arc<H>,
+    node: H::Node,
 }
 
 /// An open of such a file.
-struct Open<R: Resource> {
-    resource: Arc<R>,
-    ocb: Ocb<R::Node, R::Open>,
+struct Open<H: Handlers> {
+    handlers: Arc<H>,
+    ocb: Arc<Ocb<H::Node, H::Open>>,
 }
 
 /// The file at a resource's root.
-pub(super) fn erase<R: Resource>(resource: R) -> Arc<dyn AnyFile> {
-    let node = resource.root();
-    let resource = Arc::new(resource);
-    Arc::new(File { resource, node })
+pub(super) fn erase(handlers: impl Handlers) -> Arc<dyn AnyFile> {
+    let node = handlers.root();
+    let handlers = Arc::new(handlers);
+    Arc::new(File { handlers, node })
 }
 
-impl<R: Resource> File<R> {
-    fn other(&self, node: R::Node) -> Arc<dyn AnyFile> {
-        let resource = Arc::clone(&self.resource);
-        Arc::new(Self { resource, node })
+impl<H: Handlers> File<H> {
+    fn other(&self, node: H::Node) -> Arc<dyn AnyFile> {
+        let handlers = Arc::clone(&self.handlers);
+        Arc::new(Self { handlers, node })
     }
 
     /// A file as one of the same resource.
-    fn mine<'a>(&self, file: &'a dyn AnyFile) -> Result<&'a R::Node> {
+    fn mine<'a>(&self, file: &'a dyn AnyFile) -> Result<&'a H::Node> {
         let file: &dyn Any = file;
         match file.downcast_ref::<Self>() {
-            Some(file) if Arc::ptr_eq(&file.resource, &self.resource) => Ok(&file.node),
+            Some(file) if Arc::ptr_eq(&file.handlers, &self.handlers) => Ok(&file.node),
             _ => Err(Errno::XDEV),
         }
     }
 }
 
-impl<R: Resource> AnyFile for File<R> {
-    fn attr(&self) -> Result<Attr> {
-        self.resource.attr(&self.node)
+impl<H: Handlers> AnyFile for File<H> {
+    fn settle(&self, runtime: &Handle) {
+        self.handlers.settle(runtime);
     }
-    fn lookup(&self, name: &OsStr) -> Result<Arc<dyn AnyFile>> {
-        let node = self.resource.lookup(&self.node, name)?;
-        Ok(self.other(node))
+    fn attr(&self) -> Soon<'_, Attr> {
+        Box::pin(self.handlers.attr(&self.node))
     }
-    fn read_link(&self) -> Result<OsString> {
-        self.resource.read_link(&self.node)
+    fn lookup<'a>(&'a self, name: &'a OsStr) -> Soon<'a, Arc<dyn AnyFile>> {
+        Box::pin(async move {
+            let node = self.handlers.lookup(&self.node, name).await?;
+            Ok(self.other(node))
+        })
     }
-    fn open(&self, how: &Opening) -> Result<Box<dyn AnyOpen>> {
-        let open = self.resource.open(&self.node, how)?;
-        how.core.set_order(self.resource.order());
-        let ocb = Ocb::new(self.node.clone(), open, Arc::clone(&how.core));
-        let resource = Arc::clone(&self.resource);
-        Ok(Box::new(Open { resource, ocb }))
+    fn read_link(&self) -> Soon<'_, OsString> {
+        Box::pin(self.handlers.read_link(&self.node))
     }
-    fn change(&self, change: &Change) -> Result<()> {
-        self.resource.change(&self.node, change)
+    fn open<'a>(&'a self, how: &'a Opening) -> Soon<'a, Box<dyn AnyOpen>> {
+        Box::pin(async move {
+            // First: a resource in this one has the last word.
+            how.core.set_order(self.handlers.order());
+            let open = self.handlers.open(&self.node, how).await?;
+            let ocb = Ocb::new(self.node.clone(), open, Arc::clone(&how.core));
+            let (handlers, ocb) = (Arc::clone(&self.handlers), Arc::new(ocb));
+            Ok(Box::new(Open { handlers, ocb }) as Box<dyn AnyOpen>)
+        })
     }
-    fn create(&self, name: &OsStr, new: &New) -> Result<Arc<dyn AnyFile>> {
-        let node = self.resource.create(&self.node, name, new)?;
-        Ok(self.other(node))
+    fn change<'a>(&'a self, change: &'a Change) -> Soon<'a, ()> {
+        Box::pin(self.handlers.change(&self.node, change))
     }
-    fn link(&self, dir: &dyn AnyFile, name: &OsStr) -> Result<()> {
-        self.resource.link(&self.node, self.mine(dir)?, name)
+    fn create<'a>(&'a self, name: &'a OsStr, new: &'a New) -> Soon<'a, Arc<dyn AnyFile>> {
+        Box::pin(async move {
+            let node = self.handlers.create(&self.node, name, new).await?;
+            Ok(self.other(node))
+        })
     }
-    fn unlink(&self, name: &OsStr) -> Result<()> {
-        self.resource.unlink(&self.node, name)
+    fn link<'a>(&'a self, dir: &'a dyn AnyFile, name: &'a OsStr) -> Soon<'a, ()> {
+        Box::pin(async move {
+            let dir = self.mine(dir)?;
+            self.handlers.link(&self.node, dir, name).await
+        })
     }
-    fn remove_dir(&self, name: &OsStr) -> Result<()> {
-        self.resource.remove_dir(&self.node, name)
+    fn unlink<'a>(&'a self, name: &'a OsStr) -> Soon<'a, ()> {
+        Box::pin(self.handlers.unlink(&self.node, name))
     }
-    fn rename(
-        &self,
-        name: &OsStr,
-        (dir, new_name): (&dyn AnyFile, &OsStr),
+    fn remove_dir<'a>(&'a self, name: &'a OsStr) -> Soon<'a, ()> {
+        Box::pin(self.handlers.remove_dir(&self.node, name))
+    }
+    fn rename<'a>(
+        &'a self,
+        name: &'a OsStr,
+        (dir, new_name): (&'a dyn AnyFile, &'a OsStr),
         flags: RenameFlags,
-    ) -> Result<()> {
-        let to = (self.mine(dir)?, new_name);
-        self.resource.rename((&self.node, name), to, flags)
+    ) -> Soon<'a, ()> {
+        Box::pin(async move {
+            let to = (self.mine(dir)?, new_name);
+            self.handlers.rename((&self.node, name), to, flags).await
+        })
     }
-    fn statvfs(&self) -> Result<Filesystem> {
-        self.resource.statvfs(&self.node)
+    fn statvfs(&self) -> Soon<'_, Filesystem> {
+        Box::pin(self.handlers.statvfs(&self.node))
     }
-    fn xattr(&self, name: &OsStr) -> Result<Vec<u8>> {
-        self.resource.xattr(&self.node, name)
+    fn xattr<'a>(&'a self, name: &'a OsStr) -> Soon<'a, Vec<u8>> {
+        Box::pin(self.handlers.xattr(&self.node, name))
     }
-    fn xattrs(&self) -> Result<Vec<OsString>> {
-        self.resource.xattrs(&self.node)
+    fn xattrs(&self) -> Soon<'_, Vec<OsString>> {
+        Box::pin(self.handlers.xattrs(&self.node))
     }
-    fn set_xattr(&self, name: &OsStr, value: Option<&[u8]>, exists: Option<bool>) -> Result<()> {
-        self.resource.set_xattr(&self.node, name, value, exists)
+    fn set_xattr<'a>(
+        &'a self,
+        name: &'a OsStr,
+        value: Option<&'a [u8]>,
+        exists: Option<bool>,
+    ) -> Soon<'a, ()> {
+        Box::pin(self.handlers.set_xattr(&self.node, name, value, exists))
     }
 }
 
-impl<R: Resource> AnyOpen for Open<R> {
-    fn read(&self, call: Call<'_, Read>) -> Result<Done> {
-        self.resource.read(&self.ocb, call)
+impl<H: Handlers> AnyOpen for Open<H> {
+    fn is_awaited(&self) -> bool {
+        self.handlers.is_awaited(&self.ocb)
     }
-    fn write(&self, call: Call<'_, Write>) -> Result<Done> {
-        self.resource.write(&self.ocb, call)
-    }
-    fn devctl(&self, call: Call<'_, Control>) -> Result<Done> {
-        self.resource.devctl(&self.ocb, call)
-    }
-    fn msg(&self, call: Call<'_, Private>) -> Result<Done> {
-        self.resource.msg(&self.ocb, call)
+    fn operate(&self, operate: Operate<'_>, way: Way<'_>) -> Result<Done> {
+        H::operate(&self.handlers, &self.ocb, operate, way)
     }
     fn unblock(&self, call: Rcvid) {
-        self.resource.unblock(&self.ocb, call);
+        self.handlers.unblock(&self.ocb, call);
     }
-    fn close_dup(&self) -> Result<()> {
-        self.resource.close_dup(&self.ocb)
+    fn close_dup(&self) -> Soon<'_, ()> {
+        Box::pin(self.handlers.close_dup(&self.ocb))
     }
-    fn close(&self) {
-        self.resource.close(&self.ocb);
+    fn close(&self) -> Soon<'_, ()> {
+        Box::pin(self.handlers.close(&self.ocb))
     }
-    fn read_dir(&self, from: u64, entries: &mut Entries) -> Result<()> {
-        self.resource.read_dir(&self.ocb, from, entries)
+    fn read_dir<'a>(&'a self, from: u64, entries: &'a mut Entries) -> Soon<'a, ()> {
+        Box::pin(self.handlers.read_dir(&self.ocb, from, entries))
     }
-    fn seek(&self, to: Seek, size: u64) -> Result<u64> {
-        self.resource.seek(&self.ocb, to, size)
+    fn seek(&self, to: Seek, size: u64) -> Soon<'_, u64> {
+        Box::pin(self.handlers.seek(&self.ocb, to, size))
     }
-    fn space(&self, space: &Space) -> Result<()> {
-        self.resource.space(&self.ocb, space)
+    fn space<'a>(&'a self, space: &'a Space) -> Soon<'a, ()> {
+        Box::pin(self.handlers.space(&self.ocb, space))
     }
-    fn sync(&self, data_only: bool) -> Result<()> {
-        self.resource.sync(&self.ocb, data_only)
+    fn sync(&self, data_only: bool) -> Soon<'_, ()> {
+        Box::pin(self.handlers.sync(&self.ocb, data_only))
     }
-    fn map(&self, write: bool) -> Result<OwnedFd> {
-        self.resource.map(&self.ocb, write)
+    fn map(&self, write: bool) -> Soon<'_, OwnedFd> {
+        Box::pin(self.handlers.map(&self.ocb, write))
     }
     fn ready(&self) -> Conditions {
-        self.resource.ready(&self.ocb)
+        self.handlers.ready(&self.ocb)
     }
     fn waiters(&self) -> Option<&Waiters> {
-        self.resource.waiters(&self.ocb)
+        self.handlers.waiters(&self.ocb)
     }
 }

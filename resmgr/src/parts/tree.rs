@@ -1,6 +1,7 @@
 //! [`Tree`]: a directory of other resources.
 
 mod dir;
+mod plain;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -8,15 +9,17 @@ mod tests;
 pub use serve::{TreeNode, TreeOpen};
 
 use super::erased::{AnyFile, erase};
-use crate::resource::{Change, Resource, lock};
+use crate::resource::{AsyncResource, Awaited, Change, Plain, Resource, lock};
 use crate::wire::PATH_MAX;
 use crate::{Errno, Result};
 use dir::{Dir, Kept, Link, Mounted, Spot};
+use std::any::Any;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use tokio::runtime::Handle;
 
 /// How many entries a tree may have, with its directories.
 pub const ENTRIES_MAX: usize = 65_536;
@@ -36,7 +39,8 @@ const NAME_MAX: usize = 255;
 /// the files that are directories themselves; other names are the program's, and changing them is `EPERM`.
 ///
 /// Each file has a number of its own, and keeps its open state and its order of calls. Files of a resource that has
-/// several get theirs from its own by a hash of 63 bits. Asynchronous resources cannot be in a tree.
+/// several get theirs from its own by a hash of 63 bits. Plain and [asynchronous](Self::file_async) resources may be in
+/// one tree: calls on the latter wait without a thread, and keep nobody else waiting.
 ///
 /// ```
 /// use resmgr::parts::{Stream, Text, Tree};
@@ -65,6 +69,8 @@ pub struct TreeHandle(Arc<Inner>);
 
 struct Inner {
     root: Arc<Dir>,
+    /// Where asynchronous handlers run: known once the tree is served, if it has any then.
+    runtime: OnceLock<Handle>,
     /// Locked while names change: so a directory that a change has found is still in the tree.
     changes: Mutex<Counts>,
 }
@@ -72,6 +78,10 @@ struct Inner {
 struct Counts {
     entries: usize,
     last: u64,
+    /// Whether some resource is asynchronous, or may be.
+    has_async: bool,
+    /// It has been attached, or is in another tree.
+    is_placed: bool,
 }
 
 impl Counts {
@@ -108,9 +118,12 @@ impl Tree {
         let counts = Counts {
             entries: 0,
             last: 1,
+            has_async: false,
+            is_placed: false,
         };
         let inner = Inner {
             root: Dir::new(counts.last),
+            runtime: OnceLock::new(),
             changes: Mutex::new(counts),
         };
         Self {
@@ -123,6 +136,12 @@ impl Tree {
     pub fn file<R: Resource>(self, path: impl AsRef<Path>, resource: R) -> Self {
         let path = path.as_ref();
         self.noting(path, |handle| handle.add(path, resource))
+    }
+
+    /// Adds an asynchronous resource under a path: see [`TreeHandle::add_async`].
+    pub fn file_async<R: AsyncResource>(self, path: impl AsRef<Path>, resource: R) -> Self {
+        let path = path.as_ref();
+        self.noting(path, |handle| handle.add_async(path, resource))
     }
 
     /// Adds a directory: see [`TreeHandle::add_dir`].
@@ -162,6 +181,18 @@ impl Tree {
         self.handle.clone()
     }
 
+    /// It is about to be served, here or in another tree. Whether some of its handlers may wait.
+    fn place(&self, runtime: Option<&Handle>) -> bool {
+        let inner = &self.handle.0;
+        let mut counts = lock(&inner.changes);
+        counts.is_placed = true;
+        if let Some(runtime) = runtime {
+            inner.runtime.get_or_init(|| runtime.clone());
+            Spot::Dir(Arc::clone(&inner.root)).settle(runtime);
+        }
+        counts.has_async
+    }
+
     fn noting(mut self, path: &Path, work: impl FnOnce(&TreeHandle) -> Result<()>) -> Self {
         if let Err(errno) = work(&self.handle) {
             tracing::error!(?path, %errno, "a tree cannot be made like this");
@@ -181,18 +212,40 @@ impl TreeHandle {
     /// - `ENAMETOOLONG`: a name has more than 255 bytes, or the path more than 1023.
     /// - `ENOSPC`: there are [`ENTRIES_MAX`] entries.
     pub fn add<R: Resource>(&self, path: impl AsRef<Path>, resource: R) -> Result<()> {
-        let root = erase(resource);
-        // As the framework takes it that attaches a resource by itself.
-        let root_ino = root.attr().map_or(1, |attr| attr.ino);
-        self.insert(path.as_ref(), |number| {
-            let kept = Kept::new(number);
-            let mounted = Mounted {
-                kept,
-                root,
-                root_ino,
-            };
-            Spot::File(Arc::new(mounted), None)
-        })
+        let resource: Box<dyn Any> = Box::new(resource);
+        match resource.downcast::<Tree>() {
+            Ok(tree) if tree.place(None) => self.mount(path.as_ref(), erase(*tree), true),
+            Ok(tree) => self.mount(path.as_ref(), erase(*tree), false),
+            Err(resource) => {
+                let resource = resource.downcast::<R>().map_err(|_| Errno::INVAL)?;
+                self.mount(path.as_ref(), erase(Plain(*resource)), false)
+            }
+        }
+    }
+
+    /// Adds a resource whose handlers are asynchronous. They run where those of its manager do (see
+    /// [`Manager::attach_async`](crate::dispatch::Manager::attach_async)); the tree is attached as any other.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add); `ENOSYS`: the tree is served already, and had no asynchronous resource when it was attached.
+    pub fn add_async<R: AsyncResource>(&self, path: impl AsRef<Path>, resource: R) -> Result<()> {
+        self.mount(path.as_ref(), erase(Awaited::new(resource)), true)
+    }
+
+    fn mount(&self, path: &Path, root: Arc<dyn AnyFile>, is_async: bool) -> Result<()> {
+        // What goes with a resource that is not added is anybody's code: it goes when nothing is locked.
+        let _alive = Arc::clone(&root);
+        let mut counts = lock(&self.0.changes);
+        match self.0.runtime.get() {
+            Some(runtime) => root.settle(runtime),
+            None if is_async && counts.is_placed && !counts.has_async => return Err(Errno::NOSYS),
+            None => {}
+        }
+        self.insert_in(&mut counts, path, |number| {
+            Spot::File(Arc::new(Mounted::new(number, root)), None)
+        })?;
+        counts.has_async |= is_async;
+        Ok(())
     }
 
     /// Adds a directory; nothing is done if there is one.
@@ -305,9 +358,17 @@ impl TreeHandle {
     }
 
     fn insert(&self, path: &Path, make: impl FnOnce(u64) -> Spot) -> Result<()> {
+        self.insert_in(&mut lock(&self.0.changes), path, make)
+    }
+
+    fn insert_in(
+        &self,
+        counts: &mut Counts,
+        path: &Path,
+        make: impl FnOnce(u64) -> Spot,
+    ) -> Result<()> {
         let names = names(path)?;
         let (last, dirs) = names.split_last().ok_or(Errno::INVAL)?;
-        let mut counts = lock(&self.0.changes);
         if counts.entries + names.len() > ENTRIES_MAX {
             return Err(Errno::NOSPC);
         }

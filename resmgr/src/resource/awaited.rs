@@ -8,20 +8,30 @@ use super::call::{
 use super::connect::Connected;
 use super::handlers::{Handlers, Operate, Pace, forward};
 use super::{
-    Attr, Buffer, Change, Devctl, Entries, Filesystem, New, Ocb, Opened, Opening, Operation, Order,
-    RenameFlags, Waiters, Way,
+    Attr, Buffer, Change, Devctl, Entries, Filesystem, New, Ocb, OpenFile, Opening, Operation,
+    Order, RenameFlags, Waiters, Way,
 };
-use crate::Result;
 use crate::ipc::{Message, Rcvid};
 use crate::wire::{Conditions, OpenFlags, Seek, Space};
+use crate::{Errno, Result};
 use std::ffi::{OsStr, OsString};
 use std::future::Future;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
 
-/// The asynchronous form.
-pub(crate) struct Awaited<R>(pub(crate) R, pub(crate) Handle);
+/// The asynchronous form, and where it runs: that is known when it is attached.
+pub(crate) struct Awaited<R>(pub(crate) R, OnceLock<Handle>);
+
+impl<R> Awaited<R> {
+    pub(crate) fn new(resource: R) -> Self {
+        Self(resource, OnceLock::new())
+    }
+
+    pub(crate) fn on(resource: R, runtime: Handle) -> Self {
+        Self(resource, runtime.into())
+    }
+}
 
 /// Runs the work on a call, and answers it with what comes of it.
 ///
@@ -79,18 +89,20 @@ pub(crate) fn spawn(
 
 /// A call that has become a task's.
 struct Job<R: AsyncResource, K: Kind> {
-    seat: Arc<super::Seat<Awaited<R>>>,
+    handlers: Arc<Awaited<R>>,
     ocb: Arc<Ocb<R::Node, R::Open>>,
     deferred: Deferred<K>,
     /// Nobody else's turn comes before the task has ended.
     _turn: Option<super::lane::Turn>,
+    /// The open is not closed before the task has ended.
+    _file: Arc<dyn OpenFile>,
 }
 
 impl<R: AsyncResource> Job<R, Read> {
     async fn read(self, room: usize) {
         let mut buffer = Buffer::new(room);
         let at = *self.deferred.at();
-        let read = self.seat.handlers.0.read(&self.ocb, &at, &mut buffer).await;
+        let read = self.handlers.0.read(&self.ocb, &at, &mut buffer).await;
         let read = read.and_then(|count| buffer.filled(count));
         let sent = match read {
             Ok(data) => self.deferred.bytes(data),
@@ -112,12 +124,12 @@ impl<R: AsyncResource> Job<R, Write> {
 
     async fn take(&mut self) -> Result<usize> {
         let flags = self.ocb.flags();
-        let resource = &self.seat.handlers.0;
+        let resource = &self.handlers.0;
         let mut at = *self.deferred.at();
         if matches!(self.deferred.books, Books::Write { from: Some(_) })
             && flags.contains(OpenFlags::APPEND)
         {
-            at.offset = self.seat.attr(&self.ocb.node).await?.size;
+            at.offset = self.handlers.attr(&self.ocb.node).await?.size;
             let from = Some(at.offset);
             self.deferred.books = Books::Write { from };
         }
@@ -141,7 +153,7 @@ impl<R: AsyncResource> Job<R, Control> {
             &mut reply,
             deferred.room(),
         );
-        let resource = &self.seat.handlers.0;
+        let resource = &self.handlers.0;
         let told = resource.devctl(&self.ocb, deferred.at(), command).await;
         let sent = match told {
             Ok(value) => self.deferred.reply_with(value, &reply),
@@ -156,7 +168,7 @@ impl<R: AsyncResource> Job<R, Private> {
         let mut reply = Vec::new();
         let deferred = &self.deferred;
         let (kind, data) = (deferred.kind_of_message(), deferred.data());
-        let resource = &self.seat.handlers.0;
+        let resource = &self.handlers.0;
         let told = resource.msg(&self.ocb, kind, data, &mut reply).await;
         let sent = match told {
             Ok(status) => self.deferred.reply(status, &reply),
@@ -171,26 +183,42 @@ impl<R: AsyncResource> Handlers for Awaited<R> {
     type Open = R::Open;
 
     fn pace(&self) -> Pace {
-        Pace::Awaited(self.1.clone())
+        // Nobody is served before it has been attached.
+        self.1
+            .get()
+            .map_or(Pace::AtOnce, |runtime| Pace::Awaited(runtime.clone()))
     }
 
-    fn operate(file: &Opened<Self>, operate: Operate<'_>, mut way: Way<'_>) -> Result<Done> {
+    fn is_awaited(&self, _ocb: &Ocb<Self::Node, Self::Open>) -> bool {
+        true
+    }
+
+    fn settle(&self, runtime: &Handle) {
+        self.1.get_or_init(|| runtime.clone());
+    }
+
+    fn operate(
+        this: &Arc<Self>,
+        ocb: &Arc<Ocb<Self::Node, Self::Open>>,
+        operate: Operate<'_>,
+        mut way: Way<'_>,
+    ) -> Result<Done> {
         let Operate {
             operation,
             at,
             input,
             room,
         } = operate;
-        let (seat, ocb) = (Arc::clone(&file.seat), Arc::clone(&file.ocb));
-        let runtime = seat.handlers.1.clone();
+        let runtime = this.1.get().ok_or(Errno::NOSYS)?;
+        let (handlers, ocb, file) = (Arc::clone(this), Arc::clone(ocb), Arc::clone(way.file));
         let turn = way.turn.take();
         macro_rules! job {
             ($kind:ident, $run:ident($($argument:tt)*)) => {{
                 let call = Call::new(at, $kind, input, room, way);
                 let (done, deferred) = call.defer(OnUnblock::LetGo)?;
                 let pending = Arc::clone(&deferred.pending);
-                let job = Job { seat, ocb, deferred, _turn: turn };
-                spawn(&runtime, &pending, job.$run($($argument)*));
+                let job = Job { handlers, ocb, deferred, _turn: turn, _file: file };
+                spawn(runtime, &pending, job.$run($($argument)*));
                 Ok(done)
             }};
         }

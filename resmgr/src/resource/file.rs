@@ -9,17 +9,18 @@ use super::record::{Record, grant};
 use super::{Attr, Ocb, Waiters, Way, guarded, inform, lock};
 use crate::ipc::{Message, Rcvid};
 use crate::wire::{Conditions, Connect, FDINFO_LOCAL_PATH, OpenFd, OpenFlags, Request, Stat};
-use crate::{Errno, Result};
+use crate::{Errno, Result, StartError};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
+use tokio::runtime::Handle;
 
 /// A resource at the path that it was attached to.
 pub(crate) struct Seat<H> {
-    pub(crate) handlers: H,
+    pub(crate) handlers: Arc<H>,
     /// Tells the attachments of one manager apart.
     number: u32,
     /// Where it was attached.
@@ -39,7 +40,7 @@ impl<H: Handlers> Seat<H> {
         let (root, born) = (handlers.root(), SystemTime::now());
         let ino = now(handlers.attr(&root)).map_or(1, |attr| attr.ino);
         Self {
-            handlers,
+            handlers: Arc::new(handlers),
             number,
             path,
             is_down: AtomicBool::new(false),
@@ -140,6 +141,37 @@ impl<H: Handlers> Seat<H> {
     }
 }
 
+/// Where a resource is about to be served.
+#[doc(hidden)]
+pub struct Place<'a> {
+    pub(crate) number: u32,
+    pub(crate) path: String,
+    /// Where handlers that wait run.
+    pub(crate) runtime: &'a mut dyn FnMut() -> std::result::Result<Handle, StartError>,
+}
+
+/// A resource at its place.
+#[doc(hidden)]
+pub struct Seated(pub(crate) Arc<dyn Attached>);
+
+impl Place<'_> {
+    pub(crate) fn seat(self, handlers: impl Handlers) -> Seated {
+        Seated(Arc::new(Seat::new(handlers, self.number, self.path)))
+    }
+}
+
+impl fmt::Debug for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Place").field(&self.path).finish()
+    }
+}
+
+impl fmt::Debug for Seated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Seated").field(&self.0.path(&[])).finish()
+    }
+}
+
 /// How many files' times are kept for a resource that does not keep them, while nobody has them open.
 const RECORDS_MAX: usize = 65_536;
 
@@ -210,7 +242,7 @@ impl<H: Handlers> Drop for Opened<H> {
         if let Some(waiters) = self.seat.handlers.waiters(&self.ocb) {
             waiters.remove_open(core.number());
         }
-        match self.seat.handlers.pace() {
+        match self.seat.handlers.pace_of(&self.ocb) {
             Pace::AtOnce => {
                 let closed = guarded(|| now(self.seat.handlers.close(&self.ocb)));
                 if let Err(errno) = closed {
@@ -289,7 +321,7 @@ impl<H: Handlers> OpenFile for Opened<H> {
     }
 
     fn operate(&self, operate: Operate<'_>, way: Way<'_>) -> Result<Done> {
-        H::operate(self, operate, way)
+        H::operate(&self.seat.handlers, &self.ocb, operate, way)
     }
 
     fn inform(&self, ask: inform::Ask<'_>, way: Way<'_>) -> Result<Done> {
@@ -301,7 +333,7 @@ impl<H: Handlers> OpenFile for Opened<H> {
     }
 
     fn is_awaited(&self) -> bool {
-        !matches!(self.seat.handlers.pace(), Pace::AtOnce)
+        self.seat.handlers.is_awaited(&self.ocb)
     }
 
     fn sync(&self) -> Result<()> {
@@ -318,7 +350,7 @@ impl<H: Handlers> OpenFile for Opened<H> {
     }
 
     fn measure(&self, (raw, start): (&[u8], usize), mut way: Way<'_>) -> Result<()> {
-        let Pace::Awaited(runtime) = self.seat.handlers.pace() else {
+        let Pace::Awaited(runtime) = self.seat.handlers.pace_of(&self.ocb) else {
             return Err(Errno::IO);
         };
         let (turn, raw) = (way.turn.take(), raw.to_vec());

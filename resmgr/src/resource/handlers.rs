@@ -5,8 +5,8 @@
 //! pays neither an allocation nor a task.
 
 use super::{
-    Attr, Call, Change, Entries, Filesystem, New, Ocb, Opened, Opening, Operation, Order,
-    RenameFlags, Resource, Waiters, Way,
+    Attr, Call, Change, Entries, Filesystem, New, Ocb, Opening, Operation, Order, RenameFlags,
+    Resource, Waiters, Way,
 };
 use crate::ipc::Rcvid;
 use crate::resource::At;
@@ -17,6 +17,7 @@ use std::ffi::{OsStr, OsString};
 use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// A future's value, as handlers' are.
@@ -27,7 +28,7 @@ impl<T, F: Future<Output = Result<T>> + Send> Later<T> for F {}
 pub(crate) enum Pace {
     /// Every future is ready at once.
     AtOnce,
-    /// Futures wait, and are run by a runtime.
+    /// Futures may wait, and are run by a runtime.
     Awaited(tokio::runtime::Handle),
 }
 
@@ -45,7 +46,24 @@ pub(crate) trait Handlers: Sized + Send + Sync + 'static {
     type Open: Send + Sync + 'static;
 
     fn pace(&self) -> Pace;
-    fn operate(file: &Opened<Self>, operate: Operate<'_>, way: Way<'_>) -> Result<Done>;
+    /// The pace of what is done with an open.
+    fn pace_of(&self, ocb: &Ocb<Self::Node, Self::Open>) -> Pace {
+        if self.is_awaited(ocb) {
+            self.pace()
+        } else {
+            Pace::AtOnce
+        }
+    }
+    /// Whether calls on an open go on after they have returned: its futures wait.
+    fn is_awaited(&self, ocb: &Ocb<Self::Node, Self::Open>) -> bool;
+    /// Gives futures that wait a place to run, unless they have one.
+    fn settle(&self, _runtime: &tokio::runtime::Handle) {}
+    fn operate(
+        this: &Arc<Self>,
+        ocb: &Arc<Ocb<Self::Node, Self::Open>>,
+        operate: Operate<'_>,
+        way: Way<'_>,
+    ) -> Result<Done>;
     fn root(&self) -> Self::Node;
     fn order(&self) -> Order;
     fn unblock(&self, ocb: &Ocb<Self::Node, Self::Open>, call: Rcvid);
@@ -215,14 +233,23 @@ impl<R: Resource> Handlers for Plain<R> {
         Pace::AtOnce
     }
 
-    fn operate(file: &Opened<Self>, operate: Operate<'_>, way: Way<'_>) -> Result<Done> {
+    fn is_awaited(&self, _ocb: &Ocb<Self::Node, Self::Open>) -> bool {
+        false
+    }
+
+    fn operate(
+        this: &Arc<Self>,
+        ocb: &Arc<Ocb<Self::Node, Self::Open>>,
+        operate: Operate<'_>,
+        way: Way<'_>,
+    ) -> Result<Done> {
         let Operate {
             operation,
             at,
             input,
             room,
         } = operate;
-        let (resource, ocb) = (&file.seat.handlers.0, &file.ocb);
+        let resource = &this.0;
         match operation {
             Operation::Read(kind) => resource.read(ocb, Call::new(at, kind, input, room, way)),
             Operation::Write(kind) => resource.write(ocb, Call::new(at, kind, input, room, way)),

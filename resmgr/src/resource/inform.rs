@@ -28,7 +28,7 @@ pub(crate) struct Ask<'a> {
 
 /// Answers now, or has a runtime answer.
 pub(crate) fn inform<H: Handlers>(file: &Opened<H>, ask: Ask<'_>, way: Way<'_>) -> Result<Done> {
-    match file.seat.handlers.pace() {
+    match file.seat.handlers.pace_of(&file.ocb) {
         Pace::AtOnce => {
             let place = Place {
                 seat: &file.seat,

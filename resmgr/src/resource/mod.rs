@@ -102,6 +102,8 @@ pub use call::Operation;
 pub use call::{Call, Control, Deferred, Done, Kind, OnUnblock, Private, Read, Write};
 pub use devctl::Devctl;
 pub use device::Device;
+#[doc(hidden)] // named by a hidden method of `Resource`
+pub use file::{Place, Seated};
 pub use locks::{LOCKS_PER_FILE, LOCKS_PER_OWNER};
 pub use notify::ARMED_PER_CLIENT;
 pub use ocb::Ocb;
@@ -116,8 +118,10 @@ pub(crate) use call::{
 };
 pub(crate) use check::{check_mode, check_seek, check_span};
 pub(crate) use connect::Connected;
-pub(crate) use file::{Attached, OpenFile, Opened, Seat};
-pub(crate) use handlers::{Operate, Plain};
+#[cfg(test)]
+use file::Seat;
+pub(crate) use file::{Attached, OpenFile};
+pub(crate) use handlers::{Handlers, Operate, Pace, Plain, now};
 pub(crate) use inform::{Ask, is_common};
 pub(crate) use lane::{Turn, pass_on};
 pub(crate) use ocb::{Core, LaneId, Sort};

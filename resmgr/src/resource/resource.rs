@@ -1,12 +1,12 @@
 //! [`Resource`]: files with their own open state, directories, and late answers.
 
 use super::{
-    Attr, Call, Change, Control, Done, Entries, Filesystem, New, Ocb, Opening, Order, Private,
-    Read, RenameFlags, Waiters, Write,
+    Attr, Call, Change, Control, Done, Entries, Filesystem, New, Ocb, Opening, Order, Place, Plain,
+    Private, Read, RenameFlags, Seated, Waiters, Write,
 };
 use crate::ipc::Rcvid;
 use crate::wire::{Conditions, Seek, Space};
-use crate::{Errno, Result};
+use crate::{Errno, Result, StartError};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 
@@ -267,5 +267,14 @@ pub trait Resource: Send + Sync + 'static {
     /// What calls are kept in order, and apart from each other.
     fn order(&self) -> Order {
         Order::PerOpen
+    }
+
+    /// How it is served; a resource of the framework's own may have asynchronous files.
+    #[doc(hidden)]
+    fn seated(self, place: Place<'_>) -> std::result::Result<Seated, StartError>
+    where
+        Self: Sized,
+    {
+        Ok(place.seat(Plain(self)))
     }
 }

@@ -189,16 +189,14 @@ impl Entries {
         }
     }
 
-    /// Has a resource inside another one add its entries.
-    pub(crate) fn renumbered<T>(
-        &mut self,
-        numbers: Renumber,
-        add: impl FnOnce(&mut Self) -> T,
-    ) -> T {
+    /// A resource inside another one adds its entries, until [`renumbered`](Self::renumbered).
+    pub(crate) fn renumber(&mut self, numbers: Renumber) {
         self.numbers.push(numbers);
-        let added = add(self);
+    }
+
+    /// It has added them.
+    pub(crate) fn renumbered(&mut self) {
         self.numbers.pop();
-        added
     }
 
     /// Adds an entry: its name, the number of the file, and the cookie to go on with behind it. False when it has no

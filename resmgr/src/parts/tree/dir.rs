@@ -5,8 +5,9 @@ use crate::resource::{Attr, Change, Entries, Renumber, lock};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::SystemTime;
+use tokio::runtime::Handle;
 
 /// What a name in a tree leads to.
 #[derive(Clone)]
@@ -25,6 +26,19 @@ impl Spot {
             Self::Link(link) => Some(&link.kept),
             Self::File(mounted, None) => Some(&mounted.kept),
             Self::File(_, Some(_)) => None,
+        }
+    }
+
+    /// Gives all handlers in it that wait a place to run.
+    pub(super) fn settle(&self, runtime: &Handle) {
+        match self {
+            Self::File(mounted, _) => mounted.root.settle(runtime),
+            Self::Link(_) => {}
+            Self::Dir(dir) => {
+                let children = lock(&dir.children);
+                let spots = children.places.values();
+                spots.for_each(|(_, spot)| spot.settle(runtime));
+            }
         }
     }
 
@@ -50,15 +64,33 @@ pub(super) struct Link {
 pub(super) struct Mounted {
     pub(super) kept: Kept,
     pub(super) root: Arc<dyn AnyFile>,
-    /// The root's own number.
-    pub(super) root_ino: u64,
+    /// The root's own number, once it was asked for.
+    root_ino: OnceLock<u64>,
 }
 
 impl Mounted {
-    pub(super) fn numbers(&self) -> Renumber {
+    pub(super) fn new(number: u64, root: Arc<dyn AnyFile>) -> Self {
+        Self {
+            kept: Kept::new(number),
+            root,
+            root_ino: OnceLock::new(),
+        }
+    }
+
+    pub(super) async fn numbers(&self) -> Renumber {
+        let known = self.root_ino.get().copied();
+        let root = match known {
+            Some(known) => known,
+            // As the framework takes it that attaches a resource by itself.
+            None => self
+                .root
+                .attr()
+                .await
+                .map_or(1, |attr| *self.root_ino.get_or_init(|| attr.ino)),
+        };
         Renumber {
             number: self.kept.number,
-            root: self.root_ino,
+            root,
         }
     }
 }

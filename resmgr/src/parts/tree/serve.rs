@@ -5,8 +5,8 @@ use super::{AnyFile, Tree};
 use crate::ipc::Rcvid;
 use crate::parts::erased::AnyOpen;
 use crate::resource::{
-    Attr, Call, Change, Control, Done, Entries, Filesystem, New, Ocb, Opening, Private, Read,
-    RenameFlags, Resource, Waiters, Write,
+    Attr, Change, Done, Entries, Filesystem, Handlers, New, Ocb, Opening, Operate, Operation,
+    Order, Pace, RenameFlags, Waiters, Way,
 };
 use crate::wire::{Conditions, Seek, Space};
 use crate::{Errno, Result};
@@ -14,6 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 
 /// A file in a [`Tree`].
 #[derive(Clone)]
@@ -61,15 +62,62 @@ type TreeOcb = Ocb<TreeNode, TreeOpen>;
 /// Names of the tree's own are the program's.
 const FIXED: Errno = Errno::PERM;
 
-impl Resource for Tree {
+/// Has the resource that an open is of answer.
+pub(super) fn operate(ocb: &TreeOcb, operate: Operate<'_>, way: Way<'_>) -> Result<Done> {
+    let open = ocb.open.open(match operate.operation {
+        Operation::Control(_) => Errno::NOTTY,
+        Operation::Private(_) => Errno::NOSYS,
+        _ => Errno::INVAL,
+    })?;
+    let kept = ocb.node.0.kept();
+    let is_read = matches!(operate.operation, Operation::Read(_));
+    // Before: whoever has the answer may look at once.
+    if let (Operation::Write(_), Some(kept)) = (operate.operation, kept) {
+        kept.was_written();
+    }
+    let done = open.operate(operate, way)?;
+    if let Some(kept) = kept.filter(|_| is_read) {
+        kept.was_read();
+    }
+    Ok(done)
+}
+
+/// Where some of its files are asynchronous, what is asked of those waits; everything else is answered at once.
+impl Handlers for Tree {
     type Node = TreeNode;
     type Open = TreeOpen;
+
+    fn pace(&self) -> Pace {
+        let runtime = self.handle.0.runtime.get();
+        runtime.map_or(Pace::AtOnce, |runtime| Pace::Awaited(runtime.clone()))
+    }
+
+    fn is_awaited(&self, ocb: &TreeOcb) -> bool {
+        ocb.open.0.as_ref().is_some_and(|open| open.is_awaited())
+    }
+
+    fn settle(&self, runtime: &Handle) {
+        self.place(Some(runtime));
+    }
+
+    fn operate(
+        _this: &Arc<Self>,
+        ocb: &Arc<TreeOcb>,
+        what: Operate<'_>,
+        way: Way<'_>,
+    ) -> Result<Done> {
+        operate(ocb, what, way)
+    }
+
+    fn order(&self) -> Order {
+        Order::PerOpen
+    }
 
     fn root(&self) -> TreeNode {
         TreeNode(Spot::Dir(Arc::clone(&self.handle.0.root)))
     }
 
-    fn attr(&self, node: &TreeNode) -> Result<Attr> {
+    async fn attr(&self, node: &TreeNode) -> Result<Attr> {
         if let Some(errno) = self.mistake {
             return Err(errno);
         }
@@ -80,71 +128,54 @@ impl Resource for Tree {
                 Ok(link.kept.complete(Attr::link(len)))
             }
             Spot::File(mounted, None) => {
-                mounted.root.attr().map(|attr| mounted.kept.complete(attr))
+                let attr = mounted.root.attr().await?;
+                Ok(mounted.kept.complete(attr))
             }
             Spot::File(mounted, Some(file)) => {
-                let attr = file.attr()?;
-                Ok(attr.number(mounted.numbers().of(attr.ino)))
+                let attr = file.attr().await?;
+                let ino = mounted.numbers().await.of(attr.ino);
+                Ok(attr.number(ino))
             }
         }
     }
 
-    fn lookup(&self, dir: &TreeNode, name: &OsStr) -> Result<TreeNode> {
+    async fn lookup(&self, dir: &TreeNode, name: &OsStr) -> Result<TreeNode> {
         match (&dir.0, dir.mounted()) {
             (Spot::Dir(dir), _) => dir.get(name).map(TreeNode).ok_or(Errno::NOENT),
             (_, Some((mounted, file))) => {
-                let found = file.lookup(name)?;
+                let found = file.lookup(name).await?;
                 Ok(TreeNode(Spot::File(Arc::clone(mounted), Some(found))))
             }
             _ => Err(Errno::NOTDIR),
         }
     }
 
-    fn read_link(&self, node: &TreeNode) -> Result<OsString> {
+    async fn read_link(&self, node: &TreeNode) -> Result<OsString> {
         match &node.0 {
             Spot::Link(link) => Ok(link.text.clone()),
-            _ => node.file(Errno::INVAL)?.read_link(),
+            _ => node.file(Errno::INVAL)?.read_link().await,
         }
     }
 
-    fn open(&self, node: &TreeNode, how: &Opening) -> Result<TreeOpen> {
-        let open = node.mounted().map(|(_, file)| file.open(how));
-        open.transpose().map(TreeOpen)
-    }
-
-    fn close_dup(&self, ocb: &TreeOcb) -> Result<()> {
-        ocb.open.0.as_ref().map_or(Ok(()), |open| open.close_dup())
-    }
-
-    fn close(&self, ocb: &TreeOcb) {
-        if let Some(open) = &ocb.open.0 {
-            open.close();
+    async fn open(&self, node: &TreeNode, how: &Opening) -> Result<TreeOpen> {
+        match node.mounted() {
+            Some((_, file)) => file.open(how).await.map(Some).map(TreeOpen),
+            None => Ok(TreeOpen(None)),
         }
     }
 
-    fn read(&self, ocb: &TreeOcb, call: Call<'_, Read>) -> Result<Done> {
-        let done = ocb.open.open(Errno::INVAL)?.read(call)?;
-        if let Some(kept) = ocb.node.0.kept() {
-            kept.was_read();
+    async fn close_dup(&self, ocb: &TreeOcb) -> Result<()> {
+        match &ocb.open.0 {
+            Some(open) => open.close_dup().await,
+            None => Ok(()),
         }
-        Ok(done)
     }
 
-    fn write(&self, ocb: &TreeOcb, call: Call<'_, Write>) -> Result<Done> {
-        // Before: whoever has the answer may look at once.
-        let open = ocb.open.open(Errno::INVAL)?;
-        if let Some(kept) = ocb.node.0.kept() {
-            kept.was_written();
+    async fn close(&self, ocb: &TreeOcb) -> Result<()> {
+        match &ocb.open.0 {
+            Some(open) => open.close().await,
+            None => Ok(()),
         }
-        open.write(call)
-    }
-
-    fn devctl(&self, ocb: &TreeOcb, call: Call<'_, Control>) -> Result<Done> {
-        ocb.open.open(Errno::NOTTY)?.devctl(call)
-    }
-
-    fn msg(&self, ocb: &TreeOcb, call: Call<'_, Private>) -> Result<Done> {
-        ocb.open.open(Errno::NOSYS)?.msg(call)
     }
 
     fn unblock(&self, ocb: &TreeOcb, call: Rcvid) {
@@ -153,22 +184,25 @@ impl Resource for Tree {
         }
     }
 
-    fn read_dir(&self, ocb: &TreeOcb, from: u64, entries: &mut Entries) -> Result<()> {
+    async fn read_dir(&self, ocb: &TreeOcb, from: u64, entries: &mut Entries) -> Result<()> {
         match (&ocb.node.0, &ocb.open.0) {
             (Spot::Dir(dir), _) => {
                 dir.list(from, entries);
                 Ok(())
             }
             (Spot::File(mounted, _), Some(open)) => {
-                entries.renumbered(mounted.numbers(), |entries| open.read_dir(from, entries))
+                entries.renumber(mounted.numbers().await);
+                let read = open.read_dir(from, entries).await;
+                entries.renumbered();
+                read
             }
             _ => Err(Errno::NOTDIR),
         }
     }
 
-    fn change(&self, node: &TreeNode, change: &Change) -> Result<()> {
+    async fn change(&self, node: &TreeNode, change: &Change) -> Result<()> {
         let changed = match node.mounted() {
-            Some((_, file)) => file.change(change),
+            Some((_, file)) => file.change(change).await,
             None if change.size.is_some() => return Err(Errno::INVAL),
             None => Err(Errno::NOSYS),
         };
@@ -182,72 +216,77 @@ impl Resource for Tree {
         }
     }
 
-    fn create(&self, dir: &TreeNode, name: &OsStr, new: &New) -> Result<TreeNode> {
+    async fn create(&self, dir: &TreeNode, name: &OsStr, new: &New) -> Result<TreeNode> {
         let (mounted, file) = dir.mounted().ok_or(FIXED)?;
-        let made = file.create(name, new)?;
+        let made = file.create(name, new).await?;
         Ok(TreeNode(Spot::File(Arc::clone(mounted), Some(made))))
     }
 
-    fn link(&self, node: &TreeNode, dir: &TreeNode, name: &OsStr) -> Result<()> {
-        node.file(FIXED)?.link(dir.file(FIXED)?, name)
+    async fn link(&self, node: &TreeNode, dir: &TreeNode, name: &OsStr) -> Result<()> {
+        node.file(FIXED)?.link(dir.file(FIXED)?, name).await
     }
 
-    fn unlink(&self, dir: &TreeNode, name: &OsStr) -> Result<()> {
-        dir.file(FIXED)?.unlink(name)
+    async fn unlink(&self, dir: &TreeNode, name: &OsStr) -> Result<()> {
+        dir.file(FIXED)?.unlink(name).await
     }
 
-    fn remove_dir(&self, dir: &TreeNode, name: &OsStr) -> Result<()> {
-        dir.file(FIXED)?.remove_dir(name)
+    async fn remove_dir(&self, dir: &TreeNode, name: &OsStr) -> Result<()> {
+        dir.file(FIXED)?.remove_dir(name).await
     }
 
-    fn rename(
+    async fn rename(
         &self,
         (from, name): (&TreeNode, &OsStr),
         (to, new_name): (&TreeNode, &OsStr),
         flags: RenameFlags,
     ) -> Result<()> {
         let to = (to.file(FIXED)?, new_name);
-        from.file(FIXED)?.rename(name, to, flags)
+        from.file(FIXED)?.rename(name, to, flags).await
     }
 
-    fn seek(&self, ocb: &TreeOcb, to: Seek, size: u64) -> Result<u64> {
-        ocb.open.open(Errno::INVAL)?.seek(to, size)
+    async fn seek(&self, ocb: &TreeOcb, to: Seek, size: u64) -> Result<u64> {
+        ocb.open.open(Errno::INVAL)?.seek(to, size).await
     }
 
-    fn space(&self, ocb: &TreeOcb, space: &Space) -> Result<()> {
-        ocb.open.open(Errno::NOTSUP)?.space(space)
+    async fn space(&self, ocb: &TreeOcb, space: &Space) -> Result<()> {
+        ocb.open.open(Errno::NOTSUP)?.space(space).await
     }
 
-    fn sync(&self, ocb: &TreeOcb, data_only: bool) -> Result<()> {
-        let open = &ocb.open.0;
-        open.as_ref().map_or(Ok(()), |open| open.sync(data_only))
+    async fn sync(&self, ocb: &TreeOcb, data_only: bool) -> Result<()> {
+        match &ocb.open.0 {
+            Some(open) => open.sync(data_only).await,
+            None => Ok(()),
+        }
     }
 
-    fn statvfs(&self, node: &TreeNode) -> Result<Filesystem> {
-        let file = node.mounted().map(|(_, file)| file.statvfs());
-        file.unwrap_or_else(|| Ok(Filesystem::default()))
+    async fn statvfs(&self, node: &TreeNode) -> Result<Filesystem> {
+        match node.mounted() {
+            Some((_, file)) => file.statvfs().await,
+            None => Ok(Filesystem::default()),
+        }
     }
 
-    fn xattr(&self, node: &TreeNode, name: &OsStr) -> Result<Vec<u8>> {
-        node.file(Errno::NOTSUP)?.xattr(name)
+    async fn xattr(&self, node: &TreeNode, name: &OsStr) -> Result<Vec<u8>> {
+        node.file(Errno::NOTSUP)?.xattr(name).await
     }
 
-    fn xattrs(&self, node: &TreeNode) -> Result<Vec<OsString>> {
-        node.file(Errno::NOTSUP)?.xattrs()
+    async fn xattrs(&self, node: &TreeNode) -> Result<Vec<OsString>> {
+        node.file(Errno::NOTSUP)?.xattrs().await
     }
 
-    fn set_xattr(
+    async fn set_xattr(
         &self,
         node: &TreeNode,
         name: &OsStr,
         value: Option<&[u8]>,
         exists: Option<bool>,
     ) -> Result<()> {
-        node.file(Errno::NOTSUP)?.set_xattr(name, value, exists)
+        let file = node.file(Errno::NOTSUP)?;
+        file.set_xattr(name, value, exists).await
     }
 
-    fn map(&self, ocb: &TreeOcb, write: bool) -> Result<OwnedFd> {
-        ocb.open.open(Errno::NODEV)?.map(write)
+    async fn map(&self, ocb: &TreeOcb, write: bool) -> Result<OwnedFd> {
+        ocb.open.open(Errno::NODEV)?.map(write).await
     }
 
     fn ready(&self, ocb: &TreeOcb) -> Conditions {

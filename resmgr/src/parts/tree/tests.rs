@@ -1,3 +1,5 @@
+mod awaited;
+
 use super::Tree;
 use crate::client::{Caller, File, PollFile, poll};
 use crate::parts::testing::{BOTH, LONG, READ, Served, WRITE, rest, serve, somebody};

@@ -15,6 +15,7 @@ pub use kinds::{Control, Kind, Operation, Private, Read, Write};
 pub(crate) use output::Output;
 pub(crate) use pending::{Again, CallName, Desk, Duty, HasGone, Measured, Pending, Task};
 
+use super::handlers::Operate;
 use super::lane::Turn;
 use super::{At, OpenFile};
 use crate::ipc::{Message, MessageInfo, Rcvid};
@@ -203,6 +204,17 @@ impl<'a, K: Kind> Call<'a, K> {
             passed_on: false,
         };
         Ok((Done(()), deferred))
+    }
+
+    /// The call as it came, for a resource of another type.
+    pub(crate) fn into_parts(self) -> (Operate<'a>, Way<'a>) {
+        let operate = Operate {
+            operation: self.kind.operation(),
+            at: self.at,
+            input: self.input,
+            room: self.room,
+        };
+        (operate, self.way)
     }
 
     /// Sends a status and bytes, and books `moved` bytes.
