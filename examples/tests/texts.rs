@@ -40,6 +40,7 @@ fn every_example_begins_with_its_usage() {
         "pool",
         "messages",
         "counting",
+        "tarfs",
         "quickstart",
     ] {
         let text = example(&format!("{name}.rs"));
