@@ -61,20 +61,20 @@ impl Archive {
         })
     }
 
-    /// Names a file; the name may have been another file's.
+    /// Names a file; the name may have been another file's. No directory gains or loses one.
     pub(crate) fn name(&mut self, path: &[&OsStr], place: usize) -> Option<()> {
         let (last, dirs) = path.split_last()?;
         let dir = self.dir(dirs)?;
         let old = self.table[dir].names.get(*last).copied();
-        // No directory gains or loses a name.
         let mut both = old.into_iter().chain([place]);
         if both.any(|one| self.table[one].attr.is_dir()) {
             return None;
         }
         self.table[dir].names.insert((*last).into(), place);
         self.table[place].attr.nlink += 1;
-        old.into_iter()
-            .for_each(|old| self.table[old].attr.nlink -= 1);
+        if let Some(old) = old {
+            self.table[old].attr.nlink -= 1;
+        }
         Some(())
     }
 }

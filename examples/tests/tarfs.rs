@@ -83,7 +83,12 @@ fn compare(path: &Path, file: &Path) {
         client::symlink_stat(path).unwrap(),
         file.symlink_metadata().unwrap(),
     );
-    assert_eq!(stat.mode & Stat::TYPE, real.mode() & Stat::TYPE, "{path:?}");
+    assert_eq!(
+        stat.mode & Stat::TYPE,
+        real.mode() & Stat::TYPE,
+        "{}",
+        path.display()
+    );
     if real.is_symlink() {
         assert_eq!(
             client::read_link(path).unwrap(),
@@ -128,7 +133,11 @@ fn reads(path: &Path, bytes: &[u8]) {
         let mut buffer = vec![0; (random >> 13) as usize % 70_000];
         let len = file.read_at(&mut buffer, at as u64).unwrap();
         let rest = bytes.get(at..).unwrap_or_default();
-        assert!(rest.starts_with(&buffer[..len]), "{path:?} at {at}");
+        assert!(
+            rest.starts_with(&buffer[..len]),
+            "{} at {at}",
+            path.display()
+        );
         assert!(len > 0 || rest.is_empty() || buffer.is_empty());
     }
     let end = file.read_at(&mut [0; 10], u64::MAX >> 2);

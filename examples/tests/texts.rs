@@ -41,6 +41,7 @@ fn every_example_begins_with_its_usage() {
         "messages",
         "counting",
         "tarfs",
+        "kv",
         "quickstart",
     ] {
         let text = example(&format!("{name}.rs"));
