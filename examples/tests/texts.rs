@@ -40,6 +40,8 @@ fn every_example_begins_with_its_usage() {
         "pool",
         "messages",
         "counting",
+        "tarfs",
+        "kv",
         "quickstart",
     ] {
         let text = example(&format!("{name}.rs"));

@@ -32,6 +32,13 @@ pub(crate) fn can_mount() -> bool {
     can
 }
 
+const CLIENT: &str = "RESMGR_TEST_CLIENT";
+
+/// What a client's process is told: see [`House::client`].
+pub(crate) fn is_client() -> Option<String> {
+    std::env::var(CLIENT).ok()
+}
+
 /// Whether this is root, who may give files away.
 pub(crate) fn is_root() -> bool {
     process::effective_uid() == 0
@@ -178,6 +185,15 @@ impl House {
     /// Runs a program to its end, which must come soon.
     pub(crate) fn run(&self, program: &str, words: &[&str]) -> Ran {
         end(self.command(program).args(words).spawn().unwrap())
+    }
+
+    /// A process that is a client of this namespace, with the library: it runs one test of the same program, which
+    /// otherwise does nothing (see [`is_client`]). What it is to do it is told by `words`.
+    pub(crate) fn client(&self, test: &str, words: &str) -> Command {
+        let mut command = self.command(std::env::current_exe().unwrap());
+        command.args([test, "--exact", "--nocapture"]);
+        command.env(CLIENT, words);
+        command
     }
 
     /// Runs a line of shell, in the directory that holds the mount point `mnt`.
