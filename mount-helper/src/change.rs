@@ -6,10 +6,10 @@
 use crate::bridge::Desk;
 use crate::call::Refuse;
 use crate::lines::Server;
-use crate::lookup::entry;
+use crate::lookup::{entry, entry_as};
 use crate::traffic::Key;
-use fuser::{ReplyData, ReplyEmpty, ReplyEntry};
-use resmgr::client::{Caller, RenameFlags};
+use fuser::{FileType, ReplyData, ReplyEmpty, ReplyEntry};
+use resmgr::client::{Caller, RenameFlags, Stat};
 use resmgr_sys::{Errno, Result};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -31,8 +31,41 @@ pub(crate) fn maker<R: Refuse>(desk: &mut Desk<'_, R>, path: &Path) -> Result<Se
     Ok(server)
 }
 
+/// mknod(2). Who may make a device is for the kernel and the server to say.
+pub(crate) fn make_node(
+    desk: &mut Desk<'_, ReplyEntry>,
+    path: &Path,
+    mode: u32,
+    device: u32,
+) -> Result<()> {
+    let server = maker(desk, path)?;
+    let caller = desk.caller(&desk.shared.process);
+    caller.make_node(path, mode, u64::from(device))?;
+    // The kernel expects what it has asked for, if only in this answer; the next lookup shows a device as a file.
+    let shown = match mode & Stat::TYPE {
+        Stat::CHARACTER => Some(FileType::CharDevice),
+        Stat::BLOCK => Some(FileType::BlockDevice),
+        _ => None,
+    };
+    entry_as(desk, path, server, shown)
+}
+
+/// mkdir(2).
+pub(crate) fn make_dir(desk: &mut Desk<'_, ReplyEntry>, path: &Path, mode: u32) -> Result<()> {
+    make(desk, path, |caller, path| caller.create_dir(path, mode))
+}
+
+/// symlink(2).
+pub(crate) fn make_symlink(
+    desk: &mut Desk<'_, ReplyEntry>,
+    path: &Path,
+    target: &Path,
+) -> Result<()> {
+    make(desk, path, |caller, path| caller.make_symlink(target, path))
+}
+
 /// Makes what `make` makes, and tells of it.
-pub(crate) fn make(
+fn make(
     desk: &mut Desk<'_, ReplyEntry>,
     path: &Path,
     make: impl FnOnce(Caller<'_>, &Path) -> Result<()>,

@@ -2,24 +2,15 @@
 
 use crate::bridge::Desk;
 use crate::devctl::is_terminal_request;
-use crate::handle::{Handles, Open};
+use crate::handle::Open;
 use crate::pool::Scratch;
 use fuser::{IoctlFlags, ReplyIoctl};
 use resmgr::client::Dcmd;
 use resmgr_sys::{Errno, Result};
-use std::sync::Arc;
 
-/// Which file a command is for, if it is one that a server could know.
-pub(crate) fn open_file(
-    handles: &Handles,
-    handle: u64,
-    flags: IoctlFlags,
-    command: u32,
-) -> Result<Arc<Open>> {
-    if flags.contains(IoctlFlags::FUSE_IOCTL_DIR) || is_terminal_request(command) {
-        return Err(Errno::NOTTY);
-    }
-    handles.file(handle)
+/// Whether a command is one that a server could know.
+pub(crate) fn may_be_known(flags: IoctlFlags, command: u32) -> bool {
+    !flags.contains(IoctlFlags::FUSE_IOCTL_DIR) && !is_terminal_request(command)
 }
 
 /// Sends a command. The kernel has copied `data` in, as many bytes as the command's number says, and

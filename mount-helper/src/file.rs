@@ -1,13 +1,15 @@
 //! Files: open, create, read, write.
 
 use crate::attr::TTL;
-use crate::bridge::Desk;
+use crate::bridge::{Desk, Shared};
 use crate::call::Refuse;
 use crate::change::maker;
 use crate::handle::{Handle, Open};
 use crate::lookup::refer;
 use crate::pool::Scratch;
-use fuser::{FileHandle, FopenFlags, Generation, ReplyCreate, ReplyData, ReplyOpen, ReplyWrite};
+use fuser::{
+    FileHandle, FopenFlags, Generation, ReplyCreate, ReplyData, ReplyOpen, ReplyWrite, WriteFlags,
+};
 use resmgr::client::{File, OpenFlags};
 use resmgr_sys::Result;
 use std::path::Path;
@@ -31,16 +33,23 @@ pub(crate) fn open_flags(flags: i32) -> OpenFlags {
     OpenFlags::from_posix(flags.cast_unsigned() & (known | 0x3))
 }
 
+/// The same of a write; `None` when it is the kernel itself that writes, for a mapping.
+pub(crate) fn write_flags(how: WriteFlags, flags: i32) -> Option<OpenFlags> {
+    let cached = how.contains(WriteFlags::FUSE_WRITE_CACHE);
+    (!cached).then(|| open_flags(flags))
+}
+
 /// Gives an open its number.
 fn keep<R: Refuse>(desk: &Desk<'_, R>, file: File, node: u64) -> Result<u64> {
     let open = Arc::new(Open::new(file, node));
     desk.shared.handles.insert(Handle::File(open))
 }
 
-/// The kernel has not heard of the handle, so it will never close it.
-fn take_back<R: Refuse>(desk: &Desk<'_, R>, handle: u64) {
-    if let Some(Handle::File(open)) = desk.shared.handles.remove(handle) {
-        desk.shared.closing.close(open, &desk.shared.pool);
+/// The last close of a handle, soon: nobody waits for it, close(2) has returned.
+pub(crate) fn release(shared: &Shared, handle: u64) {
+    shared.polls.forget(handle);
+    if let Some(Handle::File(open)) = shared.handles.remove(handle) {
+        shared.closing.close(open, &shared.pool);
     }
 }
 
@@ -55,7 +64,8 @@ pub(crate) fn open(desk: &mut Desk<'_, ReplyOpen>, number: u64, flags: i32) -> R
     )?;
     let handle = keep(desk, file, number)?;
     if !desk.answer(|reply| reply.opened(FileHandle(handle), FLAGS)) {
-        take_back(desk, handle);
+        // The kernel has not heard of it, so it will never close it.
+        release(desk.shared, handle);
     }
     Ok(())
 }
@@ -82,7 +92,8 @@ pub(crate) fn create(
         }
     };
     if !desk.answer(|reply| reply.created(&TTL, &attr, Generation(0), FileHandle(handle), FLAGS)) {
-        take_back(desk, handle);
+        // The kernel has not heard of it, so it will never close it.
+        release(desk.shared, handle);
         desk.shared.nodes.forget(number, 1);
     }
     Ok(())
@@ -108,7 +119,7 @@ pub(crate) fn read(
     Ok(())
 }
 
-/// write(2). Without flags it is the kernel itself that writes, for a mapping.
+/// write(2), or without flags the kernel's own.
 pub(crate) fn write(
     desk: &mut Desk<'_, ReplyWrite>,
     open: &Open,

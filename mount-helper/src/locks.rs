@@ -9,8 +9,8 @@
 //! fuser does not say which of the two calls a lock of a whole file came from. The program is inside it: its
 //! /proc/TID/syscall says. Where that cannot be read the kernel keeps flock locks by itself ([`can_tell`]).
 
-use crate::bridge::Desk;
-use crate::call::Refuse;
+use crate::bridge::{Bridge, Desk};
+use crate::call::{Call, Refuse};
 use crate::handle::Open;
 use crate::program;
 use crate::traffic::Key;
@@ -170,8 +170,26 @@ pub(crate) fn set(desk: &mut Desk<'_, ReplyEmpty>, open: &Open, wanted: Wanted) 
     Ok(())
 }
 
+/// A close(2). Nothing is held back; but the locks of that process go, before close(2) returns.
+pub(crate) fn flush(bridge: &Bridge, call: Call<ReplyEmpty>, handle: u64, owner: u64) {
+    let shared = &bridge.0;
+    let locked = shared.handles.file(handle).ok().and_then(|open| {
+        let pid = shared.owners.process(open.key, owner)?;
+        Some((open, pid))
+    });
+    let Some((open, pid)) = locked else {
+        call.answer(ReplyEmpty::ok);
+        return;
+    };
+    bridge.serve(call, open.key.unlocks(), &[], move |desk, _, _| {
+        closed(desk, &open, pid);
+        desk.answer(ReplyEmpty::ok);
+        Ok(())
+    });
+}
+
 /// A process has closed a file: its locks on it go. This is not ended early, or they would stay.
-pub(crate) fn closed<R: Refuse>(desk: &mut Desk<'_, R>, open: &Open, pid: u32) {
+fn closed<R: Refuse>(desk: &mut Desk<'_, R>, open: &Open, pid: u32) {
     let caller = Caller {
         cancel: None,
         ..desk.call.caller(pid)

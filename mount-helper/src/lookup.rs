@@ -5,7 +5,7 @@ use crate::bridge::Desk;
 use crate::call::Refuse;
 use crate::lines::Server;
 use crate::node::{Id, Kind, Node};
-use fuser::{FileAttr, Generation, ReplyEntry};
+use fuser::{FileAttr, FileType, Generation, ReplyEntry};
 use resmgr::client::{Caller, Calls, Stat};
 use resmgr_sys::{Errno, Result};
 use std::path::Path;
@@ -27,9 +27,20 @@ pub(crate) fn lookup(desk: &mut Desk<'_, ReplyEntry>, path: &Path) -> Result<()>
 
 /// Tells of a file in a server's directory: its server is asked.
 pub(crate) fn entry(desk: &mut Desk<'_, ReplyEntry>, path: &Path, server: Server) -> Result<()> {
+    entry_as(desk, path, server, None)
+}
+
+/// The same with a type for this once.
+pub(crate) fn entry_as(
+    desk: &mut Desk<'_, ReplyEntry>,
+    path: &Path,
+    server: Server,
+    shown: Option<FileType>,
+) -> Result<()> {
     desk.enter(server)?;
     let stat = desk.caller(&desk.shared.process).stat(path)?;
-    let (number, attr) = refer(desk, path, &stat, server)?;
+    let (number, mut attr) = refer(desk, path, &stat, server)?;
+    attr.kind = shown.unwrap_or(attr.kind);
     tell(desk, number, &attr);
     Ok(())
 }
