@@ -250,7 +250,7 @@ fn if8_a_write_that_is_to_be_safe_is_answered_when_it_is() {
     done(&client, "file-set-flags s w");
     assert_eq!(client.ask("file-write s abc"), "3");
     synced(1, 0);
-    done(&client, "file-set-flags s w+sync");
+    done(&client, "file-set-flags s w+dsync");
     assert_eq!(client.ask("file-write s abc"), "3");
     synced(2, 0);
     done(&client, "file-sync w data");
