@@ -106,7 +106,7 @@ fn if18_access_asks_what_an_open_would() {
         for letter in ["r", "w", "x", "rw", "rwx"] {
             let all = letter.chars().all(|letter| may.contains(letter));
             let expected = if all { "ok" } else { "error EACCES" };
-            let said = both.ours(peer, &format!("access {name} {letter}"));
+            let said = Both::ours(peer, &format!("access {name} {letter}"));
             assert_eq!(said, expected, "{name} {letter}");
         }
     }
@@ -244,7 +244,7 @@ fn if21_a_directory_is_written_with_each_of_its_names() {
         both.ask(&owner, call);
         // The clocks of both sides are read apart, and nobody has read the directory.
         let hosts = both.hosts(&owner, "times d");
-        for times in [hosts, both.ours(&owner, "times d")] {
+        for times in [hosts, Both::ours(&owner, "times d")] {
             assert_eq!(times != "5 6", writes, "{call}: {times}");
         }
     }

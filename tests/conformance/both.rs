@@ -51,17 +51,12 @@ impl Both {
 
     /// Root itself.
     pub(crate) fn root(&self) -> Peer {
-        self.started(self.world.peer())
+        started(self.world.peer())
     }
 
     /// A process of a user, whose mask takes nothing away.
     pub(crate) fn peer(&self, user: User) -> Peer {
-        self.started(self.world.peer_of(user))
-    }
-
-    fn started(&self, peer: Peer) -> Peer {
-        assert_eq!(peer.ask("umask 0"), "ok");
-        peer
+        started(self.world.peer_of(user))
     }
 
     /// Has the owner, a group member and a stranger start.
@@ -71,14 +66,14 @@ impl Both {
 
     /// What comes of a call, which is the same on both sides.
     pub(crate) fn ask(&self, peer: &Peer, call: &str) -> String {
-        let ours = self.ours(peer, call);
+        let ours = Self::ours(peer, call);
         let hosts = self.hosts(peer, call);
         assert_eq!(ours, hosts, "ours and the host's, of: {call}");
         ours
     }
 
     /// What comes of a call on ours alone: of times, which the host takes from a clock of its own.
-    pub(crate) fn ours(&self, peer: &Peer, call: &str) -> String {
+    pub(crate) fn ours(peer: &Peer, call: &str) -> String {
         peer.ask(&format!("on /mem {call}"))
     }
 
@@ -107,4 +102,10 @@ impl Both {
     pub(crate) fn is(&self, peer: &Peer, name: &str, expected: &str) {
         assert_eq!(self.ask(peer, &format!("stat {name}")), expected, "{name}");
     }
+}
+
+/// A process whose mask takes nothing away.
+fn started(peer: Peer) -> Peer {
+    assert_eq!(peer.ask("umask 0"), "ok");
+    peer
 }

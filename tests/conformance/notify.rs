@@ -116,6 +116,22 @@ fn nt3_an_event_comes_once_for_each_time_that_it_is_asked_for() {
     }
 }
 
+/// Reporting is an answer: who has it need not be told again, not even of what an earlier request has armed.
+#[test]
+fn nt4_where_something_holds_already_it_is_told_and_nothing_is_armed() {
+    let world = World::new();
+    let (server, client) = pair(&world, "line");
+    // Of two conditions one holds, and the other one does not.
+    let told = arm(&client, "f", "pollarm", "input+output", 1);
+    assert_eq!(told, "output");
+    feed(&server);
+    nothing_more(&client);
+    arm(&client, "f", "tranarm", "input", 2);
+    assert_eq!(arm(&client, "f", "pollarm", "input", 3), "input");
+    feed(&server);
+    nothing_more(&client);
+}
+
 #[test]
 fn nt5_each_client_that_has_armed_is_told() {
     let world = World::new();

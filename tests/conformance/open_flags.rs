@@ -2,7 +2,7 @@
 
 use crate::both::{Both, OWNER, STRANGER};
 use resmgr_tests::observe::until;
-use resmgr_tests::{Peer, User, World};
+use resmgr_tests::{Peer, Pending, User, World};
 
 /// A server of one file that everybody may reach, and a client of it.
 fn gadget(how: &str) -> (World, Peer, Peer) {
@@ -66,7 +66,7 @@ fn if4_of_many_that_make_one_file_exclusively_one_does() {
     for round in 0..8 {
         let open = format!("on /mem open x f{round} rw+create+excl");
         let begun: Vec<_> = peers.iter().map(|peer| peer.begin(&open)).collect();
-        let said: Vec<_> = begun.into_iter().map(|one| one.end()).collect();
+        let said: Vec<_> = begun.into_iter().map(Pending::end).collect();
         let made = said.iter().filter(|said| *said == "ok").count();
         assert_eq!(made, 1, "{said:?}");
         let refused = said.iter().filter(|said| *said == "error EEXIST");
@@ -89,7 +89,7 @@ fn if4_truncation_needs_the_right_to_write_and_is_seen_by_all_opens() {
     both.done(&stranger, "open s f r");
     both.done(&owner, "open x f w+trunc");
     both.is(&owner, "f", &format!("100644 {whose} 0"));
-    let times = both.ours(&owner, "times f");
+    let times = Both::ours(&owner, "times f");
     assert!(times.starts_with("5 ") && times != "5 5", "{times}");
     assert_eq!(both.ask(&stranger, "read s 9"), "-");
     // The position of another open is its own: behind the end is a hole.
@@ -125,7 +125,7 @@ fn if8_an_open_is_used_for_what_it_was_made_for() {
     both.done(&owner, "mkdir d 755");
     both.done(&owner, "open d d r");
     // To read a directory is to list it, and no entry has so little room.
-    assert_eq!(both.ours(&owner, "read d 9"), "error EINVAL");
+    assert_eq!(Both::ours(&owner, "read d 9"), "error EINVAL");
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn if10_a_seek_goes_where_the_hosts_does_and_keeps_its_place_when_it_cannot() {
         let call = format!("seek f {call}");
         // The host's file system has a last offset of its own.
         let said = if expected == "error EOVERFLOW" {
-            both.ours(&owner, &call)
+            Both::ours(&owner, &call)
         } else {
             both.ask(&owner, &call)
         };
@@ -250,7 +250,7 @@ fn if8_a_write_that_is_to_be_safe_is_answered_when_it_is() {
     done(&client, "file-set-flags s w");
     assert_eq!(client.ask("file-write s abc"), "3");
     synced(1, 0);
-    done(&client, "file-set-flags s w+sync");
+    done(&client, "file-set-flags s w+dsync");
     assert_eq!(client.ask("file-write s abc"), "3");
     synced(2, 0);
     done(&client, "file-sync w data");

@@ -305,3 +305,38 @@ fn if12_times_are_set_by_the_owner_and_to_now_by_who_may_write() {
     both.done(&owner, "utime f -3 keep");
     assert_eq!(both.ask(&owner, "times f"), "-3 7");
 }
+
+#[test]
+fn if4_devices_are_roots_to_make_and_directories_have_one_name() {
+    let Some(both) = Both::new() else { return };
+    let [owner, _, stranger] = both.users();
+    both.done(&owner, "mkdir d 777");
+    both.refused(&stranger, "mknod d/dev 60666", "EPERM");
+    // One without a number is no device to Linux, but a mark that a name has been taken away.
+    let made = Both::ours(&stranger, "mknod d/dev 20666");
+    assert_eq!(made, "error EPERM");
+    both.done(&stranger, "mknod d/p 10666");
+    both.done(&stranger, "mknod d/s 140666");
+    both.done(&stranger, "mknod d/f 100666");
+    both.refused(&owner, "link d e", "EPERM");
+    both.refused(&both.root(), "link d e", "EPERM");
+    both.refused(&owner, "mkdir d 777", "EEXIST");
+    both.refused(&owner, "symlink x d", "EEXIST");
+    both.refused(&owner, "rename d d/e", "EINVAL");
+}
+
+#[test]
+fn if12_a_directory_moves_only_if_its_way_up_may_be_written() {
+    let Some(both) = Both::new() else { return };
+    let [owner, member, _] = both.users();
+    both.done(&owner, "mkdir a 777");
+    both.done(&owner, "mkdir b 777");
+    both.done(&owner, "mkdir a/own 755");
+    both.done(&owner, "mkdir a/shared 775");
+    both.refused(&member, "rename a/own b/own", "EACCES");
+    both.done(&member, "rename a/own a/other");
+    both.done(&member, "rename a/shared b/shared");
+    both.file(&owner, "a/f", "600");
+    both.done(&member, "rename a/f b/f");
+    both.done(&both.root(), "rename a/other b/other");
+}
