@@ -2,7 +2,7 @@
 //!
 //! | command | answer |
 //! |---|---|
-//! | `serve-files NAME PATH` | `ok`: an empty `MemFs`, whose root belongs to this process's user and is open to all |
+//! | `serve-memory NAME PATH` | `ok`: an empty `MemFs`, whose root belongs to this process's user and is open to all |
 //! | `at VERB PATH ARGUMENT…` | `ok`, or what the call tells; verbs are the names of the POSIX calls |
 //!
 //! `open` takes octal permissions and words of flags (`rdwr+creat+excl`); `access` takes `r`, `w`, `x`. Times are
@@ -43,7 +43,7 @@ fn flags(words: &str) -> OpenFlags {
 
 pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
     Some(outcome(match words.get(0) {
-        "serve-files" => serve(things, words),
+        "serve-memory" => serve(things, words),
         "at" => call(things, words),
         _ => return None,
     }))
