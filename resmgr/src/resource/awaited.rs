@@ -208,13 +208,14 @@ impl<R: AsyncResource> Handlers for Awaited<R> {
             at,
             input,
             room,
+            watch,
         } = operate;
         let runtime = this.1.get().ok_or(Errno::NOSYS)?;
         let (handlers, ocb, file) = (Arc::clone(this), Arc::clone(ocb), Arc::clone(way.file));
         let turn = way.turn.take();
         macro_rules! job {
             ($kind:ident, $run:ident($($argument:tt)*)) => {{
-                let call = Call::new(at, $kind, input, room, way);
+                let call = Call::new(at, $kind, input, room, way).watched(watch);
                 let (done, deferred) = call.defer(OnUnblock::LetGo)?;
                 let pending = Arc::clone(&deferred.pending);
                 let job = Job { handlers, ocb, deferred, _turn: turn, _file: file };
