@@ -6,6 +6,7 @@
 //! - [`MemFs`]: a whole file system in memory.
 //! - [`HostDir`]: a directory of the host, which nothing leads out of.
 //! - [`Proxy`]: another resource behind a filter, which sees, refuses, or changes what passes.
+//! - [`Remote`]: the file or tree that another server has.
 //!
 //! ```no_run
 //! use resmgr::parts::{Text, Tree};
@@ -25,6 +26,7 @@ mod erased;
 mod hostdir;
 mod memfs;
 mod proxy;
+mod remote;
 mod stream;
 mod text;
 mod tree;
@@ -32,6 +34,7 @@ mod tree;
 pub use hostdir::{HostDir, HostFile, HostOpen};
 pub use memfs::{Inode, MemFs};
 pub use proxy::{Act, Filter, Proxy, ProxyOpen};
+pub use remote::{Remote, RemoteNode};
 pub use stream::{Feeder, Joined, STREAM_CAPACITY, Stream};
 pub use text::{Shown, TEXT_MAX, Text, Watch};
 pub use tree::{ENTRIES_MAX, Tree, TreeHandle, TreeNode, TreeOpen};

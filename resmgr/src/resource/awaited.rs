@@ -169,7 +169,9 @@ impl<R: AsyncResource> Job<R, Private> {
         let deferred = &self.deferred;
         let (kind, data) = (deferred.kind_of_message(), deferred.data());
         let resource = &self.handlers.0;
-        let told = resource.msg(&self.ocb, kind, data, &mut reply).await;
+        let client = deferred.at().client;
+        let told = resource.msg(&self.ocb, kind, data, &mut reply);
+        let told = super::caller::during(client, told).await;
         let sent = match told {
             Ok(status) => self.deferred.reply(status, &reply),
             Err(errno) => self.deferred.error(errno),
