@@ -35,13 +35,13 @@ fn waiting(server: &Peer, count: usize) {
 fn a_tree_of_another_server_keeps_the_contract() {
     let world = World::new();
     let (back, front) = (world.peer(), world.peer());
-    assert_eq!(back.ask("serve-files f /back"), "ok");
+    assert_eq!(back.ask("serve-memory f /back"), "ok");
     assert_eq!(front.ask("remote-contract /back"), "kept");
 }
 
 #[test]
 fn names_attributes_and_data_pass() {
-    let (_world, _back, _front, client) = three("serve-files f /back");
+    let (_world, _back, _front, client) = three("serve-memory f /back");
     each(
         &client,
         &[
@@ -72,7 +72,7 @@ fn names_attributes_and_data_pass() {
 
 #[test]
 fn an_open_file_stays_this_file_whatever_becomes_of_its_name() {
-    let (_world, _back, _front, client) = three("serve-files f /back");
+    let (_world, _back, _front, client) = three("serve-memory f /back");
     each(
         &client,
         &[
@@ -93,8 +93,8 @@ fn an_open_file_stays_this_file_whatever_becomes_of_its_name() {
 #[test]
 fn a_link_leads_nowhere_but_below_the_tree() {
     let world = World::new();
-    let (back, _front, client) = in_world(&world, "serve-files f /back");
-    assert_eq!(back.ask("serve-files g /secret"), "ok");
+    let (back, _front, client) = in_world(&world, "serve-memory f /back");
+    assert_eq!(back.ask("serve-memory g /secret"), "ok");
     each(
         &client,
         &[
@@ -169,7 +169,7 @@ fn hp9_an_unblock_reaches_the_server_behind() {
 #[test]
 fn when_the_server_behind_goes_opens_are_stale_and_new_ones_find_the_next() {
     let world = World::new();
-    let (back, _front, client) = in_world(&world, "serve-files f /back");
+    let (back, _front, client) = in_world(&world, "serve-memory f /back");
     each(
         &client,
         &[("do put /front/a x", "ok"), ("file-open f /front/a", "ok")],
@@ -184,7 +184,7 @@ fn when_the_server_behind_goes_opens_are_stale_and_new_ones_find_the_next() {
         ],
     );
     let next = world.peer();
-    assert_eq!(next.ask("serve-files f /back"), "ok");
+    assert_eq!(next.ask("serve-memory f /back"), "ok");
     each(
         &client,
         &[
@@ -213,7 +213,7 @@ fn a_client_has_its_own_rights_and_not_the_managers() {
         return;
     }
     let world = World::of_all_users();
-    let (_back, _front, client) = in_world(&world, "serve-files f /back");
+    let (_back, _front, client) = in_world(&world, "serve-memory f /back");
     let stranger = world.peer_of(User::STRANGER);
     each(
         &client,

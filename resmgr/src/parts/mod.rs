@@ -34,7 +34,7 @@ mod tree;
 pub use hostdir::{HostDir, HostFile, HostOpen};
 pub use memfs::{Inode, MemFs};
 pub use proxy::{Act, Filter, Proxy, ProxyOpen};
-pub use remote::{Remote, RemoteNode};
+pub use remote::{Remote, RemoteNode, RemoteOpen};
 pub use stream::{Feeder, Joined, STREAM_CAPACITY, Stream};
 pub use text::{Shown, TEXT_MAX, Text, Watch};
 pub use tree::{ENTRIES_MAX, Tree, TreeHandle, TreeNode, TreeOpen};

@@ -2,7 +2,7 @@
 //!
 //! | command | answer |
 //! |---|---|
-//! | `serve-files NAME PATH` | `ok`: a file system in memory, for everybody |
+//! | `serve-memory NAME PATH` | `ok`: a file system in memory, for everybody |
 //! | `serve-echo NAME PATH` | `ok`: one file, which says in its answers to commands and messages who asks |
 //! | `serve-remote NAME PATH BEHIND` | `ok`: a manager with one thread in front of what is there |
 //! | `remote-contract BEHIND` | `kept`, or what is not |
@@ -74,7 +74,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
     };
     let done =
         match words.get(0) {
-            "serve-files" => serve(manager().and_then(|manager| {
+            "serve-memory" => serve(manager().and_then(|manager| {
                 manager.attach_with(path, dir, MemFs::new().permissions(0o777))
             })),
             "serve-echo" => serve(manager().and_then(|manager| manager.attach(path, Echo))),

@@ -5,7 +5,7 @@ use super::seen::Under;
 use super::{Proxy, ProxyOpen, forward};
 use crate::resource::caller::caller;
 use crate::resource::{
-    AsyncResource, At, Attr, Change, Devctl, Entries, Filesystem, New, Ocb, Opening, Order,
+    AsyncResource, At, Attr, Buffer, Change, Devctl, Entries, Filesystem, New, Ocb, Opening, Order,
     RenameFlags, Waiters,
 };
 use crate::wire::{Conditions, Seek, Space};
@@ -41,12 +41,15 @@ impl<R: AsyncResource, F: Filter> AsyncResource for Proxy<R, F> {
         &self,
         ocb: &Ocb<Self::Node, Self::Open>,
         at: &At,
-        buffer: &mut [u8],
+        buffer: &mut Buffer,
     ) -> Result<usize> {
         let (offset, len) = (at.offset, buffer.len());
         let under = Under::begin(&*self.filter, Act::Read { offset, len }, at.client)?;
         let read = self.inner.read(&ocb.open.inner, at, buffer).await;
         let read = read.and_then(|count| {
+            if count == 0 {
+                return Ok(0);
+            }
             let data = buffer.get_mut(..count).ok_or(Errno::IO)?;
             let made = as_many(count, self.filter.read(at, data))?;
             if let Cow::Owned(made) = made {
@@ -97,7 +100,7 @@ impl<R: AsyncResource, F: Filter> AsyncResource for Proxy<R, F> {
             .await
     }
 
-    fn waiters(&self, ocb: &Ocb<Self::Node, Self::Open>) -> Option<&Waiters> {
+    fn waiters<'a>(&'a self, ocb: &'a Ocb<Self::Node, Self::Open>) -> Option<&'a Waiters> {
         self.inner.waiters(&ocb.open.inner)
     }
 

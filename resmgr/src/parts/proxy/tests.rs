@@ -3,7 +3,7 @@ use crate::client::{File, PollFile, poll};
 use crate::ipc::{CancelToken, Credentials};
 use crate::parts::testing::{BOTH, LONG, READ, WRITE, serve, until};
 use crate::parts::{MemFs, Stream, Text, Tree};
-use crate::resource::{AsyncDevice, At, Change, Conditions, Filesystem, Opening, Resource};
+use crate::resource::{AsyncDevice, At, Buffer, Change, Conditions, Filesystem, Opening, Resource};
 use crate::testing::{Bench, Contract, check_contract};
 use crate::wire::{Dcmd, LockKind, OpenFlags, Seek};
 use crate::{Errno, Result};
@@ -278,7 +278,7 @@ fn a_proxy_stands_in_a_tree() {
 fn an_asynchronous_resource_has_a_proxy_too() {
     struct Echo;
     impl AsyncDevice for Echo {
-        async fn read(&self, at: &At, buffer: &mut [u8]) -> Result<usize> {
+        async fn read(&self, at: &At, buffer: &mut Buffer) -> Result<usize> {
             tokio::task::yield_now().await;
             at.copy(b"echo", buffer)
         }

@@ -5,6 +5,7 @@ use crate::ipc::{CancelToken, Credentials, SendError, SendOptions};
 use crate::wire::{self, Dcmd, DevctlHeader, DevctlReply, IO_HEADER, MessageType, Msg, Transfer};
 use crate::{Errno, Result};
 use std::io::IoSlice;
+use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// The longest reply to a private message.
@@ -17,6 +18,10 @@ pub(super) struct Behind {
     file: Option<File>,
     runtime: Handle,
 }
+
+/// What one open of a [`Remote`](super::Remote) has: one of the server's, if it can read or write.
+#[derive(Debug)]
+pub struct RemoteOpen(pub(super) Option<Arc<Behind>>);
 
 /// Closing waits for the server, and nobody else is to.
 impl Drop for Behind {

@@ -4,6 +4,7 @@ mod behind;
 mod node;
 mod serve;
 
+pub use behind::RemoteOpen;
 pub use node::RemoteNode;
 
 use std::path::{Path, PathBuf};
@@ -52,7 +53,6 @@ use std::sync::atomic::AtomicU64;
 /// # Not as without it
 /// - Locks and share modes hold among its own clients. Positions are its own; so is what fdinfo and pathconf tell.
 /// - Writes of `O_APPEND` are one after the other among its own clients only.
-/// - A file cannot be opened once more by its descriptor (`ENOSYS`), as of any asynchronous resource.
 /// - It is always ready to poll().
 /// - Errors that closing brings are not told.
 /// - Replies to private messages have up to 65,536 bytes.

@@ -36,7 +36,7 @@ struct State {
     /// The file that it was when it was looked at: device and number.
     id: Option<(u64, u64)>,
     is_link: bool,
-    /// An open of it at the server. Each open of the client's has a node of its own, and the server's goes with it.
+    /// An open of it at the server. Each walk of a path makes a node of its own, and this goes with it.
     open: Option<Arc<Behind>>,
 }
 
@@ -165,7 +165,10 @@ impl RemoteNode {
                 Errno::NOENT
             });
         }
-        state.open.get_or_insert_with(|| Arc::clone(&open));
+        // The one that can do more, for what is asked of the file and not of an open.
+        if !state.open.as_ref().is_some_and(|open| open.has(access)) {
+            state.open = Some(Arc::clone(&open));
+        }
         Ok(open)
     }
 

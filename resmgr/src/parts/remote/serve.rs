@@ -1,13 +1,14 @@
 //! The server's files as a resource of this process.
 
+use super::behind::{Behind, elsewhere};
 use super::node::{Place, at, at_both, attr_of};
-use super::{Remote, RemoteNode};
-use crate::client::{Caller, OpenFlags, Stat, Statvfs, TimeChange, XattrFlags};
+use super::{Remote, RemoteNode, RemoteOpen};
+use crate::client::{Caller, Calls, OpenFlags, Stat, Statvfs, TimeChange, XattrFlags};
 use crate::ipc::Credentials;
 use crate::resource::caller::caller;
 use crate::resource::{
-    AsyncResource, At, Attr, Change, Devctl, Entries, Filesystem, New, NewKind, Ocb, Opening,
-    RenameFlags,
+    AsyncResource, At, Attr, Buffer, Change, Devctl, Entries, Filesystem, New, NewKind, Ocb,
+    Opening, RenameFlags,
 };
 use crate::wire::{Msg, Protection, Seek, Space, SpaceKind, dirents};
 use crate::{Errno, Result};
@@ -16,6 +17,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,7 +34,24 @@ const PASSED: OpenFlags = OpenFlags::READ
 /// For calls that any open of the file can make.
 const NONE: OpenFlags = OpenFlags::empty();
 
-type Open = Ocb<RemoteNode, ()>;
+type Open = Ocb<RemoteNode, RemoteOpen>;
+
+/// The server's open that is behind one.
+async fn behind(ocb: &Open) -> Result<Arc<Behind>> {
+    match &ocb.open.0 {
+        Some(open) => Ok(Arc::clone(open)),
+        None => ocb.node.reach(NONE).await,
+    }
+}
+
+/// A call of the client library on it.
+async fn on<T: Send + 'static>(
+    ocb: &Open,
+    work: impl FnOnce(Calls<'_>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let open = behind(ocb).await?;
+    elsewhere(move |token| open.with(token, work)).await
+}
 
 /// A point in time as the client library has it.
 fn told(time: Option<SystemTime>) -> TimeChange {
@@ -87,7 +106,7 @@ fn make(caller: Caller<'_>, path: &Path, new: &New) -> Result<()> {
 
 impl AsyncResource for Remote {
     type Node = RemoteNode;
-    type Open = ();
+    type Open = RemoteOpen;
 
     fn root(&self) -> RemoteNode {
         RemoteNode::at(Place::root(&self.path))
@@ -111,31 +130,34 @@ impl AsyncResource for Remote {
 
     /// Without access, the server is asked when something comes that needs it: most are opens for a stat by path, and
     /// links cannot be opened.
-    async fn open(&self, node: &RemoteNode, how: &Opening) -> Result<()> {
+    async fn open(&self, node: &RemoteNode, how: &Opening) -> Result<RemoteOpen> {
         let flags = how.flags & PASSED;
-        if flags.intersects(OpenFlags::READ | OpenFlags::WRITE) {
-            node.reach(flags).await?;
+        if !flags.intersects(OpenFlags::READ | OpenFlags::WRITE) {
+            return Ok(RemoteOpen(None));
         }
-        Ok(())
+        node.reach(flags).await.map(Some).map(RemoteOpen)
     }
 
-    async fn read(&self, ocb: &Open, at: &At, buffer: &mut [u8]) -> Result<usize> {
+    async fn read(&self, ocb: &Open, at: &At, buffer: &mut Buffer) -> Result<usize> {
         let wanted = (at.offset, buffer.len());
-        let open = ocb.node.reach(NONE).await?;
+        let open = behind(ocb).await?;
         let data = open.read(wanted, at.nonblock, Some(at.client)).await?;
+        if data.is_empty() {
+            return Ok(0);
+        }
         let room = buffer.get_mut(..data.len()).ok_or(Errno::PROTO)?;
         room.copy_from_slice(&data);
         Ok(data.len())
     }
 
     async fn write(&self, ocb: &Open, at: &At, data: &[u8]) -> Result<usize> {
-        let open = ocb.node.reach(NONE).await?;
+        let open = behind(ocb).await?;
         open.write((at.offset, data), at.nonblock, at.client).await
     }
 
     async fn devctl(&self, ocb: &Open, at: &At, command: Devctl<'_>) -> Result<i32> {
         let asked = (command.command(), command.data(), command.room());
-        let open = ocb.node.reach(NONE).await?;
+        let open = behind(ocb).await?;
         let (value, data) = open.devctl(asked, at.client).await?;
         command.reply_bytes(&data)?;
         Ok(value)
@@ -150,14 +172,14 @@ impl AsyncResource for Remote {
     ) -> Result<i64> {
         let msg = Msg { manager, subtype };
         let client: Credentials = caller();
-        let open = ocb.node.reach(NONE).await?;
+        let open = behind(ocb).await?;
         let (status, mut data) = open.message(msg, data, client).await?;
         reply.append(&mut data);
         Ok(status)
     }
 
     async fn read_dir(&self, ocb: &Open, from: u64, entries: &mut Entries) -> Result<()> {
-        let open = ocb.node.reach(NONE).await?;
+        let open = behind(ocb).await?;
         let mut from = from;
         for _ in 0..EMPTY_MAX {
             let data = open.read((from, LIST), false, None).await?;
@@ -245,7 +267,7 @@ impl AsyncResource for Remote {
     }
 
     async fn seek(&self, ocb: &Open, to: Seek, _size: u64) -> Result<u64> {
-        ocb.node.on(NONE, move |calls| calls.seek(to)).await
+        on(ocb, move |calls| calls.seek(to)).await
     }
 
     async fn space(&self, ocb: &Open, space: &Space) -> Result<()> {
@@ -253,7 +275,7 @@ impl AsyncResource for Remote {
             return Err(Errno::INVAL);
         };
         let (kind, len) = (space.kind, space.len);
-        let taken = ocb.node.on(NONE, move |calls| match kind {
+        let taken = on(ocb, move |calls| match kind {
             SpaceKind::Allocate => calls.allocate(start, len),
             SpaceKind::Free => calls.free(start, len),
         });
@@ -261,7 +283,7 @@ impl AsyncResource for Remote {
     }
 
     async fn sync(&self, ocb: &Open, data_only: bool) -> Result<()> {
-        let synced = ocb.node.on(NONE, move |calls| {
+        let synced = on(ocb, move |calls| {
             if data_only {
                 calls.sync_data()
             } else {
@@ -312,7 +334,7 @@ impl AsyncResource for Remote {
     async fn map(&self, ocb: &Open, write: bool) -> Result<OwnedFd> {
         let mut prot = Protection::READ;
         prot.set(Protection::WRITE, write);
-        let mapped = ocb.node.on(NONE, move |calls| calls.map(prot, 0, 1));
+        let mapped = on(ocb, move |calls| calls.map(prot, 0, 1));
         let mapped = mapped.await?;
         // A file that begins elsewhere in it cannot be handed on as one that begins at its start.
         if mapped.offset == 0 {
