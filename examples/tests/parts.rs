@@ -174,7 +174,7 @@ fn messages_answers_messages_of_its_own() {
 fn counting_passes_calls_on_and_counts_them() {
     let mut house = House::new();
     let _counter = house.serve(COUNTER, &[], "/dev/counter");
-    let _counting = house.serve(COUNTING, &["/dev/counter"], "/dev/counted");
+    let _counting = house.serve(COUNTING, &["/dev/counter"], "/dev/counted/file");
     let read = |path: &str| house.run(COUNTING, &["read", path]);
     assert_eq!(read("/dev/counted/file"), Ran::said("0"));
     let write = house.run(COUNTING, &["write", "/dev/counted/file", "5"]);

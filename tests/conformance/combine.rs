@@ -6,7 +6,7 @@ use resmgr_tests::{Log, Peer, World};
 /// A server of a file system, what it shows, and a client.
 fn served(world: &World) -> (Peer, Log, Peer) {
     let (server, log) = world.peer_with_log();
-    assert_eq!(server.ask("serve-memory f /fs"), "ok");
+    assert_eq!(server.ask("serve-files f /fs 777"), "ok");
     let client = world.peer();
     assert_eq!(client.ask("at open /fs/a 640 rd+wr+creat a"), "ok");
     mark(&client, &log);

@@ -16,5 +16,6 @@ mod late;
 mod load;
 mod memfs;
 mod names;
+mod remote;
 mod stopped;
 mod trace;

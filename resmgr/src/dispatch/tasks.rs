@@ -12,7 +12,7 @@ impl Worker<'_> {
     /// Does what was put off while a handler ran.
     pub(super) fn task(&self, task: Task, scratch: &mut Scratch) {
         match task {
-            Task::Again(again) => self.again(&again, scratch),
+            Task::Again(again) => self.again(again, scratch),
             Task::Unblock(file, call) => {
                 let told = guarded(|| {
                     file.unblock(call);
@@ -30,7 +30,7 @@ impl Worker<'_> {
     }
 
     /// Calls a handler with a call that it has deferred.
-    fn again(&self, again: &Again, scratch: &mut Scratch) {
+    fn again(&self, again: Again, scratch: &mut Scratch) {
         let Some(file) = again.pending.file() else {
             return;
         };
@@ -49,6 +49,7 @@ impl Worker<'_> {
             at,
             input: &again.input,
             room: again.room,
+            watch: again.watch,
         };
         let mut message = Some(message);
         let returns = (None, &mut message);

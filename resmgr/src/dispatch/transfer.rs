@@ -37,6 +37,7 @@ impl Worker<'_> {
             at,
             input: &[],
             room,
+            watch: None,
         };
         let from = one.offset.is_none().then_some(offset);
         self.operate(
@@ -78,6 +79,7 @@ impl Worker<'_> {
             at,
             input,
             room: 0,
+            watch: None,
         };
         let from = one.offset.is_none().then_some(offset);
         self.operate(file, operate, Books::Write { from }, returns, output)
@@ -173,6 +175,7 @@ impl Worker<'_> {
             ),
             input: bytes.data((IO_HEADER, sent), inline, returns.1.as_ref(), input)?,
             room: back.min(bytes.info.reply_len.saturating_sub(IO_HEADER)),
+            watch: None,
         };
         self.operate(file, operate, Books::Nothing, returns, output)
     }
@@ -206,6 +209,7 @@ impl Worker<'_> {
             ),
             input: bytes.data((Msg::HEADER, sent), inline, returns.1.as_ref(), input)?,
             room: bytes.info.reply_len,
+            watch: None,
         };
         self.operate(file, operate, Books::Nothing, returns, output)
     }

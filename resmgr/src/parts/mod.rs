@@ -5,6 +5,8 @@
 //! - [`Tree`]: a directory of other resources.
 //! - [`MemFs`]: a whole file system in memory.
 //! - [`HostDir`]: a directory of the host, which nothing leads out of.
+//! - [`Proxy`]: another resource behind a filter, which sees, refuses, or changes what passes.
+//! - [`Remote`]: the file or tree that another server has.
 //!
 //! ```no_run
 //! use resmgr::parts::{Text, Tree};
@@ -23,12 +25,16 @@
 mod erased;
 mod hostdir;
 mod memfs;
+mod proxy;
+mod remote;
 mod stream;
 mod text;
 mod tree;
 
 pub use hostdir::{HostDir, HostFile, HostOpen};
 pub use memfs::{Inode, MemFs};
+pub use proxy::{Act, Filter, Proxy, ProxyOpen};
+pub use remote::{Remote, RemoteNode, RemoteOpen};
 pub use stream::{Feeder, Joined, STREAM_CAPACITY, Stream};
 pub use text::{Shown, TEXT_MAX, Text, Watch};
 pub use tree::{ENTRIES_MAX, Tree, TreeHandle, TreeNode, TreeOpen};

@@ -169,7 +169,9 @@ impl<R: AsyncResource> Job<R, Private> {
         let deferred = &self.deferred;
         let (kind, data) = (deferred.kind_of_message(), deferred.data());
         let resource = &self.handlers.0;
-        let told = resource.msg(&self.ocb, kind, data, &mut reply).await;
+        let client = deferred.at().client;
+        let told = resource.msg(&self.ocb, kind, data, &mut reply);
+        let told = super::caller::during(client, told).await;
         let sent = match told {
             Ok(status) => self.deferred.reply(status, &reply),
             Err(errno) => self.deferred.error(errno),
@@ -208,13 +210,14 @@ impl<R: AsyncResource> Handlers for Awaited<R> {
             at,
             input,
             room,
+            watch,
         } = operate;
         let runtime = this.1.get().ok_or(Errno::NOSYS)?;
         let (handlers, ocb, file) = (Arc::clone(this), Arc::clone(ocb), Arc::clone(way.file));
         let turn = way.turn.take();
         macro_rules! job {
             ($kind:ident, $run:ident($($argument:tt)*)) => {{
-                let call = Call::new(at, $kind, input, room, way);
+                let call = Call::new(at, $kind, input, room, way).watched(watch);
                 let (done, deferred) = call.defer(OnUnblock::LetGo)?;
                 let pending = Arc::clone(&deferred.pending);
                 let job = Job { handlers, ocb, deferred, _turn: turn, _file: file };

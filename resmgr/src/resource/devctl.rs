@@ -53,6 +53,11 @@ impl<'a> Devctl<'a> {
         self.command
     }
 
+    /// How many bytes may go back.
+    pub fn room(&self) -> usize {
+        self.room
+    }
+
     /// Whether it is this typed command: all of the number, direction and size as well.
     pub fn is<In: Plain, Out: Plain>(&self, command: &Command<In, Out>) -> bool {
         command.matches(self.command)

@@ -6,7 +6,7 @@ use super::connect::{self, Connected};
 use super::handlers::{Handlers, Operate, Pace, now};
 use super::ocb::Core;
 use super::record::{Record, grant};
-use super::{Attr, Ocb, Waiters, Way, guarded, inform, lock};
+use super::{Attr, Ocb, Waiters, Way, caller, guarded, inform, lock};
 use crate::ipc::{Message, Rcvid};
 use crate::wire::{Conditions, Connect, FDINFO_LOCAL_PATH, OpenFd, OpenFlags, Request, Stat};
 use crate::{Errno, Result, StartError};
@@ -391,7 +391,8 @@ impl<H: Handlers> OpenFile for Opened<H> {
                 path: &below,
                 ..Connect::default()
             };
-            connect::reopen(&seat, &connect, &client, node).await
+            let reopened = connect::reopen(&seat, &connect, &client, node);
+            caller::during(client.credentials, reopened).await
         };
         match self.seat.handlers.pace() {
             Pace::AtOnce => guarded(|| now(reopened)).map(Some),
@@ -452,6 +453,7 @@ impl<H: Handlers> Attached for Seat<H> {
         match self.handlers.pace() {
             Pace::AtOnce => {
                 let connected = connect::connect(&self, &connect, &client);
+                let connected = caller::during(client.credentials, connected);
                 guarded(|| now(connected)).map(Some)
             }
             Pace::Awaited(runtime) => {
@@ -460,7 +462,8 @@ impl<H: Handlers> Attached for Seat<H> {
                 let own = Arc::clone(&raw);
                 super::awaited::connect(&runtime, message, raw, desk, async move {
                     let (connect, _) = Connect::decode(&own)?;
-                    connect::connect(&self, &connect, &client).await
+                    let connected = connect::connect(&self, &connect, &client);
+                    caller::during(client.credentials, connected).await
                 });
                 Ok(None)
             }

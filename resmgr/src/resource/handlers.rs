@@ -10,7 +10,7 @@ use super::{
 };
 use crate::ipc::Rcvid;
 use crate::resource::At;
-use crate::resource::call::Done;
+use crate::resource::call::{Done, Watch};
 use crate::wire::{Conditions, Seek, Space};
 use crate::{Errno, Result};
 use std::ffi::{OsStr, OsString};
@@ -38,6 +38,8 @@ pub(crate) struct Operate<'a> {
     pub(crate) at: At,
     pub(crate) input: &'a [u8],
     pub(crate) room: usize,
+    /// Who sees what becomes of a call whose handler is called again.
+    pub(crate) watch: Option<Arc<dyn Watch>>,
 }
 
 /// Handlers of either form.
@@ -248,13 +250,19 @@ impl<R: Resource> Handlers for Plain<R> {
             at,
             input,
             room,
+            watch,
         } = operate;
         let resource = &this.0;
+        macro_rules! call {
+            ($kind:ident) => {
+                Call::new(at, $kind, input, room, way).watched(watch)
+            };
+        }
         match operation {
-            Operation::Read(kind) => resource.read(ocb, Call::new(at, kind, input, room, way)),
-            Operation::Write(kind) => resource.write(ocb, Call::new(at, kind, input, room, way)),
-            Operation::Control(kind) => resource.devctl(ocb, Call::new(at, kind, input, room, way)),
-            Operation::Private(kind) => resource.msg(ocb, Call::new(at, kind, input, room, way)),
+            Operation::Read(kind) => resource.read(ocb, call!(kind)),
+            Operation::Write(kind) => resource.write(ocb, call!(kind)),
+            Operation::Control(kind) => resource.devctl(ocb, call!(kind)),
+            Operation::Private(kind) => resource.msg(ocb, call!(kind)),
         }
     }
 

@@ -4,7 +4,7 @@ use super::call::{Done, Told};
 use super::check::{Client, check_mode, check_seek, mode_after_write};
 use super::file::{Opened, Seat};
 use super::handlers::{Handlers, Pace, now};
-use super::{Attr, Change, Entries, Ocb, Way, change, guarded, limits};
+use super::{Attr, Change, Entries, Ocb, Way, caller, change, guarded, limits};
 use crate::wire::{
     Dcmd, DevctlHeader, DevctlReply, FdInfoReply, IO_HEADER, MmapReply, MmapRequest, OpenFlags,
     Plain, Protection, Request, SYNC_ALL, Seek, Space, SpaceKind, TRANSFER_MAX, Transfer, Xattr,
@@ -37,7 +37,10 @@ pub(crate) fn inform<H: Handlers>(file: &Opened<H>, ask: Ask<'_>, way: Way<'_>) 
                 client: &ask.client,
                 room: ask.room,
             };
-            let told = guarded(|| now(place.tell(&ask.request)))?;
+            let told = {
+                let told = caller::during(ask.client.credentials, place.tell(&ask.request));
+                guarded(|| now(told))?
+            };
             way.tell(told)
         }
         Pace::Awaited(runtime) => {
@@ -57,7 +60,7 @@ pub(crate) fn inform<H: Handlers>(file: &Opened<H>, ask: Ask<'_>, way: Way<'_>) 
                     client: &client,
                     room,
                 };
-                place.tell(&request).await
+                caller::during(client.credentials, place.tell(&request)).await
             });
             Ok(done)
         }

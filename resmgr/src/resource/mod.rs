@@ -66,6 +66,7 @@ mod attr;
 mod awaited;
 mod buffer;
 mod call;
+pub(crate) mod caller;
 mod change;
 pub mod check;
 mod connect;
@@ -114,7 +115,8 @@ pub use waiting::{Waiters, Waiting};
 
 pub(crate) use awaited::Awaited;
 pub(crate) use call::{
-    Again, Books, CallName, Desk, HasGone, Held, Measured, Output, Pending, Task, Told, Way, send,
+    Again, Books, CallName, Desk, HasGone, Held, Measured, Output, Pending, Task, Told, Watch, Way,
+    send,
 };
 pub(crate) use check::{check_mode, check_seek, check_span};
 pub(crate) use connect::Connected;

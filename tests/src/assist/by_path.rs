@@ -1,8 +1,7 @@
-//! Calls by path, and a whole file system to make them on.
+//! Calls by path.
 //!
 //! | command | answer |
 //! |---|---|
-//! | `serve-memory NAME PATH` | `ok`: an empty `MemFs`, whose root belongs to this process's user and is open to all |
 //! | `at VERB PATH ARGUMENT…` | `ok`, or what the call tells; verbs are the names of the POSIX calls |
 //!
 //! `open` takes octal permissions and words of flags (`rdwr+creat+excl`); `access` takes `r`, `w`, `x`. Times are
@@ -12,9 +11,6 @@ use super::Words;
 use super::commands::outcome;
 use super::things::Things;
 use resmgr::client::{self, Access, Caller, OpenFlags, Stat, TimeChange, XattrFlags};
-use resmgr::dispatch::Manager;
-use resmgr::name::AttachFlags;
-use resmgr::parts::MemFs;
 use resmgr_sys::{Errno, Result};
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -43,20 +39,9 @@ fn flags(words: &str) -> OpenFlags {
 
 pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
     Some(outcome(match words.get(0) {
-        "serve-memory" => serve(things, words),
         "at" => call(things, words),
         _ => return None,
     }))
-}
-
-fn serve(things: &Things, words: &Words<'_>) -> Result<String> {
-    let (name, path) = (words.get(1), words.get(2));
-    let files = MemFs::new().permissions(0o777);
-    let attached = Manager::new().and_then(|one| one.attach_with(path, AttachFlags::DIR, files));
-    let running = attached.and_then(Manager::spawn);
-    let running = running.map_err(|error| error.errno())?;
-    things.managers.put(name, running);
-    Ok("ok".into())
 }
 
 fn octal(word: &str) -> u32 {

@@ -19,6 +19,7 @@
 //! Late answers are in [`late`](super::late), open files in [`opens`](super::opens), and a server that is made for
 //! tests of them in [`probe`](super::probe); others in [`gadget`](super::gadget), with their device commands in
 //! [`devctls`](super::devctls), and the calls of POSIX on ours and the host's files in [`posix`](super::posix).
+//! Servers before servers are in [`remote`](super::remote).
 //!
 //! Paths are registered, served, opened and listed in `paths`. More are in [`events`](super::events) and
 //! [`waits`](super::waits). Failures are `error ERRNO`; of a send, the kind of failure comes before the number.
@@ -26,7 +27,7 @@
 use super::things::Things;
 use super::{
     Words, bulk, by_id, by_path, devctls, endurance, events, gadget, inspect, late, load, opens,
-    parcels, paths, pending, poll, posix, probe, show, waits,
+    parcels, paths, pending, poll, posix, probe, remote, show, waits,
 };
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
@@ -126,6 +127,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
             .or_else(|| devctls::run(things, words))
             .or_else(|| posix::run(things, words))
             .or_else(|| by_path::run(things, words))
+            .or_else(|| remote::run(things, words))
             .unwrap_or_else(|| on_process(words)),
     }
 }

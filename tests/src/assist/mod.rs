@@ -22,6 +22,7 @@ mod pending;
 mod poll;
 mod posix;
 mod probe;
+mod remote;
 mod things;
 pub mod threads;
 mod waits;

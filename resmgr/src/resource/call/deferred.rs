@@ -1,7 +1,7 @@
 //! [`Deferred`]: an answer that comes later.
 
 use super::kinds::{Books, Kind};
-use super::{Again, Pending, send};
+use super::{Again, Pending, Watch, send};
 use crate::Errno;
 use crate::Result;
 use crate::ipc::Rcvid;
@@ -32,6 +32,7 @@ pub struct Deferred<K: Kind> {
     pub(super) input: Vec<u8>,
     pub(super) room: usize,
     pub(in crate::resource) books: Books,
+    pub(super) watch: Option<Arc<dyn Watch>>,
     /// The handler is called again: that one has the duty now.
     pub(super) passed_on: bool,
 }
@@ -67,7 +68,11 @@ impl<K: Kind> Deferred<K> {
     /// - `ESRCH`: the client no longer waits.
     #[doc(alias = "MsgError")]
     pub fn error(self, errno: Errno) -> Result<()> {
-        self.pending.take()?.error(errno)
+        let message = self.pending.take()?;
+        if let Some(watch) = &self.watch {
+            watch.done(Err(errno));
+        }
+        message.error(errno)
     }
 
     /// Has the handler called again with the same call, as if it had just come: for a resource in which
@@ -83,6 +88,7 @@ impl<K: Kind> Deferred<K> {
             input,
             room: self.room,
             books: self.books,
+            watch: self.watch.take(),
         });
     }
 
@@ -103,6 +109,9 @@ impl<K: Kind> Deferred<K> {
     pub(super) fn finish(self, status: i64, moved: u64, parts: &[&[u8]]) -> Result<()> {
         let message = self.pending.take()?;
         let file = self.pending.file().ok_or(Errno::IO)?;
+        if let Some(watch) = &self.watch {
+            watch.done(Ok(moved));
+        }
         send(message, &*file, (self.books, moved), status, parts);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The kinds of calls, and how each is answered.
 
+use super::watch::seen;
 use super::{Call, Deferred, Done};
 use crate::resource::At;
 use crate::resource::check::counted;
@@ -134,9 +135,9 @@ impl Call<'_, Read> {
     /// Answers with these bytes, as far as there is room; none is the end of the file.
     #[doc(alias = "_IO_SET_READ_NBYTES")]
     pub fn bytes(self, data: &[u8]) -> Result<Done> {
-        let data = cut(data, self.room);
+        let data = seen(self.watch.as_ref(), &self.at, cut(data, self.room))?;
         let (status, moved) = status(data.len())?;
-        self.finish(status, moved, &[data])
+        self.finish(status, moved, &[&data])
     }
 
     /// Answers with what `fill` writes from the start of the room that it is given, as many bytes as it says. The
@@ -146,11 +147,21 @@ impl Call<'_, Read> {
     /// - `EIO`: it says that they are more than there is room for.
     /// - others: `fill`'s own.
     pub fn fill(self, fill: impl FnOnce(&At, &mut [u8]) -> Result<usize>) -> Result<Done> {
-        let Self { at, room, way, .. } = self;
+        let Self {
+            at,
+            room,
+            way,
+            watch,
+            ..
+        } = self;
         let data = way.output.fill(room, |buffer| fill(&at, buffer))?;
+        let data = seen(watch.as_ref(), &at, data)?;
         let (status, moved) = status(data.len())?;
+        if let Some(watch) = watch {
+            watch.done(Ok(moved));
+        }
         let message = way.message.take().ok_or(Errno::IO)?;
-        super::send(message, &**way.file, (way.books, moved), status, &[data]);
+        super::send(message, &**way.file, (way.books, moved), status, &[&data]);
         Ok(Done(()))
     }
 }
@@ -278,9 +289,12 @@ impl<'a> Call<'a, Private> {
 impl Deferred<Read> {
     /// Answers with these bytes, as far as there is room.
     pub fn bytes(self, data: &[u8]) -> Result<()> {
-        let data = cut(data, self.room());
+        let data = match seen(self.watch.as_ref(), self.at(), cut(data, self.room())) {
+            Ok(data) => data,
+            Err(errno) => return self.error(errno),
+        };
         let (status, moved) = status(data.len())?;
-        self.finish(status, moved, &[data])
+        self.finish(status, moved, &[&data])
     }
 }
 

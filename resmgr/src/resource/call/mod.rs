@@ -8,12 +8,14 @@ mod deferred;
 mod kinds;
 mod output;
 mod pending;
+mod watch;
 
 pub use deferred::{Deferred, OnUnblock};
 pub(crate) use kinds::Books;
 pub use kinds::{Control, Kind, Operation, Private, Read, Write};
 pub(crate) use output::Output;
 pub(crate) use pending::{Again, CallName, Desk, Duty, HasGone, Measured, Pending, Task};
+pub(crate) use watch::Watch;
 
 use super::handlers::Operate;
 use super::lane::Turn;
@@ -40,6 +42,7 @@ pub struct Call<'a, K> {
     input: &'a [u8],
     room: usize,
     way: Way<'a>,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl<K> std::fmt::Debug for Call<'_, K> {
@@ -133,6 +136,7 @@ impl<'a, K: Kind> Call<'a, K> {
             input,
             room,
             way,
+            watch: None,
         }
     }
 
@@ -194,6 +198,9 @@ impl<'a, K: Kind> Call<'a, K> {
         let message = self.way.message.take().ok_or(Errno::IO)?;
         let (file, desk) = (Arc::clone(self.way.file), Arc::clone(self.way.desk));
         let pending = Pending::begin_deferred(message, unblock, file, desk);
+        if let Some(watch) = self.watch.clone() {
+            pending.on_cancel(move || watch.done(Err(Errno::INTR)));
+        }
         let deferred = Deferred {
             pending,
             at: self.at,
@@ -201,6 +208,7 @@ impl<'a, K: Kind> Call<'a, K> {
             input: self.input.to_vec(),
             room: self.room,
             books: self.way.books,
+            watch: self.watch,
             passed_on: false,
         };
         Ok((Done(()), deferred))
@@ -213,12 +221,16 @@ impl<'a, K: Kind> Call<'a, K> {
             at: self.at,
             input: self.input,
             room: self.room,
+            watch: self.watch,
         };
         (operate, self.way)
     }
 
     /// Sends a status and bytes, and books `moved` bytes.
     fn finish(self, status: i64, moved: u64, parts: &[&[u8]]) -> Result<Done> {
+        if let Some(watch) = &self.watch {
+            watch.done(Ok(moved));
+        }
         if let Some(held) = self.way.held {
             *held = Some((status, moved));
             return Ok(Done(()));

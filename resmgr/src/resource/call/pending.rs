@@ -1,6 +1,6 @@
 //! [`Pending`]: a call that a handler has taken over, as the dispatcher keeps it until it is answered.
 
-use super::{OnUnblock, Operation};
+use super::{OnUnblock, Operation, Watch};
 use crate::ipc::{Message, MessageInfo, Rcvid, Scoid};
 use crate::resource::check::Client;
 use crate::resource::connect::Connected;
@@ -76,6 +76,7 @@ pub(crate) struct Again {
     pub(crate) input: Vec<u8>,
     pub(crate) room: usize,
     pub(crate) books: super::Books,
+    pub(crate) watch: Option<Arc<dyn Watch>>,
 }
 
 /// What ends the work on a call that nobody waits for any more.
