@@ -184,7 +184,8 @@ fn lane(lane: usize, answered: u64) {
             Some(value) => write(&key, &value),
             None => client::unlink(format!("/kv/{key}")),
         };
-        if done.is_err() {
+        if let Err(errno) = done {
+            assert!(client::stat("/kv").is_err(), "{key}: {number}: {errno}");
             return;
         }
         println!("answered {lane} {number}");
@@ -200,12 +201,13 @@ fn lane(lane: usize, answered: u64) {
 fn lanes(words: &str) {
     let answered: Vec<u64> = words.split(' ').map(|word| word.parse().unwrap()).collect();
     std::thread::scope(|scope| {
-        for (number, answered) in answered.into_iter().enumerate() {
-            scope.spawn(move || lane(number, answered));
-        }
+        let lanes: Vec<_> = (answered.into_iter().enumerate())
+            .map(|(number, answered)| scope.spawn(move || lane(number, answered)))
+            .collect();
         let compact: Action = Action::new(0x6b, 2);
         let dir = client::open("/kv", OpenFlags::READ).unwrap();
-        while dir.command(&compact, &()).is_ok() {
+        let ended = std::thread::ScopedJoinHandle::is_finished;
+        while !lanes.iter().any(ended) && dir.command(&compact, &()).is_ok() {
             std::thread::sleep(Duration::from_millis(3));
         }
     });

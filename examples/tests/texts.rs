@@ -42,6 +42,7 @@ fn every_example_begins_with_its_usage() {
         "counting",
         "tarfs",
         "kv",
+        "http",
         "quickstart",
     ] {
         let text = example(&format!("{name}.rs"));
