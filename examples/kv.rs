@@ -1,64 +1,80 @@
-//! Run `kv FILE`; then, where the namespace is mounted on /mnt, `echo 5 > /mnt/kv/key`, `cat`, `ls` and `rm`; and
-//! `kv swap key 5 6`, `kv count`, `kv compact`. A key is a file, and one write is its
-//! value (`dd bs=64K` for long ones).
-//!
-//! What was answered is in FILE, and is there again after kill -9 or a power failure: each change waits for the disk
-//! (fdatasync: a millisecond or so on a disk of flash, many on one that turns), one after the other. Reads do not.
-#[path = "kv/commands.rs"]
-mod commands;
-#[path = "kv/log.rs"]
-mod log;
-#[path = "kv/record.rs"]
-mod record;
-#[path = "kv/serve.rs"]
-mod serve;
-#[path = "kv/store.rs"]
-mod store;
+//! Run `kv FILE`; then `kv add key`, and, where the namespace is mounted on /mnt, `echo key value > /mnt/dev/kv` and
+//! `cat /mnt/dev/kv`. What was answered is in FILE, and there again after kill -9: each change waits for the disk, a
+//! millisecond or so where that is flash.
+use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use resmgr::{client, prelude::*, wire::Exchange};
 
-use commands::{COMPACT, COUNT, SWAP};
-use log::Log;
-use resmgr::client;
-use resmgr::prelude::*;
-use serve::Files;
-use std::{error::Error, path::Path, process::ExitCode};
-use store::Store;
+const PATH: &str = "/dev/kv";
+const VALUES: TableDefinition<'_, &str, &str> = TableDefinition::new("values");
+/// Makes a key's value the next number, and brings that. Behind the key are zeros.
+const ADD: Exchange<[u8; 64], u64> = Exchange::new(0x6b, 1);
 
-const PATH: &str = "/kv";
-fn serve(file: &str) -> Result<(), Box<dyn Error>> {
-    // Held as long as this process lives: nobody else appends to the log.
-    let lock = std::fs::File::create(Path::new(file).with_added_extension("lock"))?;
-    lock.try_lock().map_err(|_| "another process has it")?;
-    let values = record::read(Path::new(file))?;
-    let log = Log::create(Path::new(file), &values)?;
-    let files = Files::new(Store::new(log, &values));
-    let manager = Manager::new()?.threads(2);
-    Ok(manager.attach_with(PATH, AttachFlags::DIR, files)?.run()?)
-}
+struct Store(Database);
+type Kept<T> = Result<T, redb::Error>;
 
-fn swap(key: &str, old: &str, new: &str) -> Result<bool> {
-    let file = client::open(format!("{PATH}/{key}"), OpenFlags::WRITE)?;
-    Ok(file.command(&SWAP, &commands::swap(old, new)?)? != 0)
-}
-
-fn run() -> Result<(), Box<dyn Error>> {
-    let words: Vec<_> = std::env::args().skip(1).collect();
-    let words: Vec<_> = words.iter().map(String::as_str).collect();
-    let dir = || client::open(PATH, OpenFlags::READ);
-    match words[..] {
-        ["swap", key, old, new] if swap(key, old, new)? => {}
-        ["swap", ..] => return Err("it has another value".into()),
-        ["count"] => println!("{}", dir()?.command(&COUNT, &())?),
-        ["compact"] => dir()?.command(&COMPACT, &())?,
-        [file] => serve(file).map_err(|error| format!("{file}: {error}"))?,
-        _ => return Err("usage: kv FILE | swap KEY OLD NEW | count | compact".into()),
+impl Store {
+    fn show(&self) -> Kept<String> {
+        let mut all = String::new();
+        for one in self.0.begin_read()?.open_table(VALUES)?.iter()? {
+            let (key, value) = one?;
+            all.extend([key.value(), " ", value.value(), "\n"]);
+        }
+        Ok(all)
     }
-    Ok(())
+    /// All of a change is on the disk when this returns, or nothing.
+    fn change<T>(&self, make: impl FnOnce(&mut Table<'_, &str, &str>) -> Kept<T>) -> Kept<T> {
+        let change = self.0.begin_write()?;
+        let made = make(&mut change.open_table(VALUES)?)?;
+        change.commit()?;
+        Ok(made)
+    }
 }
 
-fn main() -> ExitCode {
-    let Err(error) = run() else {
-        return ExitCode::SUCCESS;
-    };
-    eprintln!("kv: {error}");
-    ExitCode::FAILURE
+impl Device for Store {
+    fn read(&self, at: &At, buf: &mut [u8]) -> Result<usize> {
+        at.copy(self.show().map_err(|_| Errno::IO)?.as_bytes(), buf)
+    }
+    /// Each line is a key and its value, or a key that goes.
+    fn write(&self, _at: &At, data: &[u8]) -> Result<usize> {
+        let lines = str::from_utf8(data).map_err(|_| Errno::INVAL)?.lines();
+        let set = self.change(|values| {
+            for line in lines {
+                match line.split_once(' ') {
+                    Some((key, value)) => drop(values.insert(key, value)?),
+                    None => drop(values.remove(line)?),
+                }
+            }
+            Ok(data.len())
+        });
+        set.map_err(|_| Errno::IO)
+    }
+    fn devctl(&self, _at: &At, command: Devctl<'_>) -> Result<i32> {
+        if !command.is(&ADD) {
+            return Err(Errno::NOTTY);
+        }
+        let padded = command.input(&ADD)?;
+        let key = str::from_utf8(&padded).map_err(|_| Errno::INVAL)?;
+        let key = key.trim_end_matches('\0');
+        let next = self.change(|values| {
+            let now = values.get(key)?.and_then(|now| now.value().parse().ok());
+            let next = now.map_or(1, |now: u64| now.wrapping_add(1));
+            values.insert(key, &*next.to_string())?;
+            Ok(next)
+        });
+        command.output(&ADD, &next.map_err(|_| Errno::IO)?)
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    if let [file] = &words[..] {
+        let store = Store(Database::create(file)?);
+        store.change(|_| Ok(()))?;
+        return Ok(Manager::new()?.attach(PATH, store)?.run()?);
+    }
+    let key = words.get(1).ok_or("usage: kv FILE | add KEY")?.as_bytes();
+    let padded = std::array::from_fn(|at| key.get(at).copied().unwrap_or(0));
+    let file = client::open(PATH, OpenFlags::WRITE)?;
+    println!("{}", file.command(&ADD, &padded)?);
+    Ok(())
 }

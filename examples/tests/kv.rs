@@ -3,39 +3,39 @@
 // The helpers below are tests, too.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../kv/record.rs"]
-mod record;
 mod support;
 
-use record::{HEAD, Values, record};
 use resmgr::client::{self, OpenFlags};
-use resmgr::wire::Action;
+use resmgr::wire::Exchange;
 use resmgr::{Errno, Result};
 use resmgr_sys::signal;
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::Path;
 use std::time::Duration;
 use support::{House, Ran, Running, can_mount, end, is_client, until};
 
 const KV: &str = env!("CARGO_BIN_EXE_kv");
+const PATH: &str = "/dev/kv";
 /// Keys that are written at the same time.
 const LANES: usize = 3;
+/// The next number of a key.
+const ADD: Exchange<[u8; 64], u64> = Exchange::new(0x6b, 1);
 
 fn start(house: &House) -> Running {
-    let server = house.command(KV).arg("log").spawn().unwrap();
+    let server = house.command(KV).arg("values").spawn().unwrap();
     let server = Running(server);
-    until("it serves", || house.resolves("/kv"));
+    until("it serves", || house.resolves(PATH));
     server
 }
 
 fn kill(house: &House, mut server: Running) {
     server.signal(signal::KILL);
     assert_eq!(server.end(), -1);
-    until("its name has gone", || !house.resolves("/kv"));
+    until("its name has gone", || !house.resolves(PATH));
 }
 
 #[test]
-fn kv_is_a_directory_of_values() {
+fn kv_is_a_file_of_keys_and_values() {
     if !can_mount() {
         return;
     }
@@ -43,101 +43,52 @@ fn kv_is_a_directory_of_values() {
     let server = start(&house);
     house.mount();
     let used = house.shell(
-        "set -e
-         cd mnt/kv
-         echo 5 > a; echo 6 > b; cat a b; touch c; ls; cat c; : > a; cat a; echo longer > a; cat a; stat -c %s a
-         rm b; test ! -e b; rm c; touch a; head -c 65536 /dev/zero | tr '\\0' x | dd of=large bs=64K iflag=fullblock 2>/dev/null; wc -c < large",
+        "set -e; cd mnt/dev
+         echo b two words > kv; printf 'a 1\\nc 3\\n' > kv; cat kv; echo c > kv; cat kv",
     );
-    let expected = "5\n6\na\nb\nc\n5\nlonger\n7\n65536";
+    let expected = "a 1\nb two words\nc 3\na 1\nb two words";
     assert_eq!(used, Ran::said(expected));
-    for refused in [
-        "echo b >> mnt/kv/a",
-        "mkdir mnt/kv/d",
-        "mv mnt/kv/a mnt/kv/d",
-        "truncate -s 3 mnt/kv/a",
-    ] {
-        assert_ne!(house.shell(refused).code, 0, "{refused}");
-    }
+    assert_eq!(house.run(KV, &["add", "a"]), Ran::said("2"));
+    assert_eq!(house.run(KV, &["add", "new"]), Ran::said("1"));
     kill(&house, server);
     let _server = start(&house);
-    assert_eq!(
-        house.shell("cd mnt/kv; ls; cat a; wc -c < large"),
-        Ran::said("a\nlarge\nlonger\n65536")
-    );
+    let expected = Ran::said("a 2\nb two words\nnew 1");
+    assert_eq!(house.shell("cat mnt/dev/kv"), expected);
+    assert_eq!(house.run(KV, &["values"]).code, 1, "it is another's");
+    std::fs::write(house.base().join("text"), "text\n").unwrap();
+    assert_eq!(house.run(KV, &["text"]).code, 1);
+    let kept = std::fs::read(house.base().join("text"));
+    assert_eq!(kept.unwrap(), b"text\n");
 }
 
 #[test]
-fn kv_commands_swap_count_and_compact() {
+fn what_the_store_cannot_do_is_refused() {
     if is_client().is_some() {
-        write("a", b"1\n").unwrap();
-        write("b", b"1\n").unwrap();
+        let file = client::open(PATH, OpenFlags::READ | OpenFlags::WRITE).unwrap();
+        assert_eq!(file.write(b"a \xff"), Err(Errno::INVAL));
+        assert_eq!(file.command(&ADD, &[0xff; 64]), Err(Errno::INVAL));
+        let other: Exchange<[u8; 64], u64> = Exchange::new(0x6b, 2);
+        assert_eq!(file.command(&other, &[0; 64]), Err(Errno::NOTTY));
+        assert_eq!(all().unwrap(), BTreeMap::new());
         return;
     }
     let house = House::new();
-    let server = start(&house);
-    assert_eq!(house.run(KV, &["count"]), Ran::said("0"));
-    let written = end(house
-        .client("kv_commands_swap_count_and_compact", "")
-        .spawn()
-        .unwrap());
-    assert_eq!(written.code, 0, "{written:?}");
-    assert_eq!(house.run(KV, &["swap", "a", "1", "2"]).code, 0);
-    let other = Ran::failed("kv: it has another value");
-    assert_eq!(house.run(KV, &["swap", "a", "1", "3"]), other);
-    for number in 2..40_u32 {
-        let (old, new) = (number.to_string(), (number + 1).to_string());
-        assert_eq!(house.run(KV, &["swap", "a", &old, &new]).code, 0);
-    }
-    assert_eq!(house.run(KV, &["count"]), Ran::said("2"));
-    let len = || house.base().join("log").metadata().unwrap().len();
-    let before = len();
-    assert_eq!(house.run(KV, &["compact"]).code, 0);
-    assert!(len() < before / 10, "{} of {before}", len());
-    assert_eq!(house.run(KV, &["swap", "a", "40", "41"]).code, 0);
-    kill(&house, server);
-    let kept = record::read(&house.base().join("log")).unwrap();
-    let expected = [
-        ("a".into(), b"41\n".to_vec()),
-        ("b".into(), b"1\n".to_vec()),
-    ];
-    assert_eq!(kept, Values::from(expected));
-}
-
-#[test]
-fn kv_says_what_is_wrong_with_its_log() {
-    let house = House::new();
     let _server = start(&house);
-    let second = house.run(KV, &["log"]);
-    assert_eq!(second, Ran::failed("kv: log: another process has it"));
-    std::fs::write(house.base().join("text"), "text\n").unwrap();
-    assert_eq!(
-        house.run(KV, &["text"]),
-        Ran::failed("kv: text: it is no log")
-    );
-    assert_eq!(std::fs::read(house.base().join("text")).unwrap(), b"text\n");
-    let mut bytes = HEAD.to_vec();
-    for _ in 0..3 {
-        bytes.extend(record("k".as_ref(), Some(&vec![b'x'; 60_000])));
-    }
-    bytes[HEAD.len() + 100] ^= 1;
-    std::fs::write(house.base().join("bad"), &bytes).unwrap();
-    assert_eq!(
-        house.run(KV, &["bad"]),
-        Ran::failed("kv: bad: it is damaged at byte 12")
-    );
+    let client = house.client("what_the_store_cannot_do_is_refused", "");
+    let ran = end({ client }.spawn().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
 }
 
 /// What happens to a lane's key, one after the other; the value that it has then.
-fn value(lane: usize, number: u64) -> Option<Vec<u8>> {
+fn value(lane: usize, number: u64) -> Option<String> {
     let most = if number.is_multiple_of(5) {
-        65_000
+        20_000
     } else {
         300
     };
     let len = random((lane as u64) << 32 | number) as usize % most;
-    let head = format!("{lane} {number} ").into_bytes();
-    let filled = head.iter().copied().cycle().take(len + head.len());
-    (!number.is_multiple_of(4)).then(|| filled.collect())
+    let value = format!("{number} {}", "x".repeat(len));
+    (!number.is_multiple_of(4)).then_some(value)
 }
 
 /// A number that looks like no other.
@@ -146,69 +97,84 @@ fn random(seed: u64) -> u32 {
     u32::try_from((mixed ^ mixed >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 32).unwrap()
 }
 
-fn write(key: &str, value: &[u8]) -> Result<()> {
-    let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
-    let file = client::open(format!("/kv/{key}"), flags)?;
-    assert_eq!(file.write(value)?, value.len());
+fn write(text: &str) -> Result<()> {
+    let file = client::open(PATH, OpenFlags::WRITE)?;
+    assert_eq!(file.write(text.as_bytes())?, text.len());
     file.close()
 }
 
-fn read(key: &str) -> Result<Option<Vec<u8>>> {
-    let file = match client::open(format!("/kv/{key}"), OpenFlags::READ) {
-        // Or it is the server that has gone.
-        Err(Errno::NOENT) => return client::stat("/kv").map(|_| None),
-        file => file?,
-    };
-    let mut bytes = vec![0; 70_000];
-    let len = file.read(&mut bytes)?;
-    bytes.truncate(len);
-    Ok(Some(bytes))
+/// All keys and values, from one read.
+fn all() -> Result<BTreeMap<String, String>> {
+    let mut text = vec![0; 1 << 20];
+    let len = client::open(PATH, OpenFlags::READ)?.read(&mut text)?;
+    let text = str::from_utf8(&text[..len]).unwrap();
+    let lines = text.lines().map(|line| line.split_once(' ').unwrap());
+    Ok(lines
+        .map(|(key, value)| (key.into(), value.into()))
+        .collect())
 }
 
-/// Goes on with a lane until the server is gone: says which changes were answered.
+/// Goes on with a lane until the server is gone: says which changes were answered. Each is of two keys at once.
 fn lane(lane: usize, answered: u64) {
-    let key = format!("key{lane}");
-    let found = read(&key).unwrap();
-    let next = answered + 1;
-    // A key that was made for a value is empty before it.
-    let made = value(lane, answered).is_none() && found.as_deref() == Some(&[]);
-    let kept = [answered, next]
-        .into_iter()
-        .find(|number| found == value(lane, *number));
-    assert!(kept.is_some() || made, "{key}: after {answered}: {found:?}");
-    let mut number = kept.unwrap_or(answered);
+    let keys = [format!("a{lane}"), format!("b{lane}")];
+    let found = |all: &BTreeMap<String, String>| keys.each_ref().map(|key| all.get(key).cloned());
+    let both = |number| [value(lane, number), value(lane, number)];
+    let kept = found(&all().unwrap());
+    let mut number = if kept == both(answered) {
+        answered
+    } else {
+        assert_eq!(kept, both(answered + 1), "after {answered}");
+        answered + 1
+    };
     println!("answered {lane} {number}");
     loop {
         number += 1;
-        let done = match value(lane, number) {
-            Some(value) => write(&key, &value),
-            None => client::unlink(format!("/kv/{key}")),
-        };
-        if let Err(errno) = done {
-            assert!(client::stat("/kv").is_err(), "{key}: {number}: {errno}");
+        let value = value(lane, number).map_or(String::new(), |value| format!(" {value}"));
+        if write(
+            &keys
+                .each_ref()
+                .map(|key| format!("{key}{value}\n"))
+                .concat(),
+        )
+        .is_err()
+        {
             return;
         }
         println!("answered {lane} {number}");
         // What others see is what was answered.
-        match read(&key) {
-            Ok(found) => assert_eq!(found, value(lane, number)),
+        match all() {
+            Ok(all) => assert_eq!(found(&all), both(number)),
             Err(_) => return,
         }
     }
 }
 
-/// All lanes, and one that has the log written anew all the time.
+/// Counts by the device command until the server is gone.
+fn counter(answered: u64) {
+    let mut key = [0; 64];
+    key[..5].copy_from_slice(b"count");
+    let file = client::open(PATH, OpenFlags::WRITE).unwrap();
+    let mut next = file.command(&ADD, &key);
+    // The last one may have been done and not answered.
+    assert!(
+        next == Ok(answered + 1) || next == Ok(answered + 2),
+        "{next:?}"
+    );
+    while let Ok(number) = next {
+        println!("answered {LANES} {number}");
+        next = file.command(&ADD, &key);
+        assert!(next.is_err() || next == Ok(number + 1), "{next:?}");
+    }
+}
+
 fn lanes(words: &str) {
     let answered: Vec<u64> = words.split(' ').map(|word| word.parse().unwrap()).collect();
     std::thread::scope(|scope| {
-        let lanes: Vec<_> = (answered.into_iter().enumerate())
-            .map(|(number, answered)| scope.spawn(move || lane(number, answered)))
-            .collect();
-        let compact: Action = Action::new(0x6b, 2);
-        let dir = client::open("/kv", OpenFlags::READ).unwrap();
-        let ended = std::thread::ScopedJoinHandle::is_finished;
-        while !lanes.iter().any(ended) && dir.command(&compact, &()).is_ok() {
-            std::thread::sleep(Duration::from_millis(3));
+        for (number, answered) in answered.into_iter().enumerate() {
+            scope.spawn(move || match number {
+                LANES => counter(answered),
+                number => lane(number, answered),
+            });
         }
     });
 }
@@ -221,18 +187,15 @@ fn what_was_answered_survives_kill_9_at_any_moment() {
     let kills = std::env::var("RESMGR_KV_KILLS").map_or(30, |text| text.parse().unwrap());
     let seed = std::env::var("RESMGR_SEED").map_or(1, |text| text.parse().unwrap());
     let house = House::new();
-    let mut answered = vec![0_u64; LANES];
+    let mut answered = vec![0_u64; LANES + 1];
     for round in 0..kills {
         let server = start(&house);
         let words: Vec<_> = answered.iter().map(u64::to_string).collect();
-        let mut command = house.client(
-            "what_was_answered_survives_kill_9_at_any_moment",
-            &words.join(" "),
-        );
-        let mut child = command.spawn().unwrap();
+        let name = "what_was_answered_survives_kill_9_at_any_moment";
+        let mut child = house.client(name, &words.join(" ")).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let enough = 4 + random(seed << 32 | round) % 40;
-        let take = |line: String, answered: &mut Vec<u64>| {
+        let take = |line: &str, answered: &mut Vec<u64>| {
             let Some(words) = line.strip_prefix("answered ") else {
                 return 0;
             };
@@ -243,112 +206,23 @@ fn what_was_answered_survives_kill_9_at_any_moment() {
         let mut count = 0;
         while count < enough {
             let mut line = String::new();
-            assert!(
-                output.read_line(&mut line).unwrap() > 0,
-                "the clients ended by themselves"
-            );
-            count += take(line, &mut answered);
+            let read = output.read_line(&mut line).unwrap();
+            assert!(read > 0, "the clients ended by themselves");
+            count += take(&line, &mut answered);
         }
-        // Some way into the changes that follow.
-        std::thread::sleep(Duration::from_micros(u64::from(
-            random(seed << 40 | round) % 3000,
-        )));
+        // Not an event that is waited for: some way into the changes that follow.
+        let way = u64::from(random(seed << 40 | round) % 3000);
+        std::thread::sleep(Duration::from_micros(way));
         kill(&house, server);
         let mut rest = String::new();
         output.read_to_string(&mut rest).unwrap();
         for line in rest.lines() {
-            take(line.to_owned(), &mut answered);
+            take(line, &mut answered);
         }
-        let mut complaints = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut complaints)
-            .unwrap();
-        assert_eq!(
-            Running(child).end(),
-            0,
-            "round {round} of seed {seed}: {complaints}"
-        );
+        let (mut complaints, mut errors) = (String::new(), child.stderr.take().unwrap());
+        errors.read_to_string(&mut complaints).unwrap();
+        let code = Running(child).end();
+        assert_eq!(code, 0, "round {round} of seed {seed}: {complaints}");
     }
     assert!(answered.iter().sum::<u64>() > kills, "{answered:?}");
-}
-
-/// A log of some changes, and where each record of it ends, with what is kept then.
-fn log() -> (Vec<u8>, Vec<(usize, Values)>) {
-    let (mut bytes, mut values) = (HEAD.to_vec(), Values::new());
-    let mut ends = vec![(bytes.len(), values.clone())];
-    for number in 0..40_usize {
-        let key = format!("k{}", number % 5);
-        let value = (number % 7 != 6).then(|| format!("{number}/").repeat(number % 20));
-        bytes.extend(record(key.as_ref(), value.as_deref().map(str::as_bytes)));
-        match value {
-            Some(value) => values.insert(key.into(), value.into()),
-            None => values.remove::<std::ffi::OsStr>(key.as_ref()),
-        };
-        ends.push((bytes.len(), values.clone()));
-    }
-    (bytes, ends)
-}
-
-fn read_bytes(path: &Path, bytes: &[u8]) -> Values {
-    std::fs::write(path, bytes).unwrap();
-    record::read(path).unwrap()
-}
-
-#[test]
-fn a_log_that_ends_at_any_byte_has_all_that_was_complete() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("log");
-    let (bytes, ends) = log();
-    for cut in HEAD.len()..=bytes.len() {
-        let (_, values) = ends.iter().rfind(|(end, _)| *end <= cut).unwrap();
-        assert_eq!(read_bytes(&path, &bytes[..cut]), *values, "cut at {cut}");
-        // A disk may have made room without having written there.
-        let zeros = [&bytes[..cut], &[0; 50]].concat();
-        let found = read_bytes(&path, &zeros);
-        let rest = &bytes[cut..(cut + 50).min(bytes.len())];
-        assert!(found == *values || rest.contains(&0), "zeros from {cut} on");
-    }
-    std::fs::write(&path, &HEAD[..5]).unwrap();
-    assert!(record::read(&path).is_err());
-}
-
-#[test]
-fn a_log_with_any_damaged_byte_has_all_that_was_before_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("log");
-    let (bytes, ends) = log();
-    for at in HEAD.len()..bytes.len() {
-        let mut damaged = bytes.clone();
-        damaged[at] ^= 0x41;
-        let (_, values) = ends.iter().rfind(|(end, _)| *end <= at).unwrap();
-        assert_eq!(read_bytes(&path, &damaged), *values, "damaged at {at}");
-    }
-}
-
-#[test]
-fn a_server_goes_on_behind_what_was_cut() {
-    if is_client().is_some() {
-        write("new", b"value").unwrap();
-        return;
-    }
-    let house = House::new();
-    let (bytes, ends) = log();
-    let path = house.base().join("log");
-    for cut in (HEAD.len()..bytes.len()).step_by(131) {
-        let (_, values) = ends.iter().rfind(|(end, _)| *end <= cut).unwrap();
-        std::fs::write(&path, &bytes[..cut]).unwrap();
-        let server = start(&house);
-        let written = end(house
-            .client("a_server_goes_on_behind_what_was_cut", "")
-            .spawn()
-            .unwrap());
-        assert_eq!(written.code, 0, "{written:?}");
-        kill(&house, server);
-        let mut expected = values.clone();
-        expected.insert("new".into(), b"value".to_vec());
-        assert_eq!(record::read(&path).unwrap(), expected, "cut at {cut}");
-    }
 }
