@@ -3,6 +3,7 @@
 //! | command | answer |
 //! |---|---|
 //! | `serve-files NAME PATH MODE` | `ok`; a file system in memory, whose root directory has this mode |
+//! | `serve-directory NAME PATH DIRECTORY` | `ok`; a directory of the host's |
 //! | `serve-gadget NAME PATH HOW` | `ok`; `HOW` is below |
 //! | `gadget-syncs NAME` | `data=N all=N`: how often its data, or all of it, were to be made safe |
 //!
@@ -14,7 +15,7 @@ use super::Words;
 use super::commands::outcome;
 use super::devctls;
 use super::things::Things;
-use resmgr::parts::MemFs;
+use resmgr::parts::{HostDir, MemFs};
 use resmgr::prelude::*;
 use resmgr::resource::Filesystem;
 use resmgr_sys::memory;
@@ -104,6 +105,8 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
             let files = MemFs::new().permissions(mode);
             serve(things, words, AttachFlags::DIR, files)
         }
+        "serve-directory" => HostDir::new(words.get(3))
+            .and_then(|directory| serve(things, words, AttachFlags::DIR, directory)),
         "serve-gadget" if words.get(3) == "null" => {
             serve(things, words, AttachFlags::empty(), Nothing)
         }
