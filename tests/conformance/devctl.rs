@@ -101,6 +101,8 @@ fn dv1_typed_commands_work_on_one_device_for_several_clients() {
         (&other, "add 2", "42"),
         (&one, "get", "42"),
         (&other, "convert 3", "12884901888"),
+        (&one, "steps 1 10 3", "3"),
+        (&other, "steps 1 10 0", "error ERANGE"),
         (&one, "reset", "()"),
         (&other, "get", "0"),
     ] {
@@ -115,6 +117,7 @@ fn dv2_what_a_device_does_not_know_is_enotty() {
         ("00000563", "another number"),
         ("80040401", "another class"),
         ("40040501", "another direction"),
+        ("c008050b", "another size than that of a structure"),
         ("80080501", "another size"),
         ("00000101", "a number of every file's, without its data"),
         (GETOWN, "a signal's owner, which there is none of"),
