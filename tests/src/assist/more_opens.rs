@@ -6,7 +6,7 @@
 //! | `file-map SLOT r\|rw` | the first bytes that the memory has |
 //! | `file-info SLOT`, `file-limit SLOT NUMBER`, `file-sync SLOT all\|data` | what the server tells |
 //! | `file-statvfs SLOT`, `file-advise SLOT OFFSET LEN ADVICE` | `flag=N namemax=N`; `ok` |
-//! | `file-write SLOT DATA`, `file-chmod SLOT MODE` | how many bytes; `ok` |
+//! | `file-chmod SLOT MODE` | `ok`; `file-write` is in [`remote`](super::remote) |
 //! | `file-reopen NEW SLOT HOW`, `file-share SLOT PATH HOW SHARE` | `ok` |
 //!
 //! Slots are those of `file-open`.
@@ -59,7 +59,6 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
         "file-limit" => file()
             .pathconf(words.number(2))
             .map(|value| value.to_string()),
-        "file-write" => file().write(&words.data(2)).map(|count| count.to_string()),
         "file-chmod" => {
             let mode = u32::from_str_radix(words.get(2), 8).unwrap();
             file().chmod(mode).map(ok)
