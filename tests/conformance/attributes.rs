@@ -1,6 +1,6 @@
 //! What a file is, and what else is known of an open (IF-2, IF-11, IF-18, IF-20 to IF-22), beside the host's files.
 
-use crate::both::{Both, OWNER, STRANGER};
+use crate::both::{Both, OWNER, SHARED, STRANGER};
 use resmgr_tests::observe::until;
 use resmgr_tests::{Peer, User, World, field};
 
@@ -49,6 +49,13 @@ fn if2_a_device_without_handlers_keeps_attributes_and_tells_that_it_has_no_data(
     assert_eq!(on(&stranger, "chmod gadget 666"), "error EPERM");
     assert_eq!(on(&stranger, "open x gadget r"), "error EACCES");
     assert_eq!(on(&owner, "open x gadget rw"), "ok");
+    // What the framework keeps for a device has the rules of files: own groups, and bits that set ids.
+    let other_group = format!("chown gadget - {}", STRANGER.id);
+    assert_eq!(on(&owner, &other_group), "error EPERM");
+    assert_eq!(on(&owner, "chmod gadget 6755"), "ok");
+    assert_eq!(on(&owner, &format!("chown gadget - {SHARED}")), "ok");
+    let told = format!("20755 {id}:{SHARED} 1 -");
+    assert_eq!(on(&other, "stat gadget"), told);
 }
 
 #[test]
