@@ -1,12 +1,12 @@
 //! What a file is, and what else is known of an open (IF-2, IF-11, IF-18, IF-20 to IF-22), beside the host's files.
 
-use crate::both::{Both, OWNER, SHARED, STRANGER};
+use crate::both::{Both, OWNER, SHARED, STRANGER, world};
 use resmgr_tests::observe::until;
 use resmgr_tests::{Peer, User, World, field};
 
 /// A server of one file that everybody may reach, and a client of it.
 fn gadget(how: &str) -> (World, Peer) {
-    let world = World::of_all_users();
+    let world = world();
     let said = world.peer().ask(&format!("serve-gadget g /gadget {how}"));
     assert_eq!(said, "ok");
     let client = world.peer();
@@ -296,7 +296,7 @@ fn has_come(client: &Peer) {
 #[test]
 fn if13_calls_on_one_file_are_kept_apart_where_its_server_says_so() {
     for (how, at_once) in [("per-file", "1"), ("per-open", "2")] {
-        let world = World::of_all_users();
+        let world = world();
         let server = world.peer();
         done(&server, &format!("serve-gadget g /gadget {how}"));
         let clients = [(); 2].map(|()| world.peer());

@@ -124,3 +124,12 @@ fn started(peer: Peer) -> Peer {
     assert_eq!(peer.ask("umask 0"), "ok");
     peer
 }
+
+/// A world that other users may reach, where there are any.
+pub(crate) fn world() -> World {
+    if User::missing().is_some() {
+        World::new()
+    } else {
+        World::of_all_users()
+    }
+}

@@ -1,6 +1,6 @@
 //! Device commands between processes (DV-1 to DV-5).
 
-use crate::both::STRANGER;
+use crate::both::{STRANGER, world};
 use resmgr_tests::{Peer, User, World, field};
 
 /// Numbers as QNX's macros make them: of class 5, [`ECHO`] in each direction and of eight bytes.
@@ -29,7 +29,7 @@ fn device(how: &str) -> (World, Peer) {
 
 /// The same with the flags of the open.
 fn device_opened(how: &str, flags: u32) -> (World, Peer) {
-    let world = World::of_all_users();
+    let world = world();
     let said = world.peer().ask(&format!("serve-gadget g /gadget {how}"));
     assert_eq!(said, "ok");
     let client = world.peer();

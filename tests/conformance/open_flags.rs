@@ -1,12 +1,12 @@
 //! How files are opened, and what an open may then do (IF-4 to IF-10, IF-17), beside the host's files.
 
-use crate::both::{Both, OWNER, STRANGER};
+use crate::both::{Both, OWNER, STRANGER, world};
 use resmgr_tests::observe::until;
 use resmgr_tests::{Peer, Pending, User, World};
 
 /// A server of one file that everybody may reach, and a client of it.
 fn gadget(how: &str) -> (World, Peer, Peer) {
-    let world = World::of_all_users();
+    let world = world();
     let server = world.peer();
     let said = server.ask(&format!("serve-gadget g /gadget {how}"));
     assert_eq!(said, "ok");

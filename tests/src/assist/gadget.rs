@@ -1,4 +1,4 @@
-//! Servers that everybody may reach: files in memory, and one file for each kind of question about open files.
+//! Servers that everybody may reach, where they are root's: files in memory, and one file for each kind of question about open files.
 //!
 //! | command | answer |
 //! |---|---|
@@ -20,7 +20,7 @@ use super::things::Things;
 use resmgr::parts::{HostDir, MemFs};
 use resmgr::prelude::*;
 use resmgr::resource::{Filesystem, Order};
-use resmgr_sys::memory;
+use resmgr_sys::{memory, process};
 use std::fs::File as HostFile;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
@@ -192,7 +192,12 @@ fn serve<R: Resource>(
     flags: AttachFlags,
     resource: R,
 ) -> Result<()> {
-    let manager = Manager::open_to(ConnectRights::Anyone);
+    // In the namespace of a user without rights there is nobody else.
+    let manager = if process::effective_uid() == 0 {
+        Manager::open_to(ConnectRights::Anyone)
+    } else {
+        Manager::new()
+    };
     let attached = manager.and_then(|manager| manager.attach_with(words.get(2), flags, resource));
     // As many as calls of a test wait in their handlers, and one that answers others.
     let running = attached.and_then(|manager| manager.threads(THREADS).spawn());
