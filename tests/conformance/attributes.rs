@@ -1,11 +1,12 @@
 //! What a file is, and what else is known of an open (IF-2, IF-11, IF-18, IF-20 to IF-22), beside the host's files.
 
-use crate::both::{Both, OWNER, STRANGER};
+use crate::both::{Both, OWNER, SHARED, STRANGER, world};
+use resmgr_tests::observe::until;
 use resmgr_tests::{Peer, User, World, field};
 
 /// A server of one file that everybody may reach, and a client of it.
 fn gadget(how: &str) -> (World, Peer) {
-    let world = World::of_all_users();
+    let world = world();
     let said = world.peer().ask(&format!("serve-gadget g /gadget {how}"));
     assert_eq!(said, "ok");
     let client = world.peer();
@@ -48,6 +49,13 @@ fn if2_a_device_without_handlers_keeps_attributes_and_tells_that_it_has_no_data(
     assert_eq!(on(&stranger, "chmod gadget 666"), "error EPERM");
     assert_eq!(on(&stranger, "open x gadget r"), "error EACCES");
     assert_eq!(on(&owner, "open x gadget rw"), "ok");
+    // What the framework keeps for a device has the rules of files: own groups, and bits that set ids.
+    let other_group = format!("chown gadget - {}", STRANGER.id);
+    assert_eq!(on(&owner, &other_group), "error EPERM");
+    assert_eq!(on(&owner, "chmod gadget 6755"), "ok");
+    assert_eq!(on(&owner, &format!("chown gadget - {SHARED}")), "ok");
+    let told = format!("20755 {id}:{SHARED} 1 -");
+    assert_eq!(on(&other, "stat gadget"), told);
 }
 
 #[test]
@@ -277,5 +285,40 @@ fn if22_nothing_changes_on_a_read_only_file_system() {
         let stranger = world.peer_of(STRANGER);
         assert_eq!(on(&stranger, "chmod gadget 600"), "error EROFS");
         assert_eq!(on(&stranger, "open x gadget w"), "error EROFS");
+    }
+}
+
+/// Each message of a client comes behind those that it has sent before: what is answered now is later than the read.
+fn has_come(client: &Peer) {
+    assert!(client.ask("file-limit f 3").parse::<u64>().is_ok());
+}
+
+#[test]
+fn if13_calls_on_one_file_are_kept_apart_where_its_server_says_so() {
+    for (how, at_once) in [("per-file", "1"), ("per-open", "2")] {
+        let world = world();
+        let server = world.peer();
+        done(&server, &format!("serve-gadget g /gadget {how}"));
+        let clients = [(); 2].map(|()| world.peer());
+        let inside = |count: &str| {
+            until("the reads have begun", || {
+                server.ask("gadget-inside g") == count
+            });
+        };
+        let mut reads = Vec::new();
+        for client in &clients {
+            done(client, "file-open f /gadget");
+            reads.push(client.begin("file-read f 3").sends());
+            has_come(client);
+            // The first one is in its handler before the other one is sent.
+            inside(if reads.len() == 1 { "1" } else { at_once });
+        }
+        // Whatever is not in order is answered meanwhile.
+        assert!(on(&clients[0], "stat gadget").starts_with("100666 "));
+        inside(at_once);
+        done(&server, "gadget-release g");
+        for read in reads {
+            assert_eq!(read.end(), "012");
+        }
     }
 }

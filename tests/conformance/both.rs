@@ -24,9 +24,11 @@ pub(crate) const STRANGER: User = User {
     groups: &[],
 };
 
-/// A file system in memory of a server of root's at `/mem`, and a directory of the host's tmpfs.
+/// Two servers of root's, a file system in memory at `/mem` and a directory of the host's at `/dir`, and another such
+/// directory for itself.
 pub(crate) struct Both {
     host: TempDir,
+    _served: TempDir,
     world: World,
 }
 
@@ -42,11 +44,22 @@ impl Both {
             println!("skipped: there is no tmpfs at /dev/shm");
             return None;
         }
-        let host = tempfile::tempdir_in(memory).unwrap();
-        std::fs::set_permissions(host.path(), Permissions::from_mode(0o777)).unwrap();
+        let directory = || {
+            let made = tempfile::tempdir_in(memory).unwrap();
+            std::fs::set_permissions(made.path(), Permissions::from_mode(0o777)).unwrap();
+            made
+        };
+        let (host, served) = (directory(), directory());
         let world = World::of_all_users();
-        assert_eq!(world.peer().ask("serve-files files /mem 777"), "ok");
-        Some(Self { host, world })
+        let server = world.peer();
+        assert_eq!(server.ask("serve-files files /mem 777"), "ok");
+        let serve = format!("serve-directory directory /dir {}", served.path().display());
+        assert_eq!(server.ask(&serve), "ok");
+        Some(Self {
+            host,
+            _served: served,
+            world,
+        })
     }
 
     /// Root itself.
@@ -68,7 +81,9 @@ impl Both {
     pub(crate) fn ask(&self, peer: &Peer, call: &str) -> String {
         let ours = Self::ours(peer, call);
         let hosts = self.hosts(peer, call);
-        assert_eq!(ours, hosts, "ours and the host's, of: {call}");
+        assert_eq!(ours, hosts, "in memory and the host's, of: {call}");
+        let served = peer.ask(&format!("on /dir {call}"));
+        assert_eq!(served, hosts, "served and the host's, of: {call}");
         ours
     }
 
@@ -108,4 +123,13 @@ impl Both {
 fn started(peer: Peer) -> Peer {
     assert_eq!(peer.ask("umask 0"), "ok");
     peer
+}
+
+/// A world that other users may reach, where there are any.
+pub(crate) fn world() -> World {
+    if User::missing().is_some() {
+        World::new()
+    } else {
+        World::of_all_users()
+    }
 }

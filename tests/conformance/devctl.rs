@@ -1,6 +1,6 @@
 //! Device commands between processes (DV-1 to DV-5).
 
-use crate::both::STRANGER;
+use crate::both::{STRANGER, world};
 use resmgr_tests::{Peer, User, World, field};
 
 /// Numbers as QNX's macros make them: of class 5, [`ECHO`] in each direction and of eight bytes.
@@ -29,7 +29,7 @@ fn device(how: &str) -> (World, Peer) {
 
 /// The same with the flags of the open.
 fn device_opened(how: &str, flags: u32) -> (World, Peer) {
-    let world = World::of_all_users();
+    let world = world();
     let said = world.peer().ask(&format!("serve-gadget g /gadget {how}"));
     assert_eq!(said, "ok");
     let client = world.peer();
@@ -101,6 +101,8 @@ fn dv1_typed_commands_work_on_one_device_for_several_clients() {
         (&other, "add 2", "42"),
         (&one, "get", "42"),
         (&other, "convert 3", "12884901888"),
+        (&one, "steps 1 10 3", "3"),
+        (&other, "steps 1 10 0", "error ERANGE"),
         (&one, "reset", "()"),
         (&other, "get", "0"),
     ] {
@@ -115,6 +117,7 @@ fn dv2_what_a_device_does_not_know_is_enotty() {
         ("00000563", "another number"),
         ("80040401", "another class"),
         ("40040501", "another direction"),
+        ("c008050b", "another size than that of a structure"),
         ("80080501", "another size"),
         ("00000101", "a number of every file's, without its data"),
         (GETOWN, "a signal's owner, which there is none of"),

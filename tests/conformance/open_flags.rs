@@ -1,12 +1,12 @@
 //! How files are opened, and what an open may then do (IF-4 to IF-10, IF-17), beside the host's files.
 
-use crate::both::{Both, OWNER, STRANGER};
+use crate::both::{Both, OWNER, STRANGER, world};
 use resmgr_tests::observe::until;
 use resmgr_tests::{Peer, Pending, User, World};
 
 /// A server of one file that everybody may reach, and a client of it.
 fn gadget(how: &str) -> (World, Peer, Peer) {
-    let world = World::of_all_users();
+    let world = world();
     let server = world.peer();
     let said = server.ask(&format!("serve-gadget g /gadget {how}"));
     assert_eq!(said, "ok");
@@ -63,8 +63,11 @@ fn if4_flags_say_what_must_be_there_and_what_must_not() {
 fn if4_of_many_that_make_one_file_exclusively_one_does() {
     let Some(both) = Both::new() else { return };
     let peers: Vec<_> = (0..4).map(|_| both.peer(OWNER)).collect();
-    for round in 0..8 {
-        let open = format!("on /mem open x f{round} rw+create+excl");
+    for (base, round) in ["/mem", "/dir"]
+        .into_iter()
+        .flat_map(|base| (0..8).map(move |round| (base, round)))
+    {
+        let open = format!("on {base} open x f{round} rw+create+excl");
         let begun: Vec<_> = peers.iter().map(|peer| peer.begin(&open)).collect();
         let said: Vec<_> = begun.into_iter().map(Pending::end).collect();
         let made = said.iter().filter(|said| *said == "ok").count();
@@ -201,17 +204,23 @@ fn if4_appending_writes_of_several_processes_lose_nothing() {
         assert_eq!(both.ask(peer, &format!("write f {data}")), "1");
     }
     assert_eq!(both.ask(&owner, "pread f 9 0"), "abc");
-    let begun: Vec<_> = [(&owner, "xx"), (&stranger, "yyy")]
+    for base in ["/mem", "/dir"] {
+        append_at_once(base, &owner, &stranger);
+    }
+}
+
+fn append_at_once(base: &str, one: &Peer, other: &Peer) {
+    let begun: Vec<_> = [(one, "xx"), (other, "yyy")]
         .into_iter()
         .flat_map(|(peer, data)| {
-            let write = format!("on /mem write f {data}");
+            let write = format!("on {base} write f {data}");
             (0..20).map(move |_| peer.begin(&write))
         })
         .collect();
     for write in begun {
         assert!(write.end().parse::<u32>().is_ok());
     }
-    let all = owner.ask("on /mem pread f 200 0");
+    let all = one.ask(&format!("on {base} pread f 200 0"));
     let (twos, threes) = (all.matches("xx").count(), all.matches("yyy").count());
     assert_eq!((all.len(), twos, threes), (3 + 20 * 2 + 20 * 3, 20, 20));
 }

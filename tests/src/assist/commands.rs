@@ -16,9 +16,10 @@
 //!
 //! Connections by number, and in children: see `by_id`. `#COID` stands for a connection where a name does.
 //!
-//! Late answers are in [`late`](super::late), open files in [`opens`](super::opens), and a server that is made for
-//! tests of them in [`probe`](super::probe); others in [`gadget`](super::gadget), with their device commands in
-//! [`devctls`](super::devctls), and the calls of POSIX on ours and the host's files in [`posix`](super::posix).
+//! Late answers are in [`late`](super::late), open files in [`opens`](super::opens) and
+//! [`more_opens`](super::more_opens), and a server that is made for tests of them in [`probe`](super::probe); others in
+//! [`gadget`](super::gadget), with their device commands in [`devctls`](super::devctls), and the calls of POSIX on ours
+//! and the host's files in [`posix`](super::posix).
 //! Servers before servers are in [`remote`](super::remote).
 //!
 //! Paths are registered, served, opened and listed in `paths`. More are in [`events`](super::events) and
@@ -26,8 +27,8 @@
 
 use super::things::Things;
 use super::{
-    Words, bulk, by_id, by_path, devctls, endurance, events, gadget, inspect, late, load, opens,
-    parcels, paths, pending, poll, posix, probe, remote, show, waits,
+    Words, bulk, by_id, by_path, devctls, endurance, events, gadget, inspect, late, load,
+    more_opens, opens, parcels, paths, pending, poll, posix, probe, remote, show, waits,
 };
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
@@ -125,6 +126,7 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
             .or_else(|| probe::run(things, words))
             .or_else(|| gadget::run(things, words))
             .or_else(|| devctls::run(things, words))
+            .or_else(|| more_opens::run(things, words))
             .or_else(|| posix::run(things, words))
             .or_else(|| by_path::run(things, words))
             .or_else(|| remote::run(things, words))

@@ -15,6 +15,7 @@ mod gadget;
 mod inspect;
 mod late;
 mod load;
+mod more_opens;
 mod opens;
 mod parcels;
 mod paths;
