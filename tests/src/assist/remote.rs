@@ -10,7 +10,7 @@
 //! | `do VERB PATH …` | what the call brings: `mkdir`, `unlink`, `rmdir`, `chmod MODE`, `put DATA`, `cat`, `cut SIZE`, |
 //! | | `rename TO`, `link TO`, `symlink TARGET`, `where`, `what`, `list`, `xattr NAME VALUE` |
 //! | `file-command NAME NUMBER DATA`, `file-message NAME DATA` | what comes back |
-//! | `file-write NAME DATA`, `file-stat NAME` | a count; mode, owner and size |
+//! | `file-stat NAME` | mode, owner and size |
 
 use super::Words;
 use super::commands::outcome;
@@ -100,7 +100,6 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
                 let reply = file().message(Msg { manager, subtype }, &words.data(2), &mut room);
                 reply.map(|reply| format!("{} {:?}", reply.status, &room[..reply.len]))
             }
-            "file-write" => file().write(&words.data(2)).map(|count| count.to_string()),
             "file-stat" => file()
                 .stat()
                 .map(|stat| format!("{:o} {} {}", stat.mode, stat.uid, stat.size)),
