@@ -255,3 +255,32 @@ fn a_manager_ends_while_its_calls_wait_behind() {
     assert_eq!(front.ask("end r"), "ok");
     assert_eq!(read.end(), "error ESRCH");
 }
+
+#[test]
+fn poll_waits_for_what_the_server_behind_tells() {
+    let (world, back, _front, client) = three("serve-probe p /back line");
+    each(
+        &client,
+        &[
+            ("file-open f /front", "ok"),
+            ("file-poll f input+output deadline=0", "output"),
+            ("file-poll f input deadline=0", "-"),
+        ],
+    );
+    let poll = client.begin("file-poll f input");
+    assert_eq!(back.ask("probe-feed p x"), "ok");
+    assert_eq!(poll.end(), "input");
+    each(
+        &client,
+        &[
+            ("file-poll f input deadline=0", "input"),
+            ("file-read f 1", "x"),
+            ("file-poll f input deadline=0", "-"),
+        ],
+    );
+    // A server that dies ends the wait.
+    let poll = client.begin("file-poll f input");
+    world.kill(&back);
+    assert_eq!(poll.end(), "input");
+    assert_eq!(client.ask("file-read f 1"), "error ESTALE");
+}
