@@ -37,6 +37,8 @@ pub(super) struct Polled {
 #[derive(Debug, Default)]
 struct State {
     ready: Conditions,
+    /// How often something has come: an answer that was asked for before is older than that.
+    rings: u64,
     /// What the server was asked to tell.
     armed: Conditions,
     told: Option<(Semaphore, Event)>,
@@ -96,9 +98,25 @@ impl Polled {
 
     /// Some conditions have come to hold.
     fn holds(&self, conditions: Conditions) {
-        lock(&self.state).ready |= conditions;
+        let mut state = lock(&self.state);
+        state.ready |= conditions;
+        state.rings += 1;
+        drop(state);
         if !conditions.is_empty() {
             self.waiters.wake(conditions);
+        }
+    }
+
+    /// The server's answer to a question that was asked when so much had come.
+    fn answered(&self, rings: u64, wanted: Conditions, holds: Conditions) {
+        let mut state = lock(&self.state);
+        if state.rings == rings {
+            state.ready.remove(wanted);
+        }
+        state.ready |= holds;
+        drop(state);
+        if !holds.is_empty() {
+            self.waiters.wake(holds);
         }
     }
 
@@ -128,30 +146,28 @@ impl Polled {
 }
 
 impl Behind {
-    /// Asks the server what holds of `wanted`, and has it tell later as the client's action says.
+    /// Asks the server what holds of `wanted`, and has it tell when more does.
+    ///
+    /// Also who only asks has it armed: what one client is told does not hold any more, another may be about to wait for.
     pub(super) async fn look(
         self: &Arc<Self>,
         watchers: &Watchers,
         (action, wanted): (NotifyAction, Conditions),
     ) -> Result<()> {
-        let (action, event) = match action {
-            NotifyAction::Poll => (action, Event::none()),
-            NotifyAction::TranArm => (action, self.polled.arm(watchers, wanted)?),
-            NotifyAction::PollArm | NotifyAction::CondArm => {
-                (NotifyAction::PollArm, self.polled.arm(watchers, wanted)?)
-            }
-        };
+        let event = self.polled.arm(watchers, wanted)?;
         lock(&watchers.known).insert(self.number()?, Arc::downgrade(self));
-        // What comes from here on is added, so that nothing is lost between the answer and the client's own arming.
-        lock(&self.polled.state).ready = Conditions::empty();
-        let holds = match self.notify(action, wanted, event).await {
+        let rings = lock(&self.polled.state).rings;
+        if action == NotifyAction::TranArm {
+            return self.notify(action, wanted, event).await.map(drop);
+        }
+        let holds = match self.notify(NotifyAction::PollArm, wanted, event).await {
             // Who does not tell has files that never make anybody wait.
             Err(Errno::NOSYS) => wanted,
             // A call will say what has become of it.
             Err(Errno::STALE) => Conditions::all(),
             holds => holds?,
         };
-        self.polled.holds(holds);
+        self.polled.answered(rings, wanted, holds);
         Ok(())
     }
 }
