@@ -82,6 +82,9 @@ fn an_open_file_stays_this_file_whatever_becomes_of_its_name() {
             ("do put /back/a other", "ok"),
             ("file-read f 9", "one"),
             ("file-stat f", "100644 0 3"),
+            ("file-again g f", "ok"),
+            ("file-read g 2", "on"),
+            ("file-close g", "ok"),
             ("do unlink /back/b", "ok"),
             ("file-write f !", "1"),
             ("file-stat f", "100644 0 4"),
@@ -155,7 +158,7 @@ fn a_read_that_waits_keeps_nobody_waiting() {
 }
 
 #[test]
-fn hp9_an_unblock_reaches_the_server_behind() {
+fn hp7_an_unblock_reaches_the_server_behind() {
     let (world, back, _front, client) = three("serve-probe p /back letgo");
     assert_eq!(client.ask("file-open f /front"), "ok");
     let read = client.begin("file-read f 9");
@@ -240,4 +243,44 @@ fn a_client_has_its_own_rights_and_not_the_managers() {
             ("do what /back/dir", "40755 54321 40"),
         ],
     );
+}
+
+#[test]
+fn a_manager_ends_while_its_calls_wait_behind() {
+    let world = World::new();
+    let (back, front, client) = in_world(&world, "serve-probe p /back keep");
+    assert_eq!(client.ask("file-open f /front"), "ok");
+    let read = client.begin("file-read f 9");
+    waiting(&back, 1);
+    assert_eq!(front.ask("end r"), "ok");
+    assert_eq!(read.end(), "error ESRCH");
+}
+
+#[test]
+fn poll_waits_for_what_the_server_behind_tells() {
+    let (world, back, _front, client) = three("serve-probe p /back line");
+    each(
+        &client,
+        &[
+            ("file-open f /front", "ok"),
+            ("file-poll f input+output deadline=0", "output"),
+            ("file-poll f input deadline=0", "-"),
+        ],
+    );
+    let poll = client.begin("file-poll f input");
+    assert_eq!(back.ask("probe-feed p x"), "ok");
+    assert_eq!(poll.end(), "input");
+    each(
+        &client,
+        &[
+            ("file-poll f input deadline=0", "input"),
+            ("file-read f 1", "x"),
+            ("file-poll f input deadline=0", "-"),
+        ],
+    );
+    // A server that dies ends the wait.
+    let poll = client.begin("file-poll f input");
+    world.kill(&back);
+    assert_eq!(poll.end(), "input");
+    assert_eq!(client.ask("file-read f 1"), "error ESTALE");
 }

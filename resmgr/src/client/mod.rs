@@ -16,7 +16,7 @@ mod list;
 mod open;
 mod poll;
 mod poller;
-mod wake;
+pub(crate) mod wake;
 pub(crate) mod walk;
 
 pub use crate::wire::{

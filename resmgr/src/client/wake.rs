@@ -8,12 +8,12 @@ use crate::Result;
 use crate::ipc::{Channel, ChannelFlags, PulseCode, Received, Semaphore};
 use resmgr_sys::clock::Deadline;
 use resmgr_sys::epoll::{Epoll, EventFd, Ready};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
 /// Bell, deaths, and the set of both.
 #[derive(Debug)]
-pub(super) struct Wake {
+pub(crate) struct Wake {
     bell: Arc<EventFd>,
     deaths: Channel,
     set: Epoll,
@@ -21,7 +21,7 @@ pub(super) struct Wake {
 
 impl Wake {
     /// Takes two descriptors and a channel, which has some of its own.
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let (bell, set) = (Arc::new(EventFd::new()?), Epoll::new()?);
         let flags = ChannelFlags::PRIVATE | ChannelFlags::COID_DISCONNECT;
         let deaths = Channel::create(flags)?;
@@ -31,7 +31,7 @@ impl Wake {
     }
 
     /// One more semaphore that wakes the sleeper.
-    pub(super) fn semaphore(&self) -> Semaphore {
+    pub(crate) fn semaphore(&self) -> Semaphore {
         Semaphore::ringing(Arc::clone(&self.bell))
     }
 
@@ -39,7 +39,7 @@ impl Wake {
     ///
     /// # Errors
     /// - `EINTR`: a signal handler ran on this thread.
-    pub(super) fn wait(&self, deadline: Deadline) -> Result<bool> {
+    pub(crate) fn wait(&self, deadline: Deadline) -> Result<bool> {
         let mut events = Vec::new();
         self.set.wait(deadline, &mut events)?;
         Ok(!events.is_empty())
@@ -47,7 +47,7 @@ impl Wake {
 
     /// Takes note of all that has come; returns the connections whose servers have gone. What comes from here on
     /// wakes again, so whoever calls this looks at the files afterwards.
-    pub(super) fn take(&self) -> Vec<i64> {
+    pub(crate) fn take(&self) -> Vec<i64> {
         self.bell.take();
         let mut gone = Vec::new();
         // Nobody can send to this channel but its own process, which does not.
@@ -65,5 +65,11 @@ impl Wake {
 impl AsFd for Wake {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.set.as_fd()
+    }
+}
+
+impl AsRawFd for Wake {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }

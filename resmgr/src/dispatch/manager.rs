@@ -384,6 +384,10 @@ impl Drop for Manager {
         }
         drop(seats);
         self.shared.close();
+        // What its handlers have left to other threads may wait for somebody else's server: not as long as that takes.
+        if let Runtime::Own(runtime) = std::mem::take(&mut self.runtime) {
+            runtime.shutdown_timeout(CLOSE_PATIENCE);
+        }
     }
 }
 

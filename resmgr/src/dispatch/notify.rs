@@ -1,9 +1,9 @@
 //! Notification: a client asks to be told when a file is ready.
 
-use super::worker::{Bytes, Returns, Worker, tell};
-use crate::ipc::EventKind;
+use super::worker::{Bytes, Returns, Scratch, Worker, tell};
+use crate::ipc::{Channel, EventKind, Rcvid};
 use crate::resource::notify::{Action, Connection, Request};
-use crate::resource::{Bell, OpenFile, Told, guarded};
+use crate::resource::{Bell, Books, OpenFile, Told, Way, guarded};
 use crate::wire::{Conditions, Notify, NotifyAction, NotifyReply};
 use crate::{Errno, Result};
 use std::sync::Arc;
@@ -16,16 +16,55 @@ impl Worker<'_> {
         &self,
         file: &Arc<dyn OpenFile>,
         one: Notify,
-        (_turn, message): Returns<'_>,
+        (turn, message): Returns<'_>,
         bytes: Bytes<'_>,
+        scratch: &mut Scratch,
     ) -> Result<()> {
         let client = message.as_ref().ok_or(Errno::IO)?.rcvid();
-        let event = (one.event.kind() != EventKind::None).then(|| Bell {
+        let asked = Asked {
             channel: self.shared.channel.clone(),
             client,
-            event: one.event,
+            by: Connection {
+                client: bytes.info.scoid,
+                coid: bytes.info.coid,
+                open: file.core().number(),
+            },
+            one,
+        };
+        if !file.is_awaited() {
+            return tell(message, asked.answer(&**file)?);
+        }
+        let way = Way {
+            message,
+            output: &mut scratch.output,
+            file,
+            desk: self.desk,
+            books: Books::Nothing,
+            turn,
+            held: None,
+        };
+        let of = Arc::clone(file);
+        let then = Box::new(move || asked.answer(&*of));
+        file.look((one.action, one.conditions), way, then).map(drop)
+    }
+}
+
+/// A request of ionotify() once it is known what holds.
+struct Asked {
+    channel: Channel,
+    client: Rcvid,
+    by: Connection,
+    one: Notify,
+}
+
+impl Asked {
+    fn answer(&self, file: &dyn OpenFile) -> Result<Told> {
+        let event = (self.one.event.kind() != EventKind::None).then(|| Bell {
+            channel: self.channel.clone(),
+            client: self.client,
+            event: self.one.event,
         });
-        let action = match one.action {
+        let action = match self.one.action {
             NotifyAction::TranArm => Action::TransitionArm,
             NotifyAction::CondArm => Action::ConditionArm,
             NotifyAction::Poll => Action::Poll,
@@ -34,37 +73,31 @@ impl Worker<'_> {
         let ready = || guarded(|| Ok(file.ready())).unwrap_or(Conditions::ERROR);
         let conditions = match file.waiters() {
             Some(waiters) => {
-                let by = Connection {
-                    client: bytes.info.scoid,
-                    coid: bytes.info.coid,
-                    open: file.core().number(),
-                };
                 let request = Request {
                     action,
-                    conditions: one.conditions,
+                    conditions: self.one.conditions,
                     event,
                 };
-                let notified = waiters.notify(by, request, ready)?;
+                let notified = waiters.notify(self.by, request, ready)?;
                 if let Some(armed) = notified.deliver {
                     self.deliver(&armed.event);
                 }
                 notified.result
             }
-            None => self.unarmed(action, one.conditions, event, ready())?,
+            None => self.unarmed(action, event, ready())?,
         };
         let mut reply = Vec::with_capacity(NotifyReply::SIZE);
         NotifyReply { conditions }.encode(&mut reply);
-        tell(message, Told::bytes(reply))
+        Ok(Told::bytes(reply))
     }
 
     fn unarmed(
         &self,
         action: Action,
-        wanted: Conditions,
         event: Option<Bell>,
         ready: Conditions,
     ) -> Result<Conditions> {
-        let now = ready & wanted;
+        let now = ready & self.one.conditions;
         match (action, event) {
             (Action::Poll, _) | (Action::PollArm, None) => Ok(now),
             (_, None) => Ok(Conditions::empty()),
@@ -78,7 +111,7 @@ impl Worker<'_> {
     }
 
     fn deliver(&self, bell: &Bell) {
-        if let Err(errno) = self.shared.channel.deliver(bell.client, &bell.event) {
+        if let Err(errno) = self.channel.deliver(bell.client, &bell.event) {
             tracing::debug!(%errno, "a notification did not reach its client");
         }
     }

@@ -300,7 +300,7 @@ impl Worker<'_> {
             }
             Request::Msg(one, inline) => self.msg(file, (one, inline), way, bytes, scratch),
             Request::Lock(one) => self.lock(file, one, way, bytes),
-            Request::Notify(one) => self.notify(file, one, way, bytes),
+            Request::Notify(one) => self.notify(file, one, way, bytes, scratch),
             request => self.inform(file, request, way, bytes, scratch),
         };
         if let Some(lane) = lane.filter(|_| !awaited) {

@@ -10,7 +10,7 @@ use crate::resource::{
     Attr, Change, Done, Entries, Filesystem, Handlers, New, Ocb, Opening, Operate, RenameFlags,
     Waiters, Way,
 };
-use crate::wire::{Conditions, Seek, Space};
+use crate::wire::{Conditions, NotifyAction, Seek, Space};
 use crate::{Errno, Result};
 use std::any::Any;
 use std::ffi::{OsStr, OsString};
@@ -67,6 +67,7 @@ pub(super) trait AnyOpen: Send + Sync {
     fn space<'a>(&'a self, space: &'a Space) -> Soon<'a, ()>;
     fn sync(&self, data_only: bool) -> Soon<'_, ()>;
     fn map(&self, write: bool) -> Soon<'_, OwnedFd>;
+    fn look(&self, asked: (NotifyAction, Conditions)) -> Soon<'_, ()>;
     fn ready(&self) -> Conditions;
     fn waiters(&self) -> Option<&Waiters>;
 }
@@ -213,6 +214,9 @@ impl<H: Handlers> AnyOpen for Open<H> {
     }
     fn map(&self, write: bool) -> Soon<'_, OwnedFd> {
         Box::pin(self.handlers.map(&self.ocb, write))
+    }
+    fn look(&self, asked: (NotifyAction, Conditions)) -> Soon<'_, ()> {
+        Box::pin(self.handlers.look(&self.ocb, asked))
     }
     fn ready(&self) -> Conditions {
         self.handlers.ready(&self.ocb)

@@ -4,7 +4,7 @@ use super::{
     At, Attr, Buffer, Change, Devctl, Entries, Filesystem, New, Ocb, Opening, Order, RenameFlags,
     Waiters,
 };
-use crate::wire::{Conditions, Seek, Space};
+use crate::wire::{Conditions, NotifyAction, Seek, Space};
 use crate::{Errno, Result};
 use std::ffi::{OsStr, OsString};
 use std::future::Future;
@@ -290,6 +290,17 @@ pub trait AsyncResource: Send + Sync + 'static {
         write: bool,
     ) -> impl Future<Output = Result<OwnedFd>> + Send {
         later!(Err(Errno::NODEV))
+    }
+
+    /// Finds out what [`ready`](Self::ready) is to say, for a resource that has to ask elsewhere: awaited before each
+    /// question or arming of a client, with the conditions that it is about.
+    fn look(
+        &self,
+        ocb: &Ocb<Self::Node, Self::Open>,
+        action: NotifyAction,
+        wanted: Conditions,
+    ) -> impl Future<Output = Result<()>> + Send {
+        later!(Ok(()))
     }
 
     /// Which conditions hold now. It does not wait.

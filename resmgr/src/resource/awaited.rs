@@ -12,7 +12,7 @@ use super::{
     Order, RenameFlags, Waiters, Way,
 };
 use crate::ipc::{Message, Rcvid};
-use crate::wire::{Conditions, OpenFlags, Seek, Space};
+use crate::wire::{Conditions, NotifyAction, OpenFlags, Seek, Space};
 use crate::{Errno, Result};
 use std::ffi::{OsStr, OsString};
 use std::future::Future;
@@ -231,6 +231,14 @@ impl<R: AsyncResource> Handlers for Awaited<R> {
             Operation::Control(kind) => job!(kind, devctl()),
             Operation::Private(kind) => job!(kind, msg()),
         }
+    }
+
+    async fn look(
+        &self,
+        ocb: &Ocb<Self::Node, Self::Open>,
+        (action, wanted): (NotifyAction, Conditions),
+    ) -> Result<()> {
+        self.0.look(ocb, action, wanted).await
     }
 
     /// A client that asks is let go, and its handler's future dropped.

@@ -1,14 +1,16 @@
 //! [`Seat`]: a resource at its path; [`Opened`]: one open of a file of it, as the dispatcher sees it.
 
 use super::call::{Desk, Done};
-use super::call::{Duty, Measured};
+use super::call::{Duty, Measured, Told};
 use super::connect::{self, Connected};
 use super::handlers::{Handlers, Operate, Pace, now};
 use super::ocb::Core;
 use super::record::{Record, grant};
 use super::{Attr, Ocb, Waiters, Way, caller, guarded, inform, lock};
 use crate::ipc::{Message, Rcvid};
-use crate::wire::{Conditions, Connect, FDINFO_LOCAL_PATH, OpenFd, OpenFlags, Request, Stat};
+use crate::wire::{
+    Conditions, Connect, FDINFO_LOCAL_PATH, NotifyAction, OpenFd, OpenFlags, Request, Stat,
+};
 use crate::{Errno, Result, StartError};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -258,6 +260,9 @@ impl<H: Handlers> Drop for Opened<H> {
     }
 }
 
+/// What is done when a resource has looked.
+pub(crate) type Then = Box<dyn FnOnce() -> Result<Told> + Send>;
+
 /// An open, whatever its resource is.
 pub(crate) trait OpenFile: Send + Sync {
     /// The framework's part of it.
@@ -291,6 +296,8 @@ pub(crate) trait OpenFile: Send + Sync {
         raw: &[u8],
         desk: &Arc<dyn Desk>,
     ) -> Result<Option<Connected>>;
+    /// Has a question about conditions go on when the resource knows what holds; only where that is awaited.
+    fn look(&self, asked: (NotifyAction, Conditions), way: Way<'_>, then: Then) -> Result<Done>;
     /// Which conditions hold.
     fn ready(&self) -> Conditions;
     /// Where those wait who are to be told.
@@ -402,6 +409,19 @@ impl<H: Handlers> OpenFile for Opened<H> {
                 Ok(None)
             }
         }
+    }
+
+    fn look(&self, asked: (NotifyAction, Conditions), way: Way<'_>, then: Then) -> Result<Done> {
+        let Pace::Awaited(runtime) = self.seat.handlers.pace() else {
+            return Err(Errno::IO);
+        };
+        let (done, pending) = way.pend()?;
+        let (seat, ocb) = (Arc::clone(&self.seat), Arc::clone(&self.ocb));
+        super::awaited::run(&runtime, &pending, async move {
+            seat.handlers.look(&ocb, asked).await?;
+            guarded(then)
+        });
+        Ok(done)
     }
 
     fn ready(&self) -> Conditions {

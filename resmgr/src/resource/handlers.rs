@@ -11,7 +11,7 @@ use super::{
 use crate::ipc::Rcvid;
 use crate::resource::At;
 use crate::resource::call::{Done, Watch};
-use crate::wire::{Conditions, Seek, Space};
+use crate::wire::{Conditions, NotifyAction, Seek, Space};
 use crate::{Errno, Result};
 use std::ffi::{OsStr, OsString};
 use std::future::Future;
@@ -69,6 +69,13 @@ pub(crate) trait Handlers: Sized + Send + Sync + 'static {
     fn root(&self) -> Self::Node;
     fn order(&self) -> Order;
     fn unblock(&self, ocb: &Ocb<Self::Node, Self::Open>, call: Rcvid);
+    fn look(
+        &self,
+        _ocb: &Ocb<Self::Node, Self::Open>,
+        _asked: (NotifyAction, Conditions),
+    ) -> impl Later<()> {
+        async { Ok(()) }
+    }
     fn ready(&self, ocb: &Ocb<Self::Node, Self::Open>) -> Conditions;
     fn waiters<'a>(&'a self, ocb: &'a Ocb<Self::Node, Self::Open>) -> Option<&'a Waiters>;
 

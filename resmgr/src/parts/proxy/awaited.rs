@@ -8,7 +8,7 @@ use crate::resource::{
     AsyncResource, At, Attr, Buffer, Change, Devctl, Entries, Filesystem, New, Ocb, Opening, Order,
     RenameFlags, Waiters,
 };
-use crate::wire::{Conditions, Seek, Space};
+use crate::wire::{Conditions, NotifyAction, Seek, Space};
 use crate::{Errno, Result};
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -98,6 +98,15 @@ impl<R: AsyncResource, F: Filter> AsyncResource for Proxy<R, F> {
         let act = Act::Message { manager, subtype };
         self.wait(act, || self.inner.msg(&ocb.open.inner, kind, data, reply))
             .await
+    }
+
+    async fn look(
+        &self,
+        ocb: &Ocb<Self::Node, Self::Open>,
+        action: NotifyAction,
+        wanted: Conditions,
+    ) -> Result<()> {
+        self.inner.look(&ocb.open.inner, action, wanted).await
     }
 
     fn waiters<'a>(&'a self, ocb: &'a Ocb<Self::Node, Self::Open>) -> Option<&'a Waiters> {

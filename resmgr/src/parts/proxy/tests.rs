@@ -196,7 +196,7 @@ fn a_blocked_read_stays_one_and_is_told_of_once() {
 }
 
 #[test]
-fn hp9_a_client_that_is_let_go_behind_a_proxy_is_told_of() {
+fn hp7_a_client_that_is_let_go_behind_a_proxy_is_told_of() {
     let diary = Arc::new(Diary::default());
     let served = serve(Proxy::new(Stream::pipe(), Arc::clone(&diary)));
     let (reader, _writer) = (served.open(READ), served.open(WRITE));

@@ -1,8 +1,12 @@
 //! [`Behind`]: a file that is open at the server, and calls of it that no thread waits in.
 
+use super::polled::Polled;
 use crate::client::{Caller, Calls, File, OpenFlags, Stat};
-use crate::ipc::{CancelToken, Credentials, SendError, SendOptions};
-use crate::wire::{self, Dcmd, DevctlHeader, DevctlReply, IO_HEADER, MessageType, Msg, Transfer};
+use crate::ipc::{CancelToken, Credentials, Event, SendError, SendOptions};
+use crate::wire::{
+    self, Conditions, Dcmd, DevctlHeader, DevctlReply, IO_HEADER, MessageType, Msg, Notify,
+    NotifyAction, NotifyReply, Transfer,
+};
 use crate::{Errno, Result};
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -17,6 +21,7 @@ pub(super) struct Behind {
     /// There until this goes.
     file: Option<File>,
     runtime: Handle,
+    pub(super) polled: Polled,
 }
 
 /// What one open of a [`Remote`](super::Remote) has: one of the server's, if it can read or write.
@@ -73,6 +78,7 @@ impl Behind {
         Self {
             file: Some(file),
             runtime: Handle::current(),
+            polled: Polled::default(),
         }
     }
 
@@ -174,6 +180,33 @@ impl Behind {
         msg.encode(&mut header);
         let answer = self.send(&[&header, data], REPLY_MAX, Some(client)).await?;
         Ok((answer.status, answer.data))
+    }
+
+    /// Its connection's number.
+    pub(super) fn number(&self) -> Result<i64> {
+        Ok(i64::from(self.file()?.connection.id().raw()))
+    }
+
+    /// Asks about conditions, and for an event when they come.
+    pub(super) async fn notify(
+        &self,
+        action: NotifyAction,
+        conditions: Conditions,
+        event: Event,
+    ) -> Result<Conditions> {
+        let mut message = Vec::new();
+        Notify {
+            action,
+            conditions,
+            event,
+        }
+        .encode(&mut message);
+        let answer = self.send(&[&message], NotifyReply::SIZE, None).await?;
+        if answer.data.is_empty() {
+            return Ok(Conditions::empty());
+        }
+        let told = NotifyReply::decode(&answer.data).map_err(|_| Errno::PROTO)?;
+        Ok(told.conditions)
     }
 
     pub(super) async fn stat(&self) -> Result<Stat> {

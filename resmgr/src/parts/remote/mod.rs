@@ -2,13 +2,16 @@
 
 mod behind;
 mod node;
+mod polled;
 mod serve;
 
 pub use behind::RemoteOpen;
 pub use node::RemoteNode;
 
+use polled::Watchers;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 /// The file or the tree behind a path of another server, as an
 /// [`AsyncResource`](crate::resource::AsyncResource): behind a [`Proxy`](super::Proxy), a manager in front of that
@@ -47,13 +50,16 @@ use std::sync::atomic::AtomicU64;
 /// thread, and up to 1024 may be under way at one server (`EAGAIN`); each other call has one of the runtime's blocking
 /// threads (tokio's are 512), and waits for one.
 ///
+/// # Notification
+/// What a client asks or arms is asked of the server, and the server's event is passed on; a server that goes makes its
+/// files ready. It takes a runtime with I/O, as a manager's own is.
+///
 /// # When the server goes
 /// Files that were open answer `ESTALE`. Opens find whoever has the path then, or `ENOENT`.
 ///
 /// # Not as without it
 /// - Locks and share modes hold among its own clients. Positions are its own; so is what fdinfo and pathconf tell.
 /// - Writes of `O_APPEND` are one after the other among its own clients only.
-/// - It is always ready to poll().
 /// - Errors that closing brings are not told.
 /// - Replies to private messages have up to 65,536 bytes.
 /// - A directory lists what its server has; names that others have below it are found, and not listed.
@@ -63,6 +69,8 @@ pub struct Remote {
     path: PathBuf,
     /// The device of the server's file at the path, as it was last.
     device: AtomicU64,
+    /// Once somebody polls.
+    watchers: Mutex<Option<Arc<Watchers>>>,
 }
 
 impl Remote {
@@ -72,6 +80,7 @@ impl Remote {
         Self {
             path: std::path::absolute(path).unwrap_or_else(|_| path.into()),
             device: AtomicU64::new(0),
+            watchers: Mutex::default(),
         }
     }
 }

@@ -2,15 +2,16 @@
 
 use super::behind::{Behind, elsewhere};
 use super::node::{Place, at, at_both, attr_of};
+use super::polled::Watchers;
 use super::{Remote, RemoteNode, RemoteOpen};
 use crate::client::{Caller, Calls, OpenFlags, Stat, Statvfs, TimeChange, XattrFlags};
 use crate::ipc::Credentials;
 use crate::resource::caller::caller;
 use crate::resource::{
     AsyncResource, At, Attr, Buffer, Change, Devctl, Entries, Filesystem, New, NewKind, Ocb,
-    Opening, RenameFlags,
+    Opening, RenameFlags, Waiters, lock,
 };
-use crate::wire::{Msg, Protection, Seek, Space, SpaceKind, dirents};
+use crate::wire::{Conditions, Msg, NotifyAction, Protection, Seek, Space, SpaceKind, dirents};
 use crate::{Errno, Result};
 use std::ffi::{OsStr, OsString};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -331,6 +332,24 @@ impl AsyncResource for Remote {
         set.await
     }
 
+    async fn look(&self, ocb: &Open, action: NotifyAction, wanted: Conditions) -> Result<()> {
+        match &ocb.open.0 {
+            Some(open) => open.look(&*self.watchers()?, (action, wanted)).await,
+            None => Ok(()),
+        }
+    }
+
+    fn ready(&self, ocb: &Open) -> Conditions {
+        match &ocb.open.0 {
+            Some(open) => open.polled.ready(),
+            None => Conditions::INPUT | Conditions::OUTPUT,
+        }
+    }
+
+    fn waiters<'a>(&'a self, ocb: &'a Open) -> Option<&'a Waiters> {
+        ocb.open.0.as_ref().map(|open| &open.polled.waiters)
+    }
+
     async fn map(&self, ocb: &Open, write: bool) -> Result<OwnedFd> {
         let mut prot = Protection::READ;
         prot.set(Protection::WRITE, write);
@@ -357,6 +376,17 @@ async fn change_link(place: &Place, change: Change) -> Result<()> {
         Ok(())
     })
     .await
+}
+
+impl Remote {
+    fn watchers(&self) -> Result<Arc<Watchers>> {
+        let mut watchers = lock(&self.watchers);
+        if let Some(watchers) = &*watchers {
+            return Ok(Arc::clone(watchers));
+        }
+        let started = Arc::new(Watchers::start()?);
+        Ok(Arc::clone(watchers.insert(started)))
+    }
 }
 
 fn filesystem(known: &Statvfs) -> Filesystem {

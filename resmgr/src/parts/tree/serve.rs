@@ -8,7 +8,7 @@ use crate::resource::{
     Attr, Change, Done, Entries, Filesystem, Handlers, New, Ocb, Opening, Operate, Operation,
     Order, Pace, RenameFlags, Waiters, Way,
 };
-use crate::wire::{Conditions, Seek, Space};
+use crate::wire::{Conditions, NotifyAction, Seek, Space};
 use crate::{Errno, Result};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -287,6 +287,13 @@ impl Handlers for Tree {
 
     async fn map(&self, ocb: &TreeOcb, write: bool) -> Result<OwnedFd> {
         ocb.open.open(Errno::NODEV)?.map(write).await
+    }
+
+    async fn look(&self, ocb: &TreeOcb, asked: (NotifyAction, Conditions)) -> Result<()> {
+        match &ocb.open.0 {
+            Some(open) => open.look(asked).await,
+            None => Ok(()),
+        }
     }
 
     fn ready(&self, ocb: &TreeOcb) -> Conditions {
