@@ -81,7 +81,7 @@ struct File<H: Handlers> {
 /// An open of such a file.
 struct Open<H: Handlers> {
     handlers: Arc<H>,
-    ocb: Arc<Ocb<H::Node, H::Open>>,
+    ocb: H::Kept,
 }
 
 /// The file at a resource's root.
@@ -129,7 +129,7 @@ impl<H: Handlers> AnyFile for File<H> {
             how.core.set_order(self.handlers.order());
             let open = self.handlers.open(&self.node, how).await?;
             let ocb = Ocb::new(self.node.clone(), open, Arc::clone(&how.core));
-            let (handlers, ocb) = (Arc::clone(&self.handlers), Arc::new(ocb));
+            let (handlers, ocb) = (Arc::clone(&self.handlers), ocb.into());
             Ok(Box::new(Open { handlers, ocb }) as Box<dyn AnyOpen>)
         })
     }

@@ -139,6 +139,28 @@ impl Tree {
     }
 
     /// Adds an asynchronous resource under a path: see [`TreeHandle::add_async`].
+    ///
+    /// ```
+    /// use resmgr::parts::{Text, Tree};
+    /// use resmgr::prelude::*;
+    ///
+    /// struct Weather;
+    ///
+    /// impl AsyncDevice for Weather {
+    ///     async fn read(&self, at: &At, buffer: &mut Buffer) -> Result<usize> {
+    ///         let text = tokio::spawn(async { "sunny\n" }).await.map_err(|_| Errno::IO)?;
+    ///         at.copy(text.as_bytes(), buffer)
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> resmgr::Result<()> {
+    /// let tree = Tree::new()
+    ///     .file("city", Text::get(|| "Ottawa\n"))
+    ///     .file_async("weather", Weather);
+    /// # let _ = tree.check()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn file_async<R: AsyncResource>(self, path: impl AsRef<Path>, resource: R) -> Self {
         let path = path.as_ref();
         self.noting(path, |handle| handle.add_async(path, resource))
@@ -227,7 +249,7 @@ impl TreeHandle {
     /// [`Manager::attach_async`](crate::dispatch::Manager::attach_async)); the tree is attached as any other.
     ///
     /// # Errors
-    /// As [`add`](Self::add); `ENOSYS`: the tree is served already, and had no asynchronous resource when it was attached.
+    /// As [`add`](Self::add); `ENOTSUP`: the tree is served already, and had no asynchronous resource when it was attached.
     pub fn add_async<R: AsyncResource>(&self, path: impl AsRef<Path>, resource: R) -> Result<()> {
         self.mount(path.as_ref(), erase(Awaited::new(resource)), true)
     }
@@ -238,7 +260,7 @@ impl TreeHandle {
         let mut counts = lock(&self.0.changes);
         match self.0.runtime.get() {
             Some(runtime) => root.settle(runtime),
-            None if is_async && counts.is_placed && !counts.has_async => return Err(Errno::NOSYS),
+            None if is_async && counts.is_placed && !counts.has_async => return Err(Errno::NOTSUP),
             None => {}
         }
         self.insert_in(&mut counts, path, |number| {

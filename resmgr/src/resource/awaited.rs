@@ -183,6 +183,7 @@ impl<R: AsyncResource> Job<R, Private> {
 impl<R: AsyncResource> Handlers for Awaited<R> {
     type Node = R::Node;
     type Open = R::Open;
+    type Kept = Arc<Ocb<R::Node, R::Open>>;
 
     fn pace(&self) -> Pace {
         // Nobody is served before it has been attached.
@@ -201,7 +202,7 @@ impl<R: AsyncResource> Handlers for Awaited<R> {
 
     fn operate(
         this: &Arc<Self>,
-        ocb: &Arc<Ocb<Self::Node, Self::Open>>,
+        ocb: &Self::Kept,
         operate: Operate<'_>,
         mut way: Way<'_>,
     ) -> Result<Done> {

@@ -206,7 +206,7 @@ type Below = SmallVec<[u8; 16]>;
 /// One open of a file.
 pub(crate) struct Opened<H: Handlers> {
     pub(crate) seat: Arc<Seat<H>>,
-    pub(crate) ocb: Arc<Ocb<H::Node, H::Open>>,
+    pub(crate) ocb: H::Kept,
     /// The path below the attached one.
     below: Below,
 }
@@ -215,7 +215,7 @@ impl<H: Handlers> Opened<H> {
     pub(crate) fn new(seat: Arc<Seat<H>>, ocb: Ocb<H::Node, H::Open>, below: &[u8]) -> Self {
         Self {
             seat,
-            ocb: Arc::new(ocb),
+            ocb: ocb.into(),
             below: Below::from_slice(below),
         }
     }
@@ -244,15 +244,15 @@ impl<H: Handlers> Drop for Opened<H> {
         if let Some(waiters) = self.seat.handlers.waiters(&self.ocb) {
             waiters.remove_open(core.number());
         }
-        match self.seat.handlers.pace_of(&self.ocb) {
-            Pace::AtOnce => {
+        match self.seat.handlers.tasks_of(&self.ocb) {
+            None => {
                 let closed = guarded(|| now(self.seat.handlers.close(&self.ocb)));
                 if let Err(errno) = closed {
                     tracing::debug!(%errno, "a handler of close failed");
                 }
             }
-            Pace::Awaited(runtime) => {
-                let (seat, ocb) = (Arc::clone(&self.seat), Arc::clone(&self.ocb));
+            Some((runtime, ocb)) => {
+                let seat = Arc::clone(&self.seat);
                 drop(runtime.spawn(async move { seat.handlers.close(&ocb).await }));
             }
         }
@@ -357,12 +357,11 @@ impl<H: Handlers> OpenFile for Opened<H> {
     }
 
     fn measure(&self, (raw, start): (&[u8], usize), mut way: Way<'_>) -> Result<()> {
-        let Pace::Awaited(runtime) = self.seat.handlers.pace_of(&self.ocb) else {
-            return Err(Errno::IO);
-        };
+        let tasks = self.seat.handlers.tasks_of(&self.ocb);
+        let (runtime, ocb) = tasks.ok_or(Errno::IO)?;
         let (turn, raw) = (way.turn.take(), raw.to_vec());
         let (file, desk) = (Arc::clone(way.file), Arc::clone(way.desk));
-        let (seat, ocb) = (Arc::clone(&self.seat), Arc::clone(&self.ocb));
+        let seat = Arc::clone(&self.seat);
         let (_, pending) = way.pend()?;
         let duty = Duty(Arc::clone(&pending), "call");
         super::awaited::spawn(&runtime, &pending, async move {

@@ -4,6 +4,7 @@
 //! at once: [`now`] runs them on the stack. So paths, checks and books are written once, and a plain handler
 //! pays neither an allocation nor a task.
 
+use super::ocb::{Inline, Keep};
 use super::{
     Attr, Call, Change, Entries, Filesystem, New, Ocb, Opening, Operation, Order, RenameFlags,
     Resource, Waiters, Way,
@@ -19,6 +20,7 @@ use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use tokio::runtime::Handle;
 
 /// A future's value, as handlers' are.
 pub(crate) trait Later<T>: Future<Output = Result<T>> + Send {}
@@ -29,7 +31,7 @@ pub(crate) enum Pace {
     /// Every future is ready at once.
     AtOnce,
     /// Futures may wait, and are run by a runtime.
-    Awaited(tokio::runtime::Handle),
+    Awaited(Handle),
 }
 
 /// A call on an open file with all that its handler gets.
@@ -42,27 +44,32 @@ pub(crate) struct Operate<'a> {
     pub(crate) watch: Option<Arc<dyn Watch>>,
 }
 
+/// An open of a resource's.
+pub(crate) type OcbOf<H> = Ocb<<H as Handlers>::Node, <H as Handlers>::Open>;
+
 /// Handlers of either form.
 pub(crate) trait Handlers: Sized + Send + Sync + 'static {
     type Node: Clone + Send + Sync + 'static;
     type Open: Send + Sync + 'static;
+    /// How its opens are kept.
+    type Kept: Keep<Ocb<Self::Node, Self::Open>>;
 
     fn pace(&self) -> Pace;
-    /// The pace of what is done with an open.
-    fn pace_of(&self, ocb: &Ocb<Self::Node, Self::Open>) -> Pace {
-        if self.is_awaited(ocb) {
-            self.pace()
-        } else {
-            Pace::AtOnce
+    /// Where the futures of an open run, and the open for a task; `None` if they are ready at once.
+    fn tasks_of(&self, ocb: &Self::Kept) -> Option<(Handle, Arc<OcbOf<Self>>)> {
+        let awaited = self.is_awaited(ocb).then(|| self.pace());
+        match awaited? {
+            Pace::Awaited(runtime) => Some((runtime, ocb.shared()?)),
+            Pace::AtOnce => None,
         }
     }
     /// Whether calls on an open go on after they have returned: its futures wait.
     fn is_awaited(&self, ocb: &Ocb<Self::Node, Self::Open>) -> bool;
     /// Gives futures that wait a place to run, unless they have one.
-    fn settle(&self, _runtime: &tokio::runtime::Handle) {}
+    fn settle(&self, _runtime: &Handle) {}
     fn operate(
         this: &Arc<Self>,
-        ocb: &Arc<Ocb<Self::Node, Self::Open>>,
+        ocb: &Self::Kept,
         operate: Operate<'_>,
         way: Way<'_>,
     ) -> Result<Done>;
@@ -237,6 +244,7 @@ pub(crate) struct Plain<R>(pub(crate) R);
 impl<R: Resource> Handlers for Plain<R> {
     type Node = R::Node;
     type Open = R::Open;
+    type Kept = Inline<OcbOf<Self>>;
 
     fn pace(&self) -> Pace {
         Pace::AtOnce
@@ -248,7 +256,7 @@ impl<R: Resource> Handlers for Plain<R> {
 
     fn operate(
         this: &Arc<Self>,
-        ocb: &Arc<Ocb<Self::Node, Self::Open>>,
+        ocb: &Self::Kept,
         operate: Operate<'_>,
         way: Way<'_>,
     ) -> Result<Done> {

@@ -3,7 +3,7 @@
 use super::call::{Done, Told};
 use super::check::{Client, check_mode, check_seek, mode_after_write};
 use super::file::{Opened, Seat};
-use super::handlers::{Handlers, Pace, now};
+use super::handlers::{Handlers, now};
 use super::{Attr, Change, Entries, Ocb, Way, caller, change, guarded, limits};
 use crate::wire::{
     Dcmd, DevctlHeader, DevctlReply, FdInfoReply, IO_HEADER, MmapReply, MmapRequest, OpenFlags,
@@ -28,8 +28,8 @@ pub(crate) struct Ask<'a> {
 
 /// Answers now, or has a runtime answer.
 pub(crate) fn inform<H: Handlers>(file: &Opened<H>, ask: Ask<'_>, way: Way<'_>) -> Result<Done> {
-    match file.seat.handlers.pace_of(&file.ocb) {
-        Pace::AtOnce => {
+    match file.seat.handlers.tasks_of(&file.ocb) {
+        None => {
             let place = Place {
                 seat: &file.seat,
                 ocb: &file.ocb,
@@ -43,11 +43,11 @@ pub(crate) fn inform<H: Handlers>(file: &Opened<H>, ask: Ask<'_>, way: Way<'_>) 
             };
             way.tell(told)
         }
-        Pace::Awaited(runtime) => {
+        Some((runtime, ocb)) => {
             let mut way = way;
             let turn = way.turn.take();
             let (done, pending) = way.pend()?;
-            let (seat, ocb) = (Arc::clone(&file.seat), Arc::clone(&file.ocb));
+            let seat = Arc::clone(&file.seat);
             let path = file.path_for(&ask.request);
             let (raw, client, room) = (ask.raw.to_vec(), ask.client, ask.room);
             super::awaited::run(&runtime, &pending, async move {

@@ -6,6 +6,7 @@ use super::record::Record;
 use super::{Attr, Order, Share};
 use crate::Result;
 use crate::wire::OpenFlags;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -37,6 +38,42 @@ impl<N, O> Ocb<N, O> {
     /// Where the next read or write is.
     pub fn position(&self) -> u64 {
         self.core.position.load(Ordering::Relaxed)
+    }
+}
+
+/// How an open is kept: in the memory of what it belongs to, or shared with tasks that go on without that.
+pub(crate) trait Keep<T>: Deref<Target = T> + From<T> + Send + Sync + 'static {
+    /// For a task of its own; `None` if it has none.
+    fn shared(&self) -> Option<Arc<T>>;
+}
+
+/// An open that no task needs: it takes no memory of its own.
+#[derive(Debug)]
+pub(crate) struct Inline<T>(T);
+
+impl<T> From<T> for Inline<T> {
+    fn from(ocb: T) -> Self {
+        Self(ocb)
+    }
+}
+
+impl<T> Deref for Inline<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Send + Sync + 'static> Keep<T> for Inline<T> {
+    fn shared(&self) -> Option<Arc<T>> {
+        None
+    }
+}
+
+impl<T: Send + Sync + 'static> Keep<T> for Arc<T> {
+    fn shared(&self) -> Option<Self> {
+        Some(Self::clone(self))
     }
 }
 

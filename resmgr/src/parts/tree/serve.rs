@@ -86,6 +86,7 @@ pub(super) fn operate(ocb: &TreeOcb, operate: Operate<'_>, way: Way<'_>) -> Resu
 impl Handlers for Tree {
     type Node = TreeNode;
     type Open = TreeOpen;
+    type Kept = Arc<TreeOcb>;
 
     fn pace(&self) -> Pace {
         let runtime = self.handle.0.runtime.get();

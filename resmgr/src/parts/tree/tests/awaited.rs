@@ -327,7 +327,7 @@ fn an_asynchronous_file_is_added_where_such_can_run() {
     let plain = Tree::new().file("text", Text::get(|| "plain"));
     let handle = plain.handle();
     let _served = serve(plain);
-    assert_eq!(late(&handle, &gate), Err(Errno::NOSYS));
+    assert_eq!(late(&handle, &gate), Err(Errno::NOTSUP));
 }
 
 #[test]
