@@ -176,3 +176,14 @@ fn cb3_a_seek_with_a_read_is_one_message_and_moves_the_position() {
     assert_eq!(client.ask("file-position a"), "4");
     assert_eq!(client.ask("file-seek-read a 0 9"), "01xy45678");
 }
+
+#[test]
+fn cb7_an_exclusive_open_is_one_message_without_a_look_before() {
+    let world = World::new();
+    let (_server, log, client) = served(&world);
+    for brings in ["ok", "error EEXIST"] {
+        let call = "at open /fs/new 640 rd+wr+creat+excl b";
+        let (brought, messages) = cost(&client, &log, call);
+        assert_eq!((&*brought, messages.len()), (brings, 1), "{messages:?}");
+    }
+}
