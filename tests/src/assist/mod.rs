@@ -13,6 +13,7 @@ mod devctls;
 mod endurance;
 mod events;
 mod gadget;
+mod hand;
 mod inspect;
 mod late;
 mod load;
