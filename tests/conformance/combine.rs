@@ -176,3 +176,101 @@ fn cb3_a_seek_with_a_read_is_one_message_and_moves_the_position() {
     assert_eq!(client.ask("file-position a"), "4");
     assert_eq!(client.ask("file-seek-read a 0 9"), "01xy45678");
 }
+
+#[test]
+fn cb7_an_exclusive_open_is_one_message_without_a_look_before() {
+    let world = World::new();
+    let (_server, log, client) = served(&world);
+    for brings in ["ok", "error EEXIST"] {
+        let call = "at open /fs/new 640 rd+wr+creat+excl b";
+        let (brought, messages) = cost(&client, &log, call);
+        assert_eq!((&*brought, messages.len()), (brings, 1), "{messages:?}");
+    }
+}
+
+/// A server that notes what its handlers are given, and a client with a connection `c` to it, without an open.
+fn noted(world: &World) -> (Peer, Peer) {
+    let server = world.peer();
+    let said = server.ask("serve-loop l /loop/file 1");
+    let chid = said.strip_prefix("channel ").unwrap();
+    let client = world.peer();
+    let said = client.ask(&format!("attach c {} {chid}", server.pid()));
+    assert!(said.starts_with("connection "), "{said}");
+    (server, client)
+}
+
+/// The first words of what the server has been given since it was last asked.
+fn given(server: &Peer) -> String {
+    let said = server.ask("loop-seen l");
+    let verbs = said.split(", ").map(|one| one.split(' ').next().unwrap());
+    verbs.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn cb1_the_parts_of_a_combine_are_done_in_their_order() {
+    let world = World::new();
+    let (server, client) = noted(&world);
+    for _ in 0..3 {
+        let said = client.ask("hand c close seek:1 read:2");
+        assert_eq!(said, "answer 2 at");
+        assert_eq!(given(&server), "open read close");
+    }
+    // Nothing is left of them.
+    assert_eq!(client.ask("hand c read:2"), "refused EBADF");
+}
+
+#[test]
+fn cb3_an_open_that_stays_is_one_message_with_the_call_behind_it() {
+    let world = World::new();
+    let (server, client) = noted(&world);
+    assert_eq!(client.ask("hand c combine read:2"), "answer 2 da");
+    assert_eq!(given(&server), "open read");
+    // Its position is the open's.
+    assert_eq!(client.ask("hand c read:9"), "answer 2 ta");
+    assert_eq!(client.ask("hand c seek:1 read:2"), "answer 2 at");
+    assert_eq!(client.ask("hand c bye"), "answer 0 -");
+    until("the open has ended", || given(&server).ends_with("close"));
+    assert_eq!(client.ask("hand c read:9"), "refused EBADF");
+}
+
+#[test]
+fn cb4_an_open_whose_call_fails_does_not_stay() {
+    let world = World::new();
+    let (server, client) = noted(&world);
+    assert_eq!(client.ask("hand c combine write:!"), "refused EIO");
+    until("the open has ended", || {
+        server.ask("loop-seen l").ends_with("close")
+    });
+    assert_eq!(client.ask("hand c read:2"), "refused EBADF");
+}
+
+#[test]
+fn cb1_what_stands_behind_an_open_is_a_call_on_it() {
+    let world = World::new();
+    let (server, client) = noted(&world);
+    for (parts, refused) in [
+        ("close", "EBADMSG"),
+        ("combine", "EBADMSG"),
+        ("close close stat", "ENOSYS"),
+        ("combine combine read:1", "ENOSYS"),
+        ("combine bye", "ENOSYS"),
+        ("close bye", "ENOSYS"),
+    ] {
+        let said = client.ask(&format!("hand c {parts}"));
+        assert_eq!(said, format!("refused {refused}"), "{parts}");
+        // The open's handler is not asked.
+        assert_eq!(given(&server), "", "{parts}");
+        assert_eq!(client.ask("hand c read:2"), "refused EBADF", "{parts}");
+    }
+}
+
+#[test]
+fn cb4_what_was_done_before_a_part_that_fails_stays_done() {
+    let world = World::new();
+    let (server, client) = noted(&world);
+    assert_eq!(client.ask("file-open f /loop/file"), "ok");
+    assert_eq!(client.ask("file-seek-write f 2 !"), "error EIO");
+    assert_eq!(given(&server), "open write");
+    assert_eq!(client.ask("file-position f"), "2");
+    assert_eq!(client.ask("file-read f 4"), "ta");
+}

@@ -127,7 +127,7 @@ impl Worker<'_> {
             connect.kind,
             ConnectKind::COMBINE | ConnectKind::COMBINE_CLOSE
         ) {
-            Request::decode(next)?;
+            check_behind(&Request::decode(next)?)?;
         }
         let seat = self.shared.links.seat(connect.handle)?;
         about(message, || seat.path(connect.path));
@@ -363,6 +363,16 @@ impl Worker<'_> {
 
 /// A call's place in its lane if it keeps that, and the right to answer.
 pub(super) type Returns<'a> = (Option<Turn>, &'a mut Option<Message>);
+
+/// What stands behind an open in a combine is a call on it: what makes or ends opens is a message by itself.
+fn check_behind(request: &Request<'_>) -> Result<()> {
+    match request {
+        Request::Connect(..) | Request::Dup(_) | Request::OpenFd(_) | Request::Close => {
+            Err(Errno::NOSYS)
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Whether a message is none of the system's.
 fn is_private(raw: &[u8]) -> bool {

@@ -411,11 +411,10 @@ impl<H: Handlers> OpenFile for Opened<H> {
     }
 
     fn look(&self, asked: (NotifyAction, Conditions), way: Way<'_>, then: Then) -> Result<Done> {
-        let Pace::Awaited(runtime) = self.seat.handlers.pace() else {
-            return Err(Errno::IO);
-        };
+        let tasks = self.seat.handlers.tasks_of(&self.ocb);
+        let (runtime, ocb) = tasks.ok_or(Errno::IO)?;
         let (done, pending) = way.pend()?;
-        let (seat, ocb) = (Arc::clone(&self.seat), Arc::clone(&self.ocb));
+        let seat = Arc::clone(&self.seat);
         super::awaited::run(&runtime, &pending, async move {
             seat.handlers.look(&ocb, asked).await?;
             guarded(then)

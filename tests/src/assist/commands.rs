@@ -27,8 +27,9 @@
 
 use super::things::Things;
 use super::{
-    Words, bulk, by_id, by_path, devctls, endurance, events, gadget, inspect, late, load,
-    more_opens, opens, parcels, paths, pending, poll, posix, probe, remote, show, waits,
+    Words, bulk, by_id, by_path, crowd, devctls, endurance, events, gadget, hand, inspect, late,
+    load, loops, more_opens, opens, parcels, paths, pending, poll, posix, probe, remote, show,
+    waits,
 };
 use resmgr::ipc::{
     Channel, ChannelFlags, ChannelId, ChannelLimits, ChannelOptions, ClientInfo, ConnectFlags,
@@ -130,6 +131,9 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> String {
             .or_else(|| posix::run(things, words))
             .or_else(|| by_path::run(things, words))
             .or_else(|| remote::run(things, words))
+            .or_else(|| loops::run(things, words))
+            .or_else(|| hand::run(things, words))
+            .or_else(|| crowd::run(things, words))
             .unwrap_or_else(|| on_process(words)),
     }
 }

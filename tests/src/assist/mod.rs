@@ -8,13 +8,16 @@ pub mod bulk;
 mod by_id;
 mod by_path;
 mod commands;
+mod crowd;
 mod devctls;
 mod endurance;
 mod events;
 mod gadget;
+mod hand;
 mod inspect;
 mod late;
 mod load;
+mod loops;
 mod more_opens;
 mod opens;
 mod parcels;
@@ -30,6 +33,7 @@ mod waits;
 mod words;
 
 use resmgr_sys::process;
+use resmgr_sys::signal::{self, SignalFd};
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,6 +55,8 @@ pub fn run() {
         println!("{}", commands::run(&Things::default(), &Words::new(&words)));
         return;
     }
+    // Before any other thread starts: handlers of a loop are to get it.
+    let _ = SignalFd::new(&[signal::ALRM]);
     // The test may be killed: then nobody would end this process.
     let _ = process::die_with_parent();
     let things = Arc::new(Things::default());

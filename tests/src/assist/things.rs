@@ -61,6 +61,8 @@ pub(crate) struct Things {
     pub(crate) opened: Table<Arc<resmgr::client::File>>,
     pub(crate) probes: Table<Arc<super::probe::Probe>>,
     pub(crate) gadgets: Table<Arc<super::gadget::Gadget>>,
+    pub(crate) loops: Table<Arc<super::loops::Loop>>,
+    pub(crate) crowd: Table<Arc<super::crowd::Crowd>>,
     /// Open files that are compared with the host's.
     pub(crate) slots: Table<super::posix::Slot>,
     /// The last open that a server of files was asked for, by its channel.
