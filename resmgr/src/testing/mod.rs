@@ -46,7 +46,9 @@ mod pending;
 
 pub use bench::Bench;
 pub use client::Client;
-pub use contract::{Check, Contract, Outcome, Report, check_contract, check_contract_async};
+pub use contract::{
+    Check, Contract, Failure, Outcome, Report, check_contract, check_contract_async,
+};
 pub use pending::Pending;
 
 #[cfg(test)]
