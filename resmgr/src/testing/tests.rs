@@ -8,4 +8,5 @@ mod gap;
 mod line;
 mod model;
 mod parts;
+mod random;
 mod table;

@@ -146,7 +146,7 @@ impl Contract {
 /// # Errors
 /// Those of [`Bench::new`]. What the resource does wrong is in the report.
 pub fn check_contract<R: Resource>(resource: R, contract: Contract) -> Result<Report, StartError> {
-    check(Bench::new(resource)?, &contract)
+    check(Bench::new(resource)?, contract)
 }
 
 /// The same for an asynchronous resource.
@@ -157,7 +157,7 @@ pub fn check_contract_async<R: AsyncResource>(
     resource: R,
     contract: Contract,
 ) -> Result<Report, StartError> {
-    check(Bench::new_async(resource)?, &contract)
+    check(Bench::new_async(resource)?, contract)
 }
 
 /// What a check says: kept, or why not.
@@ -165,8 +165,13 @@ type Verdict = Result<(), Stop>;
 /// A check: what should be so, who says that, and how to see it.
 type Named = (&'static str, &'static str, fn(&Ground<'_>) -> Verdict);
 
-fn check(mut bench: Bench, contract: &Contract) -> Result<Report, StartError> {
+fn check(mut bench: Bench, contract: Contract) -> Result<Report, StartError> {
     let (alone, together) = contract.groups();
+    let Contract {
+        sort,
+        patience,
+        feed,
+    } = contract;
     let next = AtomicU32::new(0);
     let mut checks = Vec::new();
     for (groups, several) in [(alone, false), (together, true)] {
@@ -175,10 +180,10 @@ fn check(mut bench: Bench, contract: &Contract) -> Result<Report, StartError> {
         }
         let ground = Ground {
             bench: &bench,
-            in_tree: contract.sort == Sort::Tree,
+            in_tree: sort == Sort::Tree,
             next: &next,
-            patience: contract.patience,
-            feed: contract.feed.as_ref(),
+            patience,
+            feed: feed.as_ref(),
         };
         for (name, rule, run) in groups.iter().copied().flatten() {
             checks.push(Check::new(name, rule, guarded(&ground, *run)));

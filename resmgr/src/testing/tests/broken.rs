@@ -6,6 +6,7 @@ use super::model::Model;
 use super::table::{LINE, Row, TREE};
 use crate::testing::{Contract, Outcome, Report, check_contract, contract};
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -33,8 +34,10 @@ pub(super) fn caught(rows: &[Row], report: impl Fn(Fault) -> Report) {
         let failed: BTreeSet<_> = report.failed().map(|one| one.name).collect();
         let expected: BTreeSet<_> = others.iter().copied().chain([*check]).collect();
         if failed != expected {
-            wrong +=
-                &format!("{fault:?} is noticed by {failed:#?}, not by {expected:#?}\n{report}\n");
+            let _ = write!(
+                wrong,
+                "{fault:?} is noticed by {failed:#?}, not by {expected:#?}\n{report}\n"
+            );
         }
     }
     assert!(wrong.is_empty(), "{wrong}");

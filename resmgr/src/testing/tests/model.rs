@@ -248,7 +248,9 @@ impl Model {
         let mut bytes = inner.bytes[start..start + most].to_vec();
         if self.has(Fault::LosesAtPage) && most <= 4096 {
             let page = (start..start + most).position(|at| at % 4096 == 4095);
-            page.into_iter().for_each(|at| bytes[at] = 0);
+            if let Some(at) = page {
+                bytes[at] = 0;
+            }
         }
         if !bytes.is_empty() && !self.has(Fault::ReadTimeStays) {
             inner.attr.accessed = Some(SystemTime::now());

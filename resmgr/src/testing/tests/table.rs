@@ -328,6 +328,9 @@ pub(super) const AWAITED_LINE: &[Row] = &[
     (
         Fault::FeedsTheGone,
         "a read that nobody waits for any more takes nothing",
-        &[],
+        &[
+            "a blocked read ends when data come",
+            "who polls is told when data come",
+        ],
     ),
 ];

@@ -1,6 +1,6 @@
 //! The device whose reads wait until it is fed, as tasks.
 
-use crate::resource::{AsyncResource, At, Attr, Ocb, Opening, Waiters, lock};
+use crate::resource::{AsyncResource, At, Attr, Buffer, Ocb, Opening, Waiters, lock};
 use crate::testing::tests::fault::Fault;
 use crate::wire::Conditions;
 use crate::{Errno, Result};
@@ -61,7 +61,7 @@ impl AsyncResource for Line {
     async fn open(&self, (): &(), _how: &Opening) -> Result<()> {
         Ok(())
     }
-    async fn read(&self, _ocb: &Ocb, at: &At, buffer: &mut [u8]) -> Result<usize> {
+    async fn read(&self, _ocb: &Ocb, at: &At, buffer: &mut Buffer) -> Result<usize> {
         let blocks = self.0.fault == Fault::AlwaysBlocks;
         if at.nonblock && lock(&self.0.bytes).is_empty() && !blocks {
             return Err(Errno::AGAIN);

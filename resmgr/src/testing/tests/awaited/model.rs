@@ -1,7 +1,7 @@
 //! The tree in memory, as tasks that let others come between.
 
 use crate::resource::{
-    AsyncResource, At, Attr, Change, Entries, New, Ocb, Opening, RenameFlags, Resource,
+    AsyncResource, At, Attr, Buffer, Change, Entries, New, Ocb, Opening, RenameFlags, Resource,
 };
 use crate::testing::contract::PIECE;
 use crate::testing::tests::fault::Fault;
@@ -65,7 +65,7 @@ impl AsyncResource for Model {
         Resource::open(&self.inner, node, how)
     }
 
-    async fn read(&self, ocb: &Ocb<Node, Open>, at: &At, buffer: &mut [u8]) -> Result<usize> {
+    async fn read(&self, ocb: &Ocb<Node, Open>, at: &At, buffer: &mut Buffer) -> Result<usize> {
         yield_now().await;
         let bytes = self.inner.bytes(&ocb.node, at.offset, buffer.len())?;
         At::new(0).copy(&bytes, buffer)

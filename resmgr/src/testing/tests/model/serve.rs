@@ -181,13 +181,13 @@ impl Resource for Model {
     }
 
     fn create(&self, dir: &Node, name: &OsStr, new: &New) -> Result<Node> {
-        let _one = lock(&self.names);
+        let one = lock(&self.names);
         self.may_be_new(dir, name, new)?;
         let node = self.new_node(new);
         let gap = self.has_for(Fault::CreateGap, name, "-create")
             || self.has_for(Fault::RemoveGap, name, "-rmdir");
         if gap {
-            drop(_one);
+            drop(one);
             self.gap.meet();
         } else if lock(&dir.inner).attr.nlink == 0 {
             return Err(Errno::NOENT);
