@@ -4,13 +4,14 @@ use super::attach::Attachments;
 use super::links::{Detach, LinkId};
 use super::manager::seat_async;
 use super::shared::Shared;
+use super::threads::Server;
 use crate::ipc::Scoid;
 use crate::resource::{AsyncResource, Place, Resource, Seated};
 use crate::{Errno, StartError};
 use resmgr_namespace::AttachFlags;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 
 /// A manager, for other threads and for its handlers: it ends it, and changes what is attached while it serves.
 #[derive(Clone, Debug)]
@@ -29,6 +30,22 @@ impl Handle {
     pub(crate) fn knows(&self, client: Scoid) -> bool {
         let shared = self.shared.upgrade();
         shared.is_some_and(|shared| shared.channel.client_info(client).is_ok())
+    }
+
+    /// Has one more thread receive and answer, from now until the manager ends. `None`: it has ended.
+    pub(crate) fn help(&self) -> Result<Option<Helper>, StartError> {
+        let Some(shared) = self.shared.upgrade() else {
+            return Ok(None);
+        };
+        shared.expect_several();
+        let body = move || {
+            if let Err(errno) = Server::new(&shared).work() {
+                tracing::error!(%errno, "a thread of a manager ended badly");
+            }
+        };
+        let thread = thread::Builder::new().name("resmgr".into()).spawn(body);
+        let thread = thread.map_err(|error| StartError::new("start a thread", error))?;
+        Ok(Some(Helper(Some(thread))))
     }
 
     /// Asks the manager to end: handlers that run are finished and answered, then the names go, and
@@ -122,6 +139,18 @@ impl Handle {
     pub fn attachments(&self) -> Option<Arc<Attachments>> {
         let shared = self.shared.upgrade()?;
         Some(Arc::clone(&shared.attachments))
+    }
+}
+
+/// One more thread of a manager. Dropping it waits until that has ended: stop the manager before.
+#[derive(Debug)]
+pub(crate) struct Helper(Option<JoinHandle<()>>);
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        if let Some(Err(_)) = self.0.take().map(JoinHandle::join) {
+            tracing::error!("a thread of a manager panicked");
+        }
     }
 }
 

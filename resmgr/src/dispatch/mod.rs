@@ -56,6 +56,7 @@ mod worker;
 
 pub use attach::{Attachments, Expired, SelectFlags, Selected, Signal, SourceId};
 pub use bindings::{Limits, OPENS_PER_CLIENT};
+pub(crate) use handle::Helper;
 pub use handle::{Handle, Running};
 pub use links::{Detach, LinkId};
 pub use manager::Manager;

@@ -1,7 +1,7 @@
 //! [`Bench`]: a resource and its manager, in this process.
 
 use super::Client;
-use crate::dispatch::{Handle, Manager, Running};
+use crate::dispatch::{Handle, Helper, Manager, Running};
 use crate::ipc::{ChannelFlags, ChannelId, ChannelOptions, Credentials};
 use crate::resource::{AsyncResource, Resource};
 use crate::{Result, StartError};
@@ -24,6 +24,8 @@ pub struct Bench {
     patience: Duration,
     channel: ChannelId,
     running: Running,
+    /// Joined behind `running`, which ends it.
+    more: Option<Helper>,
     /// Whether another call can be answered while one handler is under way.
     interleaves: bool,
 }
@@ -54,6 +56,12 @@ impl Bench {
         Self::serve(manager()?.unnamed_async(0, resource)?, true)
     }
 
+    /// Has one more thread serve from now on.
+    pub(super) fn add_thread(&mut self) -> Result<(), StartError> {
+        self.more = self.running.handle().help()?;
+        Ok(())
+    }
+
     pub(super) fn interleaves(&self) -> bool {
         self.interleaves
     }
@@ -74,6 +82,7 @@ impl Bench {
             patience: PATIENCE,
             channel,
             running,
+            more: None,
             interleaves,
         })
     }

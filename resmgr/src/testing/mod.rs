@@ -10,6 +10,7 @@
 //!   can be [let go](Pending::unblock) as by a signal.
 //! - [`Client::send`], [`Client::read_into`] and [`Client::write_claiming`] send what no library sends.
 //! - [`check_contract`] tries what POSIX says of a file, a device or a tree, and gives a [`Report`].
+//! - [`model::compare`] does random operations with a tree, and tells the fewest that go wrong.
 //!
 //! ```
 //! use resmgr::prelude::*;
@@ -34,6 +35,34 @@
 //! # }
 //! ```
 //!
+//! # What a report says
+//! Each check is `ok`, `FAILED` or `not applicable`. One that failed names what was looked at, what was seen and what was
+//! expected, and the rule: a page of POSIX.1-2024, or a rule of the specification of resource managers.
+//!
+//! ```text
+//! FAILED          the size is that of what was written
+//!     the size after a write: seen 5, expected 8
+//!     rule: POSIX write, stat: st_size; IF-11
+//! ```
+//!
+//! Nothing is checked that the framework decides alone, since no resource can be wrong there: access modes (`EBADF`),
+//! transfers of no bytes, what is below a file (`ENOTDIR`), names of more than 255 bytes, offsets beyond 2^63, messages
+//! that claim more than they bring.
+//!
+//! A device whose reads wait is asked more when the contract says how data come:
+//!
+//! ```
+//! use resmgr::parts::Stream;
+//! use resmgr::testing::{Contract, check_contract};
+//!
+//! # fn main() -> Result<(), resmgr::StartError> {
+//! let (stream, feeder) = Stream::served();
+//! let contract = Contract::device().fed_by(move || _ = feeder.feed(b"data"));
+//! check_contract(stream, contract)?.assert();
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What it is not
 //! All clients live in this process: priorities, signals and limits by user are those of one process. A relative
 //! symbolic link is followed; an absolute one leads out of the bench (`ENOENT`). With one thread, a handler that itself
@@ -42,11 +71,14 @@
 mod bench;
 mod client;
 mod contract;
+pub mod model;
 mod pending;
 
 pub use bench::Bench;
 pub use client::Client;
-pub use contract::{Check, Contract, Outcome, Report, check_contract, check_contract_async};
+pub use contract::{
+    Check, Contract, Failure, Outcome, Report, check_contract, check_contract_async,
+};
 pub use pending::Pending;
 
 #[cfg(test)]

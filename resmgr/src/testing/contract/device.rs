@@ -1,55 +1,67 @@
 //! What every file does, whatever its bytes mean.
 
-use super::{BOTH, Ground, Named, READ, Stop, Verdict, WRITE, holds, refused, same};
-use crate::Errno;
-use crate::client::{Dcmd, OpenFlags};
+use super::super::Client;
+use super::{BOTH, Ground, Named, READ, Stop, Verdict, WRITE, holds, refused, same, told};
+use crate::client::{Conditions, Dcmd, File, OpenFlags, PollFile, poll};
+use crate::{Errno, Result};
+use std::time::Duration;
 
 /// A command that no device has.
 const UNKNOWN: Dcmd = Dcmd::exchange::<u32>(0x7f, 0xfe);
 /// Bytes that a read asks for which may find nothing.
-const SOME: usize = 64;
+pub(super) const SOME: usize = 64;
 
 pub(super) const CHECKS: &[Named] = &[
-    ("what an open was not made for is EBADF", modes),
-    ("the permission bits say who may open", permissions),
-    ("an exclusive open of what is there is EEXIST", exclusive),
-    ("stat by path and by open agree", stat),
-    ("a file is no directory", directory),
-    ("nothing is moved by a transfer of no bytes", nothing),
-    ("an unknown device command is ENOTTY", command),
-    ("a duplicate outlives its first", duplicate),
+    (
+        "the permission bits say who may open",
+        "POSIX open, EACCES; IF-18",
+        permissions,
+    ),
+    (
+        "chmod changes the permission bits, and nothing else",
+        "POSIX chmod; IF-12",
+        chmod,
+    ),
+    (
+        "stat by path and by open agree",
+        "POSIX stat, fstat; CB-2",
+        stat,
+    ),
+    (
+        "an unknown device command is ENOTTY",
+        "POSIX posix_devctl, ENOTTY; DV-2",
+        command,
+    ),
+    (
+        "a duplicate outlives its first",
+        "POSIX dup, close; DU-1, DU-2",
+        duplicate,
+    ),
+    (
+        "poll says what a read finds",
+        "POSIX poll, POLLIN: data may be read without blocking; NT-2",
+        polled,
+    ),
 ];
 
 /// What is seen only where one thread serves: else a call that runs looks like one that blocks.
 pub(super) const BLOCKING: &[Named] = &[
-    ("O_NONBLOCK does not block", nonblock),
+    (
+        "O_NONBLOCK does not block",
+        "POSIX read, EAGAIN; IF-8",
+        nonblock,
+    ),
     (
         "a blocked read is let go with EINTR, and goes again",
+        "POSIX read, EINTR; HP-7, IF-16",
         unblock,
     ),
-    ("the death of a blocked client hurts nobody", death),
+    (
+        "the death of a blocked client hurts nobody",
+        "DU-2: a client that dies is detached, its opens are closed",
+        death,
+    ),
 ];
-
-fn modes(ground: &Ground<'_>) -> Verdict {
-    let path = ground.path();
-    let reads = ground.open(&path, READ);
-    if let Ok(file) = &reads {
-        refused(
-            "a write to one for reading",
-            file.write(b"x"),
-            &[Errno::BADF],
-        )?;
-    }
-    let writes = ground.open(&path, WRITE);
-    if let Ok(file) = &writes {
-        refused(
-            "a read from one for writing",
-            file.read(&mut [0; 1]),
-            &[Errno::BADF],
-        )?;
-    }
-    reads.or(writes).map(drop)
-}
 
 fn permissions(ground: &Ground<'_>) -> Verdict {
     let path = ground.path();
@@ -67,10 +79,10 @@ fn permissions(ground: &Ground<'_>) -> Verdict {
         let client = ground.user(uid, gid)?;
         for (what, flags, bit) in [("reads", READ, 4), ("writes", WRITE, 2)] {
             let may = stat.mode >> shift & bit != 0;
-            let opened = client.open_at(&path, flags).map(drop);
-            match opened {
-                Err(Errno::ACCES) => holds(&format!("{who} may not open for {what}"), !may)?,
-                Ok(()) => holds(&format!("{who} opens for {what} without right"), may)?,
+            let what = format!("an open for {what} by {who} of {:o}", stat.mode & 0o777);
+            match client.open_at(&path, flags).map(drop) {
+                Err(Errno::ACCES) => holds(&what, !may, Errno::ACCES, "success")?,
+                Ok(()) => holds(&what, may, "success", "EACCES")?,
                 Err(Errno::ROFS) if flags == WRITE => {}
                 Err(errno) => return Err(errno.into()),
             }
@@ -79,12 +91,28 @@ fn permissions(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn exclusive(ground: &Ground<'_>) -> Verdict {
+fn chmod(ground: &Ground<'_>) -> Verdict {
     let path = ground.path();
-    drop(ground.open(&path, OpenFlags::empty())?);
-    let flags = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
-    let opened = ground.bench.open_at(&path, flags);
-    refused("it", opened, &[Errno::EXIST])
+    let file = ground.open(&path, OpenFlags::empty())?;
+    let before = file.stat()?;
+    for mode in [0o204, 0o640, before.mode & 0o7777] {
+        match file.chmod(mode) {
+            Err(Errno::PERM | Errno::ROFS | Errno::NOSYS | Errno::NOTSUP) => {
+                return Err(Stop::Not("its permissions cannot be changed"));
+            }
+            changed => changed?,
+        }
+        let after = ground.bench.stat(&path)?;
+        same("the permissions", after.mode & 0o7777, mode)?;
+        same("the type", after.mode >> 12, before.mode >> 12)?;
+        same(
+            "the owner",
+            (after.uid, after.gid),
+            (before.uid, before.gid),
+        )?;
+        same("the size", after.size, before.size)?;
+    }
+    Ok(())
 }
 
 fn stat(ground: &Ground<'_>) -> Verdict {
@@ -99,38 +127,72 @@ fn stat(ground: &Ground<'_>) -> Verdict {
         (by_open.uid, by_open.gid),
     )?;
     same("the size", by_path.size, by_open.size)?;
-    holds("it has no type", by_open.mode >> 12 != 0)?;
-    holds("it has no names", by_open.nlink > 0)
-}
-
-fn directory(ground: &Ground<'_>) -> Verdict {
-    let path = ground.path();
-    drop(ground.open(&path, OpenFlags::empty())?);
-    let opened = ground.bench.open_at(&path, READ | OpenFlags::DIRECTORY);
-    refused("to open it as one", opened, &[Errno::NOTDIR, Errno::ACCES])
-}
-
-fn nothing(ground: &Ground<'_>) -> Verdict {
-    let file = ground.open(&ground.path(), WRITE)?;
-    let (position, size) = (file.position()?, file.stat()?.size);
-    same("a write", file.write(b"")?, 0)?;
-    same("the position", file.position()?, position)?;
-    same("the size", file.stat()?.size, size)
+    let kind = by_open.mode >> 12;
+    holds("the type", kind != 0, kind, "one of the types of stat")?;
+    holds("the count of names", by_open.nlink > 0, 0, "1 or more")
 }
 
 fn command(ground: &Ground<'_>) -> Verdict {
     let file = ground.open(&ground.path(), OpenFlags::empty())?;
-    refused("it", file.devctl(UNKNOWN, &mut [0; 4]), &[Errno::NOTTY])
+    refused(
+        "the command",
+        file.devctl(UNKNOWN, &mut [0; 4]),
+        &[Errno::NOTTY],
+    )
 }
 
 fn duplicate(ground: &Ground<'_>) -> Verdict {
-    let file = ground.open(&ground.path(), OpenFlags::empty())?;
-    let twin = file.dup()?;
-    let before = file.stat()?;
+    let path = ground.path();
+    let flags = READ | OpenFlags::NONBLOCK;
+    drop(ground.open(&path, OpenFlags::empty())?);
+    let client = ground.client()?;
+    let file = match client.open_at(&path, flags) {
+        Err(Errno::ACCES) => client.open_at(&path, OpenFlags::empty())?,
+        opened => opened?,
+    };
+    let (twin, before) = (file.dup()?, file.stat()?);
     file.close()?;
     same("its number", twin.stat()?.ino, before.ino)?;
+    let mut pending = client.begin_read(&twin, 1)?;
+    if ground.waits(&mut pending) {
+        client.die()?;
+        return Ok(());
+    }
+    if let Err(errno @ (Errno::IO | Errno::NXIO | Errno::NODEV)) = pending.finish() {
+        return Err(Stop::failed("a read", told(errno), "as before the close"));
+    }
     twin.close()?;
     Ok(())
+}
+
+/// Whether a file is ready to be read.
+pub(super) fn is_ready(file: &File) -> Result<bool> {
+    let mut files = [PollFile::new(file, Conditions::INPUT)];
+    poll(&mut files, Some(Duration::ZERO)).map(|count| count > 0)
+}
+
+fn polled(ground: &Ground<'_>) -> Verdict {
+    let path = ground.path();
+    drop(ground.open(&path, READ)?);
+    let file = ground.open(&path, READ | OpenFlags::NONBLOCK)?;
+    let client = ground.client()?;
+    let reader = client.open_at(&path, READ | OpenFlags::NONBLOCK)?;
+    let ready = is_ready(&file)?;
+    let mut pending = client.begin_read(&reader, 1)?;
+    if ground.waits(&mut pending) {
+        client.die()?;
+        return Err(Stop::Not("its reads block with O_NONBLOCK"));
+    }
+    match pending.finish() {
+        Err(Errno::NOSYS) => Err(Stop::Not("it is not read")),
+        Err(Errno::AGAIN) => holds("poll where a read is EAGAIN", !ready, "POLLIN", "nothing"),
+        _ => holds(
+            "poll where a read does not wait",
+            ready,
+            "nothing",
+            "POLLIN",
+        ),
+    }
 }
 
 fn nonblock(ground: &Ground<'_>) -> Verdict {
@@ -139,9 +201,9 @@ fn nonblock(ground: &Ground<'_>) -> Verdict {
     let client = ground.client()?;
     let file = client.open_at(&path, READ | OpenFlags::NONBLOCK)?;
     let mut pending = client.begin_read(&file, SOME)?;
-    if pending.is_blocked() {
+    if ground.waits(&mut pending) {
         client.die()?;
-        return Err(Stop::Failed("a read blocks".into()));
+        return Err(Stop::failed("a read", "it waits", "data or EAGAIN"));
     }
     match pending.finish() {
         Err(Errno::NOSYS) => Err(Stop::Not("it is not read")),
@@ -151,7 +213,7 @@ fn nonblock(ground: &Ground<'_>) -> Verdict {
 }
 
 /// A client with an open that a read blocks on.
-fn blocked(ground: &Ground<'_>) -> Result<(super::super::Client, crate::client::File), Stop> {
+pub(super) fn reader(ground: &Ground<'_>) -> Result<(Client, File), Stop> {
     let path = ground.path();
     drop(ground.open(&path, READ)?);
     let client = ground.client()?;
@@ -160,17 +222,17 @@ fn blocked(ground: &Ground<'_>) -> Result<(super::super::Client, crate::client::
 }
 
 fn unblock(ground: &Ground<'_>) -> Verdict {
-    let (client, file) = blocked(ground)?;
+    let (client, file) = reader(ground)?;
     for time in ["the first", "the second"] {
         let mut pending = client.begin_read(&file, SOME)?;
-        if !pending.is_blocked() {
+        if !ground.waits(&mut pending) {
             return Err(Stop::Not("its reads do not block"));
         }
-        let what = format!("{time} read");
+        let what = format!("{time} read when it is let go");
         let ended = pending.unblock();
         if ended == Err(Errno::TIMEDOUT) {
             client.die()?;
-            return Err(Stop::Failed(format!("{what} is not let go")));
+            return Err(Stop::failed(what, "no answer", "EINTR"));
         }
         refused(&what, ended, &[Errno::INTR])?;
         file.stat()?;
@@ -179,9 +241,9 @@ fn unblock(ground: &Ground<'_>) -> Verdict {
 }
 
 fn death(ground: &Ground<'_>) -> Verdict {
-    let (client, file) = blocked(ground)?;
+    let (client, file) = reader(ground)?;
     let mut pending = client.begin_read(&file, SOME)?;
-    if !pending.is_blocked() {
+    if !ground.waits(&mut pending) {
         return Err(Stop::Not("its reads do not block"));
     }
     client.die()?;
@@ -199,7 +261,7 @@ fn death(ground: &Ground<'_>) -> Verdict {
     let other = ground.client()?;
     let file = other.open_at(&path, READ)?;
     let mut pending = other.begin_read(&file, SOME)?;
-    if pending.is_blocked() {
+    if ground.waits(&mut pending) {
         refused("the next read", pending.unblock(), &[Errno::INTR])?;
     }
     Ok(())

@@ -7,63 +7,120 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     /// The resource does something wrong.
-    Failed(String),
+    Failed(Failure),
     /// It cannot be asked.
     Not(&'static str),
+}
+
+impl Stop {
+    pub(super) fn failed(
+        what: impl Into<String>,
+        seen: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self::Failed(Failure {
+            what: what.into(),
+            seen: seen.into(),
+            expected: expected.into(),
+        })
+    }
 }
 
 /// A call of a check that should have succeeded.
 impl From<Errno> for Stop {
     fn from(errno: Errno) -> Self {
         match errno {
-            Errno::TIMEDOUT => Self::Failed("a call is not answered".into()),
-            errno => Self::Failed(format!("a call fails: {errno}")),
+            Errno::TIMEDOUT => Self::failed("a call", "no answer", "an answer"),
+            errno => Self::failed("a call", told(errno), "success"),
         }
+    }
+}
+
+/// An error number as people read it.
+pub(super) fn told(errno: Errno) -> String {
+    format!("{errno:?} ({errno})")
+}
+
+/// What a resource does wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure {
+    /// What was looked at.
+    pub what: String,
+    /// What was there.
+    pub seen: String,
+    /// What should have been there.
+    pub expected: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            seen,
+            expected,
+        } = self;
+        write!(f, "{what}: seen {seen}, expected {expected}")
     }
 }
 
 /// What came of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The resource does as POSIX says.
+    /// The resource does as the rule says.
     Ok,
-    /// It does not: what it does.
-    Failed(String),
+    /// It does not.
+    Failed(Failure),
     /// It cannot be asked: why.
     NotApplicable(String),
 }
 
 /// One check.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Check {
     /// What should be so.
     pub name: &'static str,
-    /// Whether it is.
+    /// Who says that: a page of POSIX.1-2024, or a rule of the specification of resource managers.
+    pub rule: &'static str,
+    /// Whether it is so.
     pub outcome: Outcome,
 }
 
 impl Check {
-    pub(super) fn new(name: &'static str, verdict: Result<(), Stop>) -> Self {
+    pub(super) fn new(name: &'static str, rule: &'static str, verdict: Result<(), Stop>) -> Self {
         let outcome = match verdict {
             Ok(()) => Outcome::Ok,
-            Err(Stop::Failed(text)) => Outcome::Failed(text),
+            Err(Stop::Failed(failure)) => Outcome::Failed(failure),
             Err(Stop::Not(text)) => Outcome::NotApplicable(text.into()),
         };
-        Self { name, outcome }
-    }
-}
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.outcome {
-            Outcome::Ok => write!(f, "ok              {}", self.name),
-            Outcome::Failed(why) => write!(f, "FAILED          {}: {why}", self.name),
-            Outcome::NotApplicable(why) => write!(f, "not applicable  {}: {why}", self.name),
+        Self {
+            name,
+            rule,
+            outcome,
         }
     }
 }
 
-/// What came of all checks; shown, each on a line.
+/// One line, and two more for what has failed.
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            rule,
+            outcome,
+        } = self;
+        match outcome {
+            Outcome::Ok => write!(f, "ok              {name}"),
+            Outcome::NotApplicable(why) => write!(f, "not applicable  {name}: {why}"),
+            Outcome::Failed(failure) => {
+                write!(f, "FAILED          {name}\n    {failure}\n    rule: {rule}")
+            }
+        }
+    }
+}
+
+/// What came of all checks; shown, each on a line, and how many of each kind there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a report that nobody reads says nothing"]
 pub struct Report {
@@ -86,6 +143,12 @@ impl Report {
         self.checks.iter().filter(failed)
     }
 
+    /// Those that the resource could not be asked.
+    pub fn not_applicable(&self) -> impl Iterator<Item = &Check> {
+        let not = |check: &&Check| matches!(check.outcome, Outcome::NotApplicable(_));
+        self.checks.iter().filter(not)
+    }
+
     /// Whether it failed none.
     pub fn is_ok(&self) -> bool {
         self.failed().next().is_none()
@@ -105,6 +168,8 @@ impl fmt::Display for Report {
         for check in &self.checks {
             writeln!(f, "{check}")?;
         }
-        Ok(())
+        let (failed, not) = (self.failed().count(), self.not_applicable().count());
+        let kept = self.checks.len() - failed - not;
+        writeln!(f, "{kept} ok, {failed} failed, {not} not applicable")
     }
 }

@@ -1,10 +1,17 @@
 //! What the bench drives.
 
-use super::model::{Fault, Line, Model};
-use crate::Errno;
+use super::fault::Fault;
+use super::line::Line;
+use super::model::Model;
 use crate::client::{LockKind, OpenFlags, Seek};
+use crate::resource::{At, Device, lock};
 use crate::testing::Bench;
+use crate::{Errno, Result};
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
 
+/// Longer than anything here takes on a busy machine.
+const LONG: Duration = Duration::from_secs(30);
 const READ: OpenFlags = OpenFlags::READ;
 const BOTH: OpenFlags = OpenFlags::READ.union(OpenFlags::WRITE);
 const NEW: OpenFlags = BOTH.union(OpenFlags::CREATE);
@@ -86,4 +93,42 @@ fn a_duplicate_is_its_clients_own() {
     assert_eq!(again.chmod(0o600), Err(Errno::PERM));
     client.die().unwrap();
     assert_eq!(twin.stat(), Err(Errno::BADF));
+}
+
+/// A device whose first read waits for its second.
+#[derive(Default)]
+struct Pair(Mutex<u32>, Condvar);
+
+impl Device for Pair {
+    fn read(&self, _at: &At, buffer: &mut [u8]) -> Result<usize> {
+        let mut count = lock(&self.0);
+        *count += 1;
+        self.1.notify_all();
+        let waited = self.1.wait_timeout_while(count, LONG, |count| *count < 2);
+        if waited.unwrap().1.timed_out() {
+            return Err(Errno::TIMEDOUT);
+        }
+        At::new(0).copy(b"both", buffer)
+    }
+}
+
+#[test]
+fn several_threads_serve_handlers_that_wait() {
+    let bench = Bench::with_threads(2, Pair::default()).unwrap();
+    let (one, two) = (bench.open(READ).unwrap(), bench.open(READ).unwrap());
+    let first = bench.begin_read(&one, 4).unwrap();
+    let second = bench.begin_read(&two, 4).unwrap();
+    assert_eq!(first.finish().unwrap().data, b"both");
+    assert_eq!(second.finish().unwrap().data, b"both");
+}
+
+#[test]
+fn a_thread_that_is_added_serves_and_ends_with_the_bench() {
+    let mut bench = Bench::new(Pair::default()).unwrap();
+    bench.add_thread().unwrap();
+    let (one, two) = (bench.open(READ).unwrap(), bench.open(READ).unwrap());
+    let first = bench.begin_read(&one, 4).unwrap();
+    let second = bench.begin_read(&two, 4).unwrap();
+    assert_eq!(first.finish().unwrap().data, b"both");
+    assert_eq!(second.finish().unwrap().data, b"both");
 }
