@@ -2,7 +2,7 @@
 
 use super::broken::passes;
 use crate::Result;
-use crate::parts::{HostDir, MemFs, Stream, Text, Tree};
+use crate::parts::{Filter, HostDir, MemFs, Proxy, Stream, Text, Tree};
 use crate::resource::{At, Attr, Device, lock};
 use crate::testing::{Contract, check_contract};
 use std::path::{Path, PathBuf};
@@ -58,6 +58,21 @@ fn a_directory_of_the_host_keeps_the_contract() {
     let base = Base::new("contract");
     let host = HostDir::new(base.dir("shown")).unwrap();
     passes(&check_contract(host, Contract::tree()).unwrap(), &[]);
+}
+
+/// A filter that lets everything pass.
+struct Nothing;
+
+impl Filter for Nothing {}
+
+#[test]
+fn a_proxy_keeps_the_contract_of_what_is_behind_it() {
+    let files = Proxy::new(MemFs::new(), Nothing);
+    passes(&check_contract(files, Contract::tree()).unwrap(), &[]);
+    let (stream, feeder) = Stream::served();
+    let contract = Contract::device().fed_by(move || _ = feeder.feed(b"fed"));
+    let stream = Proxy::new(stream, Nothing);
+    passes(&check_contract(stream, contract).unwrap(), &[]);
 }
 
 #[test]
