@@ -6,54 +6,25 @@
 //! message, and a server believes that only from root or from its own user.
 //!
 //! # Invariants
-//! - No thread that reads from the kernel waits for a server while no other one is free ([`bridge`]).
-//! - A stopped server keeps a bounded number of requests ([`traffic`]), and others' names stay reachable
-//!   ([`names`]).
-//! - A server's `ENOSYS` never reaches the kernel ([`refusal`]).
+//! - No thread that reads from the kernel waits for a server while no other one is free ([`bridge`](serving::bridge)).
+//! - A stopped server keeps a bounded number of requests ([`traffic`](serving::traffic)), and others' names stay reachable
+//!   ([`names`](state::names)).
+//! - A server's `ENOSYS` never reaches the kernel ([`refusal`](requests::refusal)).
 //! - Names and attributes are not cached: they appear and go at once.
 //!
 //! # How it fails
 //! A dead server's open files answer `EIO`; opening again resolves again. A mount that is taken off, even
 //! lazily, ends [`Mounted::wait`] when its last file is closed. A request whose program is killed is
-//! answered to the kernel at once ([`watch`]); the server hears of it as an unblock request.
+//! answered to the kernel at once ([`watch`](serving::watch)); the server hears of it as an unblock request.
 #![forbid(unsafe_code)]
 // The links above lead into private modules: they are for the reader of this crate.
 #![allow(rustdoc::private_intra_doc_links)]
 
-mod attr;
-mod attributes;
-mod bridge;
-mod call;
-mod change;
-mod closing;
-mod control;
-mod devctl;
-mod directory;
-mod file;
-mod filesystem;
-mod handle;
-mod identity;
-mod kernel;
-mod lines;
-mod locks;
-mod lookup;
-mod mounted;
-mod mountinfo;
-mod names;
-mod node;
-mod options;
-mod paths;
-mod place;
-mod polls;
-mod pool;
-mod program;
-mod refusal;
+mod mounting;
 mod requests;
-mod space;
-mod traffic;
-mod watch;
-mod xattr;
+mod serving;
+mod state;
 
-pub use mounted::{End, Mounted, mount};
-pub use options::{BadOption, Options};
-pub use place::{MountError, check_mount_point};
+pub use mounting::mounted::{End, Mounted, mount};
+pub use mounting::options::{BadOption, Options};
+pub use mounting::place::{MountError, check_mount_point};

@@ -1,14 +1,31 @@
-//! Whose a request is, and on which thread it is served: by what it is about, be it a name, a node or an open file.
+//! What the kernel asks for, a file for each topic; [`filesystem`] is the table of all requests.
+//!
+//! Here: whose a request is, and on which thread it is served, by what it is about, be it a name, a node or an open file.
 
-use crate::bridge::{Bridge, Desk};
-use crate::call::{Call, Program, Refuse};
-use crate::directory::Listing;
-use crate::handle::Open;
-use crate::locks::Wanted;
-use crate::pool::Scratch;
-use crate::refusal::Operation;
-use crate::traffic::Key;
-use crate::xattr;
+pub(crate) mod attr;
+pub(crate) mod attributes;
+pub(crate) mod change;
+pub(crate) mod control;
+mod devctl;
+pub(crate) mod directory;
+pub(crate) mod file;
+mod filesystem;
+pub(crate) mod kernel;
+pub(crate) mod locks;
+pub(crate) mod lookup;
+pub(crate) mod polls;
+pub(crate) mod refusal;
+pub(crate) mod space;
+pub(crate) mod xattr;
+
+use crate::requests::directory::Listing;
+use crate::requests::locks::Wanted;
+use crate::requests::refusal::Operation;
+use crate::serving::bridge::{Bridge, Desk};
+use crate::serving::call::{Call, Program, Refuse};
+use crate::serving::pool::Scratch;
+use crate::serving::traffic::Key;
+use crate::state::handle::Open;
 use fuser::{FileHandle, INodeNo, Request};
 use resmgr_sys::{Errno, Result};
 use std::ffi::OsStr;

@@ -167,6 +167,16 @@ def other():
     fails(errno.EACCES, os.rmdir, 'own/d')
 as_user(1000, 2000, one)
 as_user(1001, 2000, other)
+# Whoever writes takes the bits off that would run the file as another.
+def mode(): return os.stat('tool').st_mode & 0o7777
+make('tool', 0o6777); as_user(1001, 2001, lambda: open('tool', 'a').write('x')); check(mode(), 0o777)
+os.chmod('tool', 0o6777); as_user(1001, 2001, lambda: os.truncate('tool', 0)); check(mode(), 0o777)
+os.chmod('tool', 0o6777); open('tool', 'a').write('x'); check(mode(), 0o6777)
+# A directory hands its group on.
+os.mkdir('shared'); os.chown('shared', -1, 3000); os.chmod('shared', 0o2777)
+def share(): make('shared/f'); os.mkdir('shared/d')
+as_user(1001, 2001, share)
+check([(os.stat('shared/' + n).st_gid, os.stat('shared/' + n).st_mode & 0o2000) for n in 'fd'], [(3000, 0), (3000, 0o2000)])
 os.chown('mine', 1001, 3000)
 s = os.stat('mine')
 check((s.st_uid, s.st_gid, s.st_mode & 0o7777), (1001, 3000, 0o640))

@@ -63,6 +63,53 @@ fn links_are_shown_as_they_are_or_stay_inside() {
 }
 
 #[test]
+fn two_servers_are_two_file_systems_with_numbers_of_their_own() {
+    if !can_mount() {
+        return;
+    }
+    let mut house = House::new();
+    house.mount(&[]);
+    let _one = house.server(&["/fs"]);
+    let _two = house.server(&["/other/fs"]);
+    python(
+        &house,
+        "
+other = top + '/../other/fs'
+for place in ('.', other):
+    os.chdir(place)
+    os.mkdir('d'); os.symlink('d/f', 'l')
+    for n in ('d/f', 'd/g', 'h'): open(n, 'w').write(n)
+    check(os.stat('d').st_nlink, 2); os.mkdir('d/e'); check(os.stat('d').st_nlink, 3)
+    os.chdir(top)
+# Also the names of the namespace, and what lies in them.
+seen = {}
+for at, dirs, files in os.walk(top + '/..'):
+    for entry in os.scandir(at):
+        st = entry.stat(follow_symlinks=False)
+        check(entry.inode(), st.st_ino)
+        check((entry.is_dir(follow_symlinks=False), entry.is_symlink()), (stat.S_ISDIR(st.st_mode), stat.S_ISLNK(st.st_mode)))
+        seen.setdefault(st.st_ino, []).append(entry.path)
+check([paths for paths in seen.values() if len(paths) > 1], [])
+check(len(seen), 3 + 2 * 6)
+fails(errno.EXDEV, os.rename, 'h', other + '/new')
+fails(errno.EXDEV, os.link, 'h', other + '/new')
+ino = os.stat('h').st_ino
+def sh(line): subprocess.run(['sh', '-ec', line], check=True)
+sh('test $(find . -inum %d) = ./h' % ino)
+sh('mv h ../other/fs/new; test ! -e h; test $(cat ../other/fs/new) = h; mv ../other/fs/new h')
+sh('tar cf t.tar d l; mkdir out; tar xpf t.tar -C out; tar df t.tar; diff -r d out/d; test $(readlink out/l) = d/f')
+a = os.open('h', os.O_RDONLY); b = os.open('copy', os.O_WRONLY | os.O_CREAT)
+check(os.copy_file_range(a, b, 100), 1)
+sh('test $(cat copy) = h; less h < /dev/null | grep -x h; dd if=h of=d/f conv=notrunc status=none; test $(cat d/f) = h/f')
+d = os.open('direct', os.O_RDWR | os.O_CREAT | os.O_DIRECT); page = mmap.mmap(-1, 4096); page[:4] = b'page'
+check(os.pwrite(d, page, 0), 4096)
+m = mmap.mmap(d, 4096)
+check(m[:4], b'page'); m[:4] = b'same'; check(os.pread(d, 4, 0), b'same'); os.pwrite(d, b'news', 0); check(m[:4], b'news')
+",
+    );
+}
+
+#[test]
 fn open_files_stay_theirs_whatever_becomes_of_their_names() {
     if !can_mount() {
         return;

@@ -134,6 +134,61 @@ for _ in range(2):
 }
 
 #[test]
+fn programs_over_a_server_that_is_killed_again_and_again_get_clear_errors_and_go_on() {
+    if !can_mount() {
+        return;
+    }
+    let mut house = House::new();
+    house.mount(&[]);
+    let fs = house.file("fs");
+    let stop = house.path("stop");
+    let fill = format!(
+        "mkdir {0}/d && head -c 300000 /dev/zero > {0}/d/f && (cd {0}/d && seq 300 | xargs touch)",
+        fs.display()
+    );
+    let endless = |command: &str, says: &str| {
+        let says = house.path(says);
+        let line = format!(
+            "until test -e {}; do {command} > /dev/null 2>> {} || :; done",
+            stop.display(),
+            says.display()
+        );
+        (Process::start(Command::new("sh").args(["-c", &line])), says)
+    };
+    let d = format!("{}/d", fs.display());
+    let mut programs = [
+        endless(&format!("cat {d}/f"), "cat"),
+        endless(&format!("ls -lR {d}"), "ls"),
+        endless(&format!("cp {d}/f {d}/g"), "cp"),
+    ];
+    for _ in 0..4 {
+        let mut server = house.server(&["/fs"]);
+        assert_eq!(shell(&fill).code, Some(0));
+        server.0.kill().unwrap();
+        server.end();
+    }
+    std::fs::write(&stop, "").unwrap();
+    for (program, says) in &mut programs {
+        assert!(program.end().success());
+        let said = std::fs::read_to_string(says).unwrap();
+        let known = [
+            "No such file or directory",
+            "Input/output error",
+            "Stale file handle",
+            // Its file is made and taken away while it looks.
+            "skipping file",
+        ];
+        let other = said
+            .lines()
+            .find(|line| !known.iter().any(|one| line.contains(one)));
+        assert_eq!(other, None);
+    }
+    let _next = house.server(&["/fs"]);
+    let ran = shell(&format!("{fill}; ls {d} | wc -l"));
+    assert_eq!(ran.text(), "301\n", "{ran:?}");
+}
+
+#[test]
 fn a_killed_or_interrupted_cat_ends_though_its_server_never_answers() {
     if !can_mount() {
         return;

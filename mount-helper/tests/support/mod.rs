@@ -64,7 +64,12 @@ impl Process {
 
     /// Its exit, which must come soon.
     pub(crate) fn end(&mut self) -> ExitStatus {
-        let end = Instant::now() + LONG;
+        self.end_within(LONG)
+    }
+
+    /// The same of one that was told to go on for a while.
+    pub(crate) fn end_within(&mut self, long: Duration) -> ExitStatus {
+        let end = Instant::now() + long;
         loop {
             if let Some(status) = self.0.try_wait().expect("it is our child") {
                 return status;

@@ -1,9 +1,14 @@
 //! Listing directories.
+//!
+//! Without attributes (readdirplus): the kernel would believe them for no time and ask again, so they would save no
+//! message. `ls -l` of 1,000 files in a server's directory sends that server four messages for each: one when the
+//! listing is read, since a server's entries say neither type nor device, then a lookup of the directory and one of the
+//! file, and a stat.
 
-use crate::bridge::Desk;
-use crate::call::Refuse;
-use crate::handle::Handle;
-use crate::node::{Id, Kind};
+use crate::serving::bridge::Desk;
+use crate::serving::call::Refuse;
+use crate::state::handle::Handle;
+use crate::state::node::{Id, Kind};
 use fuser::{FileHandle, FileType, FopenFlags, INodeNo, ReplyDirectory, ReplyOpen};
 use resmgr::client::{Caller, EntryKind, ListEntry};
 use resmgr_sys::{Errno, Result};

@@ -1,9 +1,9 @@
 //! ioctl(2) as a device command.
 
-use crate::bridge::Desk;
-use crate::devctl::is_terminal_request;
-use crate::handle::Open;
-use crate::pool::Scratch;
+use crate::requests::devctl::is_terminal_request;
+use crate::serving::bridge::Desk;
+use crate::serving::pool::Scratch;
+use crate::state::handle::Open;
 use fuser::{IoctlFlags, ReplyIoctl};
 use resmgr::client::Dcmd;
 use resmgr_sys::{Errno, Result};

@@ -1,12 +1,12 @@
 //! One request of the kernel on its way to a server, and the right to answer it.
 //!
-//! The right is taken out once: by the thread that brings the answer, or by [`watch`](crate::watch) when the
+//! The right is taken out once: by the thread that brings the answer, or by [`watch`](crate::serving::watch) when the
 //! program behind the request is being killed and must not stay in the kernel until a server feels like
 //! answering. Whoever comes second finds it gone and does nothing. A call that nobody answered, because
 //! its thread panicked, answers EIO when it is dropped (fuser's rule).
 
-use crate::program::Wish;
-use crate::refusal::{Operation, translate};
+use crate::requests::refusal::{Operation, translate};
+use crate::serving::program::Wish;
 use fuser::{
     ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl,
     ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request,

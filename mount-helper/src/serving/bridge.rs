@@ -5,21 +5,21 @@
 //! (a 4 KiB read on one CPU, interleaved: 9.5 µs inline, 13.5 µs by a worker; fuser alone 4.5, the message alone 3.1).
 //! It is taken only while at least one other receiver stays free, and only for a server that keeps nobody
 //! else waiting: so one stopped server takes at most one receiver, and never the last. **By a worker** of the
-//! [`pool`](crate::pool) otherwise. So no receiver waits where its wait could hold up the mount.
+//! [`pool`](crate::serving::pool) otherwise. So no receiver waits where its wait could hold up the mount.
 
-use crate::call::{Call, Pending, Refuse};
-use crate::closing::Closing;
-use crate::handle::Handles;
-use crate::lines::{Lines, Server};
-use crate::locks::Owners;
-use crate::names::Names;
-use crate::node::Nodes;
-use crate::options::Options;
-use crate::polls::Polls;
-use crate::pool::{Bound, Pool, Scratch};
-use crate::program::Process;
-use crate::traffic::{Key, Passage, Traffic};
-use crate::watch::Watch;
+use crate::mounting::options::Options;
+use crate::requests::locks::Owners;
+use crate::requests::polls::Polls;
+use crate::serving::call::{Call, Pending, Refuse};
+use crate::serving::pool::{Bound, Pool, Scratch};
+use crate::serving::program::Process;
+use crate::serving::traffic::{Key, Passage, Traffic};
+use crate::serving::watch::Watch;
+use crate::state::closing::Closing;
+use crate::state::handle::Handles;
+use crate::state::lines::{Lines, Server};
+use crate::state::names::Names;
+use crate::state::node::Nodes;
 use resmgr::client::Caller;
 use resmgr_sys::{Errno, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};

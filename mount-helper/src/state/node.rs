@@ -11,10 +11,10 @@
 //! the table is as large as the kernel's own, and never larger than [`MOST`]. A node may have lost all its
 //! paths: then only opens lead to the file.
 
-use crate::identity::Known;
-pub(crate) use crate::identity::{Id, Kind};
-use crate::lines::Server;
-use crate::paths::Paths;
+use crate::state::identity::Known;
+pub(crate) use crate::state::identity::{Id, Kind};
+use crate::state::lines::Server;
+use crate::state::paths::Paths;
 use resmgr::client::Stat;
 use resmgr_sys::{Errno, Result};
 use std::collections::HashMap;
@@ -296,8 +296,8 @@ fn place(nodes: &HashMap<u64, Node>, id: Id<'_>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Id, Kind, Nodes, ROOT};
-    use crate::lines::Server;
-    use crate::names::tests::entry;
+    use crate::state::lines::Server;
+    use crate::state::names::tests::entry;
     use resmgr::client::Stat;
     use resmgr_namespace::AttachFlags;
     use resmgr_sys::Errno;

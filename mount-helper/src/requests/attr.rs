@@ -3,7 +3,7 @@
 //! Devices are shown as regular files: for a device node the kernel would look for a driver of its own and never ask
 //! us. Of the mode only the permission bits pass, with those of set-user-ID, set-group-ID and the sticky one.
 
-use crate::node::Kind;
+use crate::state::node::Kind;
 use fuser::{FileAttr, INodeNo};
 use resmgr::client::Stat;
 use std::time::{Duration, SystemTime};
@@ -69,7 +69,7 @@ fn time(nanoseconds: i64) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::{attributes, time};
-    use crate::node::Kind;
+    use crate::state::node::Kind;
     use resmgr::client::Stat;
     use std::time::{Duration, SystemTime};
 

@@ -1,10 +1,10 @@
 //! Names: lookup, and what other requests say of a file that they have made or found.
 
-use crate::attr::{TTL, attributes as words, unasked};
-use crate::bridge::Desk;
-use crate::call::Refuse;
-use crate::lines::Server;
-use crate::node::{Id, Kind, Node};
+use crate::requests::attr::{TTL, attributes as words, unasked};
+use crate::serving::bridge::Desk;
+use crate::serving::call::Refuse;
+use crate::state::lines::Server;
+use crate::state::node::{Id, Kind, Node};
 use fuser::{FileAttr, FileType, Generation, ReplyEntry};
 use resmgr::client::{Caller, Calls, Stat};
 use resmgr_sys::{Errno, Result};

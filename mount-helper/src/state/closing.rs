@@ -8,9 +8,9 @@
 //! A server's closes run one after the other on one thread, however many a dying program leaves behind:
 //! a stopped server holds up one thread and a list.
 
-use crate::handle::Open;
-use crate::pool::{Bound, Pool, Scratch};
-use crate::traffic::Key;
+use crate::serving::pool::{Bound, Pool, Scratch};
+use crate::serving::traffic::Key;
+use crate::state::handle::Open;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

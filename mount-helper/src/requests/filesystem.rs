@@ -8,12 +8,14 @@
 //!
 //! The parameters are fuser's. They are written by hand so that a method is a few lines.
 
-use crate::attributes::Changes;
-use crate::bridge::Bridge;
-use crate::locks::Wanted;
-use crate::refusal::Operation;
+use crate::requests::attributes::Changes;
+use crate::requests::locks::Wanted;
+use crate::requests::refusal::Operation;
 use crate::requests::start;
-use crate::{attributes, change, control, directory, file, locks, lookup, polls, space, xattr};
+use crate::requests::{
+    attributes, change, control, directory, file, locks, lookup, polls, space, xattr,
+};
+use crate::serving::bridge::Bridge;
 use fuser::{
     AccessFlags, BsdFileFlags, FileHandle, Filesystem, INodeNo, IoctlFlags, KernelConfig,
     LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyCreate,
@@ -28,7 +30,7 @@ use std::time::SystemTime;
 #[rustfmt::skip]
 impl Filesystem for Bridge {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
-        crate::kernel::agree(config, self.0.transfer);
+        crate::requests::kernel::agree(config, self.0.transfer);
         Ok(())
     }
 

@@ -5,8 +5,8 @@
 //! a pulse too, and everybody who waits asks again. Pulses that find the channel's queue full are lost; that the
 //! queue was so long is seen when it is read, and then, too, everybody asks again. A pulse too many does no harm.
 
-use crate::bridge::Desk;
-use crate::handle::Open;
+use crate::serving::bridge::Desk;
+use crate::state::handle::Open;
 use fuser::{PollEvents, PollNotifier, ReplyPoll};
 use resmgr::client::{Conditions, NotifyAction};
 use resmgr::ipc::{Channel, ChannelFlags, Connection, Event, PulseCode, Received};

@@ -1,12 +1,12 @@
 //! Files: open, create, read, write.
 
-use crate::attr::TTL;
-use crate::bridge::{Desk, Shared};
-use crate::call::Refuse;
-use crate::change::maker;
-use crate::handle::{Handle, Open};
-use crate::lookup::refer;
-use crate::pool::Scratch;
+use crate::requests::attr::TTL;
+use crate::requests::change::maker;
+use crate::requests::lookup::refer;
+use crate::serving::bridge::{Desk, Shared};
+use crate::serving::call::Refuse;
+use crate::serving::pool::Scratch;
+use crate::state::handle::{Handle, Open};
 use fuser::{
     FileHandle, FopenFlags, Generation, ReplyCreate, ReplyData, ReplyOpen, ReplyWrite, WriteFlags,
 };

@@ -8,9 +8,9 @@
 //!
 //! The namespaces are the user's own and the system's, in this order, as everywhere in resmgr.
 
-use crate::lines::Server;
-use crate::node::Kind;
-use crate::place::MountError;
+use crate::mounting::place::MountError;
+use crate::state::lines::Server;
+use crate::state::node::Kind;
 use resmgr_namespace::protocol::Resolved;
 use resmgr_namespace::{
     AttachFlags, Entry, FileType, Pathname, RuntimeDir, Session, StartError, registration::NameKind,
@@ -168,8 +168,8 @@ fn parent(session: &Session, path: &Pathname) -> Result<Found> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::{Found, known};
-    use crate::lines::Server;
-    use crate::node::Kind;
+    use crate::state::lines::Server;
+    use crate::state::node::Kind;
     use resmgr_namespace::{AttachFlags, Entry, FileType};
 
     /// The first channel of a process.

@@ -3,11 +3,11 @@
 //! Below a registered directory its server makes and removes names. Registered names, and the directories that exist
 //! because of them, come and go with their programs.
 
-use crate::bridge::Desk;
-use crate::call::Refuse;
-use crate::lines::Server;
-use crate::lookup::{entry, entry_as};
-use crate::traffic::Key;
+use crate::requests::lookup::{entry, entry_as};
+use crate::serving::bridge::Desk;
+use crate::serving::call::Refuse;
+use crate::serving::traffic::Key;
+use crate::state::lines::Server;
 use fuser::{FileType, ReplyData, ReplyEmpty, ReplyEntry};
 use resmgr::client::{Caller, RenameFlags, Stat};
 use resmgr_sys::{Errno, Result};

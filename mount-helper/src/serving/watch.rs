@@ -4,8 +4,8 @@
 //! waiting program less often the longer it has waited: after a minute, twice a second. A request that
 //! is answered quickly costs it nothing but an entry in a table.
 
-use crate::call::Pending;
-use crate::program;
+use crate::serving::call::Pending;
+use crate::serving::program;
 use slab::Slab;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -130,8 +130,8 @@ fn pause(calls: &Slab<Arc<dyn Pending>>) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::Watch;
-    use crate::call::Pending;
-    use crate::program::Wish;
+    use crate::serving::call::Pending;
+    use crate::serving::program::Wish;
     use std::sync::{Arc, mpsc};
     use std::time::{Duration, Instant};
 

@@ -1,9 +1,9 @@
 //! [`mount`] and what it returns: a mount that serves on threads of its own until it ends.
 
-use crate::bridge::{Bridge, RECEIVERS};
-use crate::names::Names;
-use crate::options::Options;
-use crate::place::{self, MountError, Place};
+use crate::mounting::options::Options;
+use crate::mounting::place::{self, MountError, Place};
+use crate::serving::bridge::{Bridge, RECEIVERS};
+use crate::state::names::Names;
 use fuser::{Config, Session, SessionACL};
 use resmgr::client::Caller;
 use resmgr_sys::epoll::{Epoll, Event, EventFd, Ready};

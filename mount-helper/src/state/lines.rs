@@ -10,7 +10,7 @@
 //! dropped with the next request that fails, or when another one is kept. It is made on the way to the
 //! server, where the request would have made one: so it waits for nobody whom the request does not wait for.
 
-use crate::traffic::Key;
+use crate::serving::traffic::Key;
 use resmgr::ipc::{ChannelId, ConnectFlags, Connection};
 use resmgr_namespace::Entry;
 use resmgr_sys::{Errno, Result};
@@ -104,7 +104,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::{Lines, Server};
-    use crate::names::tests::entry;
+    use crate::state::names::tests::entry;
     use resmgr::ipc::{Channel, ChannelFlags};
     use resmgr_namespace::{AttachFlags, Entry};
     use resmgr_sys::pidfd::PidFd;

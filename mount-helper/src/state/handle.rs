@@ -1,8 +1,8 @@
 //! What the kernel holds open: files with their connection, directories with what was in them.
 
-use crate::directory::Listing;
-use crate::program::Process;
-use crate::traffic::Key;
+use crate::requests::directory::Listing;
+use crate::serving::program::Process;
+use crate::serving::traffic::Key;
 use resmgr::client::{Caller, File, OpenFlags};
 use resmgr_sys::{Errno, Result};
 use slab::Slab;

@@ -1,7 +1,7 @@
 //! What the kernel is asked to leave to us, and what it does better by itself.
 
-use crate::attr::TTL;
-use crate::locks;
+use crate::requests::attr::TTL;
+use crate::requests::locks;
 use fuser::{InitFlags, KernelConfig};
 
 const WANTED: [InitFlags; 5] = [

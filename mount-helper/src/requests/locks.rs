@@ -9,11 +9,11 @@
 //! fuser does not say which of the two calls a lock of a whole file came from. The program is inside it: its
 //! /proc/TID/syscall says. Where that cannot be read the kernel keeps flock locks by itself ([`can_tell`]).
 
-use crate::bridge::{Bridge, Desk};
-use crate::call::{Call, Refuse};
-use crate::handle::Open;
-use crate::program;
-use crate::traffic::Key;
+use crate::serving::bridge::{Bridge, Desk};
+use crate::serving::call::{Call, Refuse};
+use crate::serving::program;
+use crate::serving::traffic::Key;
+use crate::state::handle::Open;
 use fuser::{ReplyEmpty, ReplyLock};
 use resmgr::client::{Caller, Calls, LockKind, Seek};
 use resmgr_sys::{Errno, Result};
@@ -215,7 +215,7 @@ fn gone(open: &Open, pid: u32) -> Calls<'_> {
 #[cfg(test)]
 mod tests {
     use super::{END, FEW, Owners, Wanted};
-    use crate::traffic::Key;
+    use crate::serving::traffic::Key;
     use resmgr::client::Seek;
 
     #[test]

@@ -7,8 +7,8 @@
 //! A [`Place`] unmounts when it is dropped, but only what it mounted: it knows the device number of its
 //! mount and leaves alone whatever somebody put over it.
 
-use crate::mountinfo;
-use crate::options::Options;
+use crate::mounting::mountinfo;
+use crate::mounting::options::Options;
 use resmgr_sys::epoll::{self, Ready};
 use resmgr_sys::{Errno, mount, process, socket};
 use std::fs::File;

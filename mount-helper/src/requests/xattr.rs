@@ -1,7 +1,7 @@
 //! Extended attributes: those of users, and `trusted.`. What the kernel and the C library ask for by themselves before
 //! writes and in listings (`security.`, `system.`) is answered here: servers have none of it.
 
-use crate::bridge::Desk;
+use crate::serving::bridge::Desk;
 use fuser::{ReplyEmpty, ReplyXattr};
 use resmgr::client::XattrFlags;
 use resmgr_sys::{Errno, Result};

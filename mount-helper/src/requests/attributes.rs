@@ -1,11 +1,11 @@
 //! What a file is, and changes of that: getattr, setattr, access, statfs.
 
-use crate::attr::{TTL, attributes as words, unasked};
-use crate::bridge::Desk;
-use crate::call::Refuse;
-use crate::handle::Open;
-use crate::node::{Kind, ROOT};
-use crate::traffic::Key;
+use crate::requests::attr::{TTL, attributes as words, unasked};
+use crate::serving::bridge::Desk;
+use crate::serving::call::Refuse;
+use crate::serving::traffic::Key;
+use crate::state::handle::Open;
+use crate::state::node::{Kind, ROOT};
 use fuser::{ReplyAttr, ReplyEmpty, ReplyStatfs, TimeOrNow};
 use resmgr::client::{Access, OpenFlags, Stat, Statvfs, TimeChange};
 use resmgr_sys::{Errno, Result};

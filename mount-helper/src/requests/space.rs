@@ -1,8 +1,8 @@
 //! The space of an open file: fallocate, holes, fsync.
 
-use crate::bridge::Desk;
-use crate::handle::Open;
-use crate::traffic::Key;
+use crate::serving::bridge::Desk;
+use crate::serving::traffic::Key;
+use crate::state::handle::Open;
 use fuser::{ReplyEmpty, ReplyLseek};
 use resmgr::client::{OpenFlags, Seek};
 use resmgr_sys::{Errno, Result};
