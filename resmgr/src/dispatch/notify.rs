@@ -3,7 +3,7 @@
 use super::worker::{Bytes, Returns, Worker, tell};
 use crate::ipc::EventKind;
 use crate::resource::notify::{Action, Connection, Request};
-use crate::resource::{Bell, OpenFile, Told, guarded};
+use crate::resource::{Bell, OpenFile, Permit, Told, charged, guarded};
 use crate::wire::{Conditions, Notify, NotifyAction, NotifyReply};
 use crate::{Errno, Result};
 use std::sync::Arc;
@@ -20,16 +20,20 @@ impl Worker<'_> {
         bytes: Bytes<'_>,
     ) -> Result<()> {
         let client = message.as_ref().ok_or(Errno::IO)?.rcvid();
-        let event = (one.event.kind() != EventKind::None).then(|| Bell {
-            channel: self.shared.channel.clone(),
-            client,
-            event: one.event,
-        });
         let action = match one.action {
             NotifyAction::TranArm => Action::TransitionArm,
             NotifyAction::CondArm => Action::ConditionArm,
             NotifyAction::Poll => Action::Poll,
             NotifyAction::PollArm => Action::PollArm,
+        };
+        let event = match one.event.kind() {
+            EventKind::None => None,
+            _ => Some(Bell {
+                channel: self.shared.channel.clone(),
+                client,
+                event: one.event,
+                permit: self.permit(action, &bytes)?,
+            }),
         };
         let ready = || guarded(|| Ok(file.ready())).unwrap_or(Conditions::ERROR);
         let conditions = match file.waiters() {
@@ -55,6 +59,18 @@ impl Worker<'_> {
         let mut reply = Vec::with_capacity(NotifyReply::SIZE);
         NotifyReply { conditions }.encode(&mut reply);
         tell(message, Told::bytes(reply))
+    }
+
+    /// Counts what the client may leave armed.
+    fn permit(&self, action: Action, bytes: &Bytes<'_>) -> Result<Option<Arc<Permit>>> {
+        if action == Action::Poll {
+            return Ok(None);
+        }
+        let (armed, info) = (&self.shared.armed, &bytes.info);
+        let permit = Permit::new(armed, info.scoid, charged(info));
+        permit
+            .map(|permit| Some(Arc::new(permit)))
+            .map_err(|_| Errno::AGAIN)
     }
 
     fn unarmed(

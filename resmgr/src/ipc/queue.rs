@@ -1,4 +1,6 @@
-//! A channel's queue: messages and pulses by priority, first come first served within one.
+//! A channel's queue: messages and pulses by priority. Within one, clients take turns, each with what it has sent first;
+//! those with one thing here are served as they came. So a client that has a thousand calls here keeps another one's
+//! call waiting for one of them.
 
 use super::link::{CELLS, PulseFields, RequestFields, ServerLink};
 use super::pool::Pool;
@@ -107,6 +109,14 @@ impl PendingPulse {
     }
 }
 
+/// Where something stands in a lane: in which turn, and which in that. The next turn of a lane has one thing of
+/// each client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Order {
+    turn: u64,
+    number: u64,
+}
+
 /// What comes next.
 #[derive(Debug)]
 pub(super) enum Item {
@@ -117,7 +127,7 @@ pub(super) enum Item {
 /// One lane for each priority, and a bit for each lane that holds something.
 #[derive(Debug)]
 struct Lanes<T> {
-    lanes: Vec<VecDeque<(u64, T)>>,
+    lanes: Vec<VecDeque<(Order, T)>>,
     filled: [u64; 4],
 }
 
@@ -129,10 +139,16 @@ impl<T> Lanes<T> {
         }
     }
 
-    fn push(&mut self, priority: u8, order: u64, item: T) {
-        let lane = usize::from(priority);
-        self.lanes[lane].push_back((order, item));
-        self.filled[lane / 64] |= 1 << (lane % 64);
+    fn push(&mut self, priority: u8, order: Order, item: T) {
+        let number = usize::from(priority);
+        let lane = &mut self.lanes[number];
+        if lane.back().is_none_or(|(last, _)| *last < order) {
+            lane.push_back((order, item));
+        } else {
+            let at = lane.partition_point(|(other, _)| *other < order);
+            lane.insert(at, (order, item));
+        }
+        self.filled[number / 64] |= 1 << (number % 64);
     }
 
     /// The highest lane that holds something.
@@ -147,7 +163,7 @@ impl<T> Lanes<T> {
     }
 
     /// Priority and order of what comes first.
-    fn first(&self) -> Option<(usize, u64)> {
+    fn first(&self) -> Option<(usize, Order)> {
         let lane = self.highest()?;
         self.lanes[lane].front().map(|(order, _)| (lane, *order))
     }
@@ -183,13 +199,13 @@ impl<T> Lanes<T> {
         most
     }
 
-    fn pop(&mut self) -> Option<(u64, T)> {
+    fn pop(&mut self) -> Option<(usize, Order, T)> {
         let lane = self.highest()?;
-        let next = self.lanes[lane].pop_front()?;
+        let (order, next) = self.lanes[lane].pop_front()?;
         if self.lanes[lane].is_empty() {
             self.filled[lane / 64] &= !(1 << (lane % 64));
         }
-        Some(next)
+        Some((lane, order, next))
     }
 
     /// Everything, lane by lane.
@@ -228,7 +244,10 @@ pub(super) enum Offered {
 pub(super) struct Queue {
     calls: Lanes<Call>,
     pulses: Lanes<PendingPulse>,
-    order: u64,
+    /// How many have come.
+    number: u64,
+    /// The turn that each lane is in.
+    turns: Vec<u64>,
     /// Pending pulses of this process's program.
     own: u32,
     /// Only of a channel that has one.
@@ -241,7 +260,8 @@ impl Queue {
         Self {
             calls: Lanes::new(),
             pulses: Lanes::new(),
-            order: 0,
+            number: 0,
+            turns: vec![0; 256],
             own: 0,
             pool: None,
             listed: Listed::default(),
@@ -315,19 +335,40 @@ impl Queue {
     }
 
     pub(super) fn push_call(&mut self, call: Call) {
-        self.order += 1;
-        self.calls.push(call.fields.priority, self.order, call);
+        let order = self.order(call.fields.priority, Some(&call.link));
+        self.calls.push(call.fields.priority, order, call);
+    }
+
+    /// Where the next thing of a client, or of the system, stands: in the next turn, or in the one after that of the
+    /// client's last thing here.
+    fn order(&mut self, priority: u8, link: Option<&Arc<ServerLink>>) -> Order {
+        self.number += 1;
+        let next = self.turns[usize::from(priority)] + 1;
+        Order {
+            turn: link.map_or(next, |link| link.queue_up(next)),
+            number: self.number,
+        }
     }
 
     /// Puts a pulse of the system into the queue: there is always room for it.
     pub(super) fn push_pulse(&mut self, pulse: PendingPulse) {
-        self.order += 1;
+        let order = self.order(pulse.pulse.priority, pulse.link.as_ref());
+        self.push_pulse_at(order, pulse);
+    }
+
+    /// The same for one that comes behind everything that a client has sent.
+    pub(super) fn push_pulse_behind(&mut self, pulse: PendingPulse, link: &ServerLink) {
+        let mut order = self.order(pulse.pulse.priority, None);
+        order.turn = order.turn.max(link.last_turn());
+        self.push_pulse_at(order, pulse);
+    }
+
+    fn push_pulse_at(&mut self, order: Order, pulse: PendingPulse) {
         self.own += u32::from(pulse.own);
         if !self.listed.is_empty() {
-            self.listed
-                .queued((pulse.pulse.priority, self.order), &pulse);
+            self.listed.queued((pulse.pulse.priority, order), &pulse);
         }
-        self.pulses.push(pulse.pulse.priority, self.order, pulse);
+        self.pulses.push(pulse.pulse.priority, order, pulse);
     }
 
     /// The highest priority that one of them would give its receiver; 10 if none would give more. Looks at
@@ -368,13 +409,21 @@ impl Queue {
         if pulse_first {
             self.pop_pulse().map(Item::Pulse)
         } else {
-            self.calls.pop().map(|(_, call)| Item::Call(call))
+            let (lane, order, call) = self.calls.pop()?;
+            self.turns[lane] = self.turns[lane].max(order.turn);
+            call.link.leave_queue();
+            Some(Item::Call(call))
         }
     }
 
     /// Takes the first pulse, whatever messages wait.
     pub(super) fn pop_pulse(&mut self) -> Option<PendingPulse> {
-        let (order, pulse) = self.pulses.pop()?;
+        let (lane, order, pulse) = self.pulses.pop()?;
+        // Who takes only pulses is ahead of the messages, whose turn this is.
+        self.turns[lane] = self.turns[lane].max(order.turn);
+        if let Some(link) = &pulse.link {
+            link.leave_queue();
+        }
         if !self.listed.is_empty() {
             self.listed.received((pulse.pulse.priority, order), &pulse);
         }
@@ -418,15 +467,83 @@ mod tests {
         assert!(queue.is_empty());
     }
 
+    /// What is taken, in its order: client and value.
+    fn taken(queue: &mut Queue) -> Vec<(u32, i64)> {
+        let mut taken = Vec::new();
+        while let Some(Item::Pulse(next)) = queue.pop() {
+            let client = next.link.map_or(0, |link| link.scoid.0 & 0xff);
+            taken.push((client, next.pulse.value));
+        }
+        taken
+    }
+
+    fn of(link: &Arc<ServerLink>, value: i64) -> PendingPulse {
+        let fields = PulseFields {
+            value,
+            code: 0,
+            priority: 10,
+            flags: PulseFlags::empty(),
+            inherits: false,
+        };
+        PendingPulse::of_client(link, &fields)
+    }
+
+    #[test]
+    fn c3_clients_take_turns_within_a_priority_and_each_keeps_its_order() {
+        let mut queue = Queue::new();
+        let [bad, good, other] = [1, 2, 3].map(client_of);
+        (0..4).for_each(|value| queue.push_pulse(of(&bad, value)));
+        queue.push_pulse(of(&good, 0));
+        queue.push_pulse(of(&other, 0));
+        queue.push_pulse(of(&good, 1));
+        // The first turn: one of each in the order in which they came.
+        let first = [(1, 0), (2, 0), (3, 0)];
+        let rest = [(1, 1), (2, 1), (1, 2), (1, 3)];
+        assert_eq!(taken(&mut queue), [&first[..], &rest].concat());
+        // Turns that have been are no debt, and no credit either.
+        queue.push_pulse(of(&good, 2));
+        queue.push_pulse(of(&other, 3));
+        queue.push_pulse(of(&bad, 4));
+        assert_eq!(taken(&mut queue), [(2, 2), (3, 3), (1, 4)]);
+    }
+
+    #[test]
+    fn c3_who_comes_while_another_has_many_there_waits_for_one() {
+        let mut queue = Queue::new();
+        let [bad, good] = [1, 2].map(client_of);
+        (0..1000).for_each(|value| queue.push_pulse(of(&bad, value)));
+        for value in 0..10 {
+            queue.push_pulse(of(&good, value));
+            let next = [queue.pop_pulse(), queue.pop_pulse()];
+            let next = next.map(|pulse| pulse.unwrap().link.unwrap().scoid);
+            assert_eq!(next, [bad.scoid, good.scoid]);
+        }
+    }
+
+    #[test]
+    fn c3_the_systems_pulses_come_behind_what_their_client_has_sent() {
+        let mut queue = Queue::new();
+        let [bad, good] = [1, 2].map(client_of);
+        (0..3).for_each(|value| queue.push_pulse(of(&bad, value)));
+        queue.push_pulse_behind(pulse(10, 9), &bad);
+        queue.push_pulse(of(&good, 0));
+        let expected = [(1, 0), (2, 0), (1, 1), (1, 2), (0, 9)];
+        assert_eq!(taken(&mut queue), expected);
+    }
+
     /// A client that may stand at 63 in the queue, and run at 20.
     fn client() -> Arc<ServerLink> {
+        client_of(1)
+    }
+
+    fn client_of(number: u32) -> Arc<ServerLink> {
         let layout = ChannelLimits::default().layout().unwrap();
         let memory = LinkMemory::local(layout).unwrap();
         let standing = Standing {
             place: 63,
             running: 20,
         };
-        let ids = (ChannelId(1), Scoid(Scoid::CONNECTION | 1));
+        let ids = (ChannelId(1), Scoid(Scoid::CONNECTION | number));
         let (who, bell) = (Credentials::of_self(), EventFd::new().unwrap());
         Arc::new(ServerLink::new(ids, who, memory, bell, None).standing_as(standing))
     }

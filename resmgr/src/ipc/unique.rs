@@ -4,7 +4,7 @@
 //! for this are listed from its first such pulse on: the queue is searched once for each sender, and later
 //! only the sender's own, of which a link holds 128 at most. Nobody else's pulses cost anything.
 
-use super::queue::PendingPulse;
+use super::queue::{Order, PendingPulse};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ bitflags::bitflags! {
 }
 
 /// Where a pending pulse is in the queue: priority and order.
-pub(super) type Place = (u8, u64);
+pub(super) type Place = (u8, Order);
 
 /// Names a sender: a link as long as it lives, or this process.
 type Sender = usize;

@@ -293,13 +293,15 @@ impl State {
         });
     }
 
-    fn push_disconnect(&mut self, scoid: Scoid) {
-        self.queue.push_pulse(PendingPulse::of_system(Pulse {
+    /// Behind what the client has sent.
+    fn push_disconnect(&mut self, link: &ServerLink) {
+        let pulse = PendingPulse::of_system(Pulse {
             code: PulseCode::DISCONNECT,
             value: 0,
-            scoid: Some(scoid),
+            scoid: Some(link.scoid),
             priority: SYSTEM_PRIORITY,
-        }));
+        });
+        self.queue.push_pulse_behind(pulse, link);
     }
 
     /// A client process has gone: what it sent as pulses stays, its calls die with it.
@@ -316,7 +318,7 @@ impl State {
         }
         if keep_id && !self.destroyed {
             self.clients[key] = Client::Gone(link.peer);
-            self.push_disconnect(link.scoid);
+            self.push_disconnect(link);
         } else {
             self.clients.remove(key);
         }

@@ -52,6 +52,9 @@ pub(crate) struct ServerLink {
     pub(super) pulses_most: AtomicU32,
     /// Slot and number of the call that came last.
     pub(super) latest: AtomicU64,
+    /// How many of its calls and pulses are in the queue, and the turn of the last one; under the channel's lock.
+    queued: AtomicU32,
+    last_turn: AtomicU64,
     /// Ring entries still to come, of calls that were taken ahead of them; under the channel's lock.
     pub(super) owed: AtomicU32,
     /// How many unblock requests may still come: a well-behaved client makes at most one for each call.
@@ -93,6 +96,8 @@ impl ServerLink {
             pulses_taken: AtomicU32::new(0),
             pulses_most: AtomicU32::new(CELLS),
             latest: AtomicU64::new(0),
+            queued: AtomicU32::new(0),
+            last_turn: AtomicU64::new(0),
             owed: AtomicU32::new(0),
             unblocks_due: AtomicU32::new(0),
             phases,
@@ -112,6 +117,31 @@ impl ServerLink {
     #[inline]
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
+    }
+
+    /// One more of it comes into the queue. The turn that it gets: `next` for the only one.
+    pub(crate) fn queue_up(&self, next: u64) -> u64 {
+        // Plain loads and stores: everybody who comes here has the channel's lock.
+        let queued = self.queued.load(Ordering::Relaxed);
+        let turn = match queued {
+            0 => next,
+            _ => next.max(self.last_turn() + 1),
+        };
+        self.queued.store(queued + 1, Ordering::Relaxed);
+        self.last_turn.store(turn, Ordering::Relaxed);
+        turn
+    }
+
+    /// One less is in the queue.
+    pub(crate) fn leave_queue(&self) {
+        let queued = self.queued.load(Ordering::Relaxed);
+        self.queued
+            .store(queued.saturating_sub(1), Ordering::Relaxed);
+    }
+
+    /// The turn of what came last.
+    pub(crate) fn last_turn(&self) -> u64 {
+        self.last_turn.load(Ordering::Relaxed)
     }
 
     /// Ends the conversation: the socket's end tells the client and this process's background thread.
