@@ -90,7 +90,9 @@ impl Leaving {
 
     /// Whether it is time for a slice: asked after each message and pulse while there is one.
     pub(super) fn is_due(&self) -> bool {
-        self.since.fetch_add(1, Ordering::Relaxed) % EVERY == 0
+        self.since
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(EVERY)
     }
 
     pub(super) fn add(&self, gone: Gone) {
