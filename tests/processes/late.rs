@@ -185,35 +185,3 @@ fn ten_thousand_opens_of_one_device_cost_at_most_400_bytes_each() {
 fn ten_thousand_files_of_a_tree_cost_at_most_400_bytes_each() {
     assert!(cost_of_opens("serve-numbers", "each") <= OPEN);
 }
-
-/// A client's reads alone, and beside others that behave badly; figures to look at, which decide nothing.
-#[test]
-fn a_clients_reads_beside_bad_ones() {
-    let world = World::new();
-    let server = serve(&world);
-    let (good, bad) = (world.peer(), world.peer());
-    let times = |what: &str| println!("{what}: {}", good.ask("time-reads /late/file 20000"));
-    times("alone");
-    assert_eq!(
-        bad.ask(&format!("begin-reads r /late/file {READS} {SHORT}")),
-        "ok"
-    );
-    until("all wait", || waiting(&server) == READS);
-    times("beside reads that nobody fetches");
-    let opens = bad.begin("open-many /late/file 10000");
-    times("beside 10,000 opens");
-    assert_eq!(opens.end(), "ok");
-    times("beside 10,000 open files");
-    let kills = std::thread::scope(|scope| {
-        let dying = scope.spawn(|| {
-            for _ in 0..20 {
-                let one = world.peer();
-                begin(std::slice::from_ref(&one), SHORT);
-                world.kill(&one);
-            }
-        });
-        times("beside clients that die");
-        dying.join()
-    });
-    assert!(kills.is_ok());
-}

@@ -2,54 +2,47 @@
 //!
 //! A connection is named by (scoid, coid): the process as the channel knows it, and the number that the
 //! process gave it. Several connections share one open (dup); it ends when the last of them, and the last
-//! call on it, has gone. Bound: [`Limits::opens`] connections a client (`EMFILE`).
+//! call on it, has gone. Bounds: those of [`Limits::opens`](super::Limits::opens).
 
 use super::hash::Table;
 use crate::ipc::{Coid, Scoid};
-use crate::resource::{LOCKS_PER_OWNER, OpenFile, lock};
+use crate::resource::{Charged, Most, OpenFile, Users, lock};
 use crate::{Errno, Result};
 use std::sync::{Arc, Mutex};
-
-/// How many open connections one client process may have with one manager, unless its
-/// [limits](super::Manager::limits) say otherwise.
-pub const OPENS_PER_CLIENT: usize = 65_536;
-
-/// What one client process may take of a manager.
-///
-/// Calls under way are bounded by the channel ([`ChannelLimits::calls`](crate::ipc::ChannelLimits::calls)); what waits in
-/// a resource, by its [`Waiters`](crate::resource::Waiters).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Open connections, duplicates among them; beyond it, `EMFILE` from open() and dup().
-    pub opens: usize,
-    /// Locks of ranges on one file, each wait for one counting as two; beyond it, `ENOLCK`. It holds for files that have
-    /// no lock yet.
-    pub locks: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            opens: OPENS_PER_CLIENT,
-            locks: LOCKS_PER_OWNER,
-        }
-    }
-}
 
 /// One client's connections.
 pub(super) type Opens = Table<Coid, Arc<dyn OpenFile>>;
 
 /// The table. The lock is held for look-ups only: opens are dropped after it is released.
+#[derive(Debug)]
+pub(super) struct Bindings(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    clients: Table<Scoid, Client>,
+    users: Users,
+    most: Most,
+}
+
+/// What a client has, and whom it counts for.
 #[derive(Debug, Default)]
-pub(super) struct Bindings {
-    clients: Mutex<Table<Scoid, Opens>>,
-    limits: Mutex<Limits>,
+struct Client {
+    opens: Opens,
+    user: Charged,
 }
 
 impl Bindings {
+    pub(super) fn new(most: Most) -> Self {
+        Self(Mutex::new(State {
+            clients: Table::default(),
+            users: Users::default(),
+            most,
+        }))
+    }
+
     /// Sets what a client may have from now on.
-    pub(super) fn set_limits(&self, limits: Limits) {
-        *lock(&self.limits) = limits;
+    pub(super) fn set_most(&self, most: Most) {
+        lock(&self.0).most = most;
     }
 
     /// Binds a connection to an open. A connection that was bound before lost its close message; its old
@@ -61,15 +54,21 @@ impl Bindings {
     /// # Errors
     /// - `EMFILE`: the client has too many.
     /// - `ENOENT`: the resource was taken away meanwhile.
+    /// - `ENFILE`: its user has.
     /// - `ESRCH`: it has gone.
     pub(super) fn bind(
         &self,
         (scoid, coid): (Scoid, Coid),
+        user: Charged,
         ocb: Arc<dyn OpenFile>,
         is_waiting: impl FnOnce() -> bool,
     ) -> Result<Option<Arc<dyn OpenFile>>> {
-        let most = lock(&self.limits).opens;
-        let mut clients = lock(&self.clients);
+        let mut state = lock(&self.0);
+        let State {
+            clients,
+            users,
+            most,
+        } = &mut *state;
         if !is_waiting() {
             return Err(Errno::SRCH);
         }
@@ -77,58 +76,90 @@ impl Bindings {
         if ocb.is_down() {
             return Err(Errno::NOENT);
         }
-        let opens = clients.entry(scoid).or_default();
-        if opens.len() >= most && !opens.contains_key(&coid) {
-            return Err(Errno::MFILE);
+        let none = || Client {
+            opens: Opens::default(),
+            user,
+        };
+        let client = clients.entry(scoid).or_insert_with(none);
+        if let Some(bound) = client.opens.get_mut(&coid) {
+            return Ok(Some(std::mem::replace(bound, ocb)));
         }
-        Ok(opens.insert(coid, ocb))
+        let checked = if client.opens.len() >= most.client {
+            Err(Errno::MFILE)
+        } else if !users.have_room(client.user, 1, most.user) {
+            Err(Errno::NFILE)
+        } else {
+            Ok(None)
+        };
+        if checked.is_ok() {
+            users.take(client.user, 1);
+            client.opens.insert(coid, ocb);
+        } else if client.opens.is_empty() {
+            clients.remove(&scoid);
+        }
+        checked
     }
 
     /// The open behind a connection; `EBADF` when there is none.
     pub(super) fn get(&self, scoid: Scoid, coid: Coid) -> Result<Arc<dyn OpenFile>> {
-        let clients = lock(&self.clients);
-        let ocb = clients.get(&scoid).and_then(|opens| opens.get(&coid));
+        let state = lock(&self.0);
+        let client = state.clients.get(&scoid);
+        let ocb = client.and_then(|client| client.opens.get(&coid));
         ocb.cloned().ok_or(Errno::BADF)
     }
 
     /// How many connections of a client lead to opens.
     pub(super) fn count(&self, scoid: Scoid) -> usize {
-        lock(&self.clients).get(&scoid).map_or(0, Opens::len)
+        let state = lock(&self.0);
+        state.clients.get(&scoid).map_or(0, |one| one.opens.len())
     }
 
     /// Takes a connection's binding away; `EBADF` when there is none.
     pub(super) fn unbind(&self, scoid: Scoid, coid: Coid) -> Result<Arc<dyn OpenFile>> {
-        let mut clients = lock(&self.clients);
-        let opens = clients.get_mut(&scoid).ok_or(Errno::BADF)?;
-        let ocb = opens.remove(&coid).ok_or(Errno::BADF)?;
-        if opens.is_empty() {
+        let mut state = lock(&self.0);
+        let State { clients, users, .. } = &mut *state;
+        let client = clients.get_mut(&scoid).ok_or(Errno::BADF)?;
+        let ocb = client.opens.remove(&coid).ok_or(Errno::BADF)?;
+        users.give(client.user, 1);
+        if client.opens.is_empty() {
             clients.remove(&scoid);
         }
         Ok(ocb)
     }
 
     /// Takes everybody's bindings away.
-    pub(super) fn clear(&self) -> Table<Scoid, Opens> {
-        std::mem::take(&mut *lock(&self.clients))
+    pub(super) fn clear(&self) -> impl Iterator<Item = (Scoid, Opens)> {
+        let mut state = lock(&self.0);
+        state.users = Users::default();
+        let clients = std::mem::take(&mut state.clients);
+        clients
+            .into_iter()
+            .map(|(scoid, client)| (scoid, client.opens))
     }
 
     /// Takes the bindings to opens of one attachment away, by client.
     pub(super) fn unbind_link(&self, link: u32) -> Vec<(Scoid, Vec<Arc<dyn OpenFile>>)> {
-        let mut clients = lock(&self.clients);
-        let taken = clients.iter_mut().map(|(scoid, opens)| {
-            let of_it = opens.extract_if(|_, file| file.link() == link);
-            (*scoid, of_it.map(|(_, file)| file).collect())
+        let mut state = lock(&self.0);
+        let State { clients, users, .. } = &mut *state;
+        let taken = clients.iter_mut().map(|(scoid, client)| {
+            let of_it = client.opens.extract_if(|_, file| file.link() == link);
+            let files: Vec<_> = of_it.map(|(_, file)| file).collect();
+            users.give(client.user, files.len());
+            (*scoid, files)
         });
         let taken: Vec<(Scoid, Vec<_>)> = taken.collect();
-        clients.retain(|_, opens| !opens.is_empty());
-        drop(clients);
+        clients.retain(|_, client| !client.opens.is_empty());
+        drop(state);
         let is_client = |(_, opens): &(Scoid, Vec<_>)| !opens.is_empty();
         taken.into_iter().filter(is_client).collect()
     }
 
     /// Takes all of a client's bindings away.
     pub(super) fn unbind_client(&self, scoid: Scoid) -> Opens {
-        lock(&self.clients).remove(&scoid).unwrap_or_default()
+        let mut state = lock(&self.0);
+        let client = state.clients.remove(&scoid).unwrap_or_default();
+        state.users.give(client.user, client.opens.len());
+        client.opens
     }
 }
 
@@ -137,11 +168,15 @@ mod tests {
     use super::Bindings;
     use crate::Errno;
     use crate::ipc::{Coid, Scoid};
-    use crate::resource::{Device, OpenFile, open_for_test};
+    use crate::resource::{Device, Most, OpenFile, open_for_test};
     use std::sync::Arc;
 
     struct Nothing;
     impl Device for Nothing {}
+
+    fn table(client: usize, user: usize) -> Bindings {
+        Bindings::new(Most { client, user })
+    }
 
     fn ocb() -> Arc<dyn OpenFile> {
         open_for_test(Nothing)
@@ -153,9 +188,9 @@ mod tests {
 
     #[test]
     fn du2_an_open_ends_with_its_last_connection() {
-        let (table, open) = (Bindings::default(), ocb());
-        table.bind(ONE, Arc::clone(&open), || true).unwrap();
-        table.bind(TWO, Arc::clone(&open), || true).unwrap();
+        let (table, open) = (table(9, 9), ocb());
+        table.bind(ONE, None, Arc::clone(&open), || true).unwrap();
+        table.bind(TWO, None, Arc::clone(&open), || true).unwrap();
         assert_eq!((table.count(ONE.0), table.count(OTHER.0)), (2, 0));
         table.unbind(ONE.0, ONE.1).unwrap();
         assert_eq!(table.get(ONE.0, ONE.1).unwrap_err(), Errno::BADF);
@@ -166,9 +201,9 @@ mod tests {
 
     #[test]
     fn du2_a_client_that_goes_takes_only_its_own_opens() {
-        let table = Bindings::default();
+        let table = table(9, 9);
         for place in [ONE, TWO, OTHER] {
-            table.bind(place, ocb(), || true).unwrap();
+            table.bind(place, None, ocb(), || true).unwrap();
         }
         assert_eq!(table.unbind_client(ONE.0).len(), 2);
         assert!(table.get(TWO.0, TWO.1).is_err());
@@ -178,24 +213,47 @@ mod tests {
 
     #[test]
     fn a_client_has_as_many_opens_as_it_may_have() {
-        let table = Bindings::default();
-        table.set_limits(super::Limits {
-            opens: 1,
-            ..super::Limits::default()
-        });
-        table.bind(ONE, ocb(), || true).unwrap();
-        assert_eq!(table.bind(TWO, ocb(), || true).unwrap_err(), Errno::MFILE);
+        let table = table(9, 9);
+        table.set_most(Most { client: 1, user: 9 });
+        table.bind(ONE, None, ocb(), || true).unwrap();
+        assert_eq!(
+            table.bind(TWO, None, ocb(), || true).unwrap_err(),
+            Errno::MFILE
+        );
         // Its own place again, and another client.
-        assert!(table.bind(ONE, ocb(), || true).is_ok());
-        assert!(table.bind(OTHER, ocb(), || true).is_ok());
+        assert!(table.bind(ONE, None, ocb(), || true).is_ok());
+        assert!(table.bind(OTHER, None, ocb(), || true).is_ok());
         table.unbind(ONE.0, ONE.1).unwrap();
-        assert!(table.bind(TWO, ocb(), || true).is_ok());
+        assert!(table.bind(TWO, None, ocb(), || true).is_ok());
+    }
+
+    #[test]
+    fn the_clients_of_a_user_have_no_more_together_than_it_may_have() {
+        let table = table(2, 3);
+        let bind = |place, user| table.bind(place, user, ocb(), || true).map(drop);
+        let at = |client, number| (Scoid::from_raw(client), Coid::from_raw(number));
+        assert_eq!(bind(at(1, 1), Some(7)), Ok(()));
+        assert_eq!(bind(at(1, 2), Some(7)), Ok(()));
+        assert_eq!(bind(at(1, 3), Some(7)), Err(Errno::MFILE));
+        assert_eq!(bind(at(2, 1), Some(7)), Ok(()));
+        assert_eq!(bind(at(2, 2), Some(7)), Err(Errno::NFILE));
+        assert_eq!(bind(at(3, 1), Some(7)), Err(Errno::NFILE));
+        // Others, and whom nobody counts for.
+        assert_eq!(bind(at(4, 1), Some(8)), Ok(()));
+        assert_eq!(bind(at(5, 1), None), Ok(()));
+        assert_eq!(table.unbind_client(at(1, 1).0).len(), 2);
+        assert_eq!(bind(at(3, 1), Some(7)), Ok(()));
+        table.unbind(at(2, 1).0, at(2, 1).1).unwrap();
+        assert_eq!(bind(at(3, 2), Some(7)), Ok(()));
     }
 
     #[test]
     fn nothing_is_bound_for_a_client_that_has_gone() {
-        let table = Bindings::default();
-        assert_eq!(table.bind(ONE, ocb(), || false).unwrap_err(), Errno::SRCH);
+        let table = table(9, 9);
+        assert_eq!(
+            table.bind(ONE, None, ocb(), || false).unwrap_err(),
+            Errno::SRCH
+        );
         assert!(table.get(ONE.0, ONE.1).is_err());
     }
 }

@@ -93,7 +93,7 @@ fn sweep_out(queue: &Mutex<Queue>) {
 /// A task that nobody does any more. Calls that wait in a lane hold the file that the lane is a part of: so they
 /// are taken out.
 fn end_task(task: Task) {
-    if let Task::Forget(scoid, opens, _) = task {
+    if let Task::Forget(scoid, opens) = task {
         for file in opens {
             Shared::forget_holder(&*file, scoid);
         }

@@ -3,7 +3,7 @@
 use super::worker::{Bytes, Returns, Worker, tell};
 use crate::ipc::{Message, MessageInfo, Rcvid};
 use crate::resource::locks::{Held, Kind, Locks, Outcome, Owner, Range};
-use crate::resource::{Core, OnUnblock, OpenFile, Pending, Told, grant};
+use crate::resource::{Core, OnUnblock, OpenFile, Pending, Told, charged, grant};
 use crate::wire::{LockAction, LockKind, LockReply, LockRequest, Seek};
 use crate::{Errno, Result};
 use std::sync::Arc;
@@ -39,6 +39,10 @@ impl Worker<'_> {
             LockAction::Flock | LockAction::FlockWait => (Owner::Open(core.number()), Range::WHOLE),
             _ => (process(&bytes.info), range(core, &one, end)?),
         };
+        if matches!(owner, Owner::Process { .. }) {
+            let tally = self.shared.graph.tally();
+            tally.introduce(bytes.info.scoid, charged(&bytes.info));
+        }
         let kind = match one.kind {
             LockKind::Read => Some(Kind::Read),
             LockKind::Write => Some(Kind::Write),
@@ -102,7 +106,15 @@ impl Worker<'_> {
             None => Pending::void((info.scoid, Rcvid::from_raw(0)), self.desk),
             Some(message) => {
                 let (file, desk) = (Arc::clone(file), Arc::clone(self.desk));
-                Pending::begin(message, OnUnblock::LetGo, Some(file), desk)
+                let name = (info.scoid, message.rcvid());
+                let pending = Pending::begin(
+                    message,
+                    OnUnblock::LetGo,
+                    (Some(file), 0),
+                    Arc::clone(&desk),
+                );
+                // One that is refused has its answer, and is taken out again at once.
+                pending.unwrap_or_else(|_| Pending::refused(name, &desk))
             }
         }
     }

@@ -1,8 +1,8 @@
 //! [`Manager`]: files and the loop that serves them.
 
 use super::attach::Attachments;
-use super::bindings::Limits;
 use super::handle::{Handle, Running};
+use super::limits::Limits;
 use super::pool::PoolOptions;
 use super::shared::Shared;
 use super::threads::Server;
@@ -149,11 +149,15 @@ impl Manager {
         self.attach_seat(path, flags, |place| seat_async(resource, place))
     }
 
-    /// Bounds what each client may take from now on.
-    pub fn limits(self, limits: Limits) -> Self {
-        self.shared.bindings.set_limits(limits);
-        self.shared.graph.set_limit(limits.locks);
-        self
+    /// Bounds what each client may take from now on: see [`Limits`]. What has been taken stays.
+    ///
+    /// # Errors
+    /// - `EINVAL`: one of the channel's bounds is 0 that may not be, or more than it may be.
+    #[doc(alias = "RLIMIT_NOFILE")]
+    pub fn limits(self, limits: Limits) -> Result<Self, StartError> {
+        let set = self.shared.set_limits(&limits);
+        set.map_err(|errno| StartError::new("set limits", errno))?;
+        Ok(self)
     }
 
     /// Has asynchronous handlers run in this runtime of the program's. Call it before they are attached.

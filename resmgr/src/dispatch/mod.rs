@@ -11,7 +11,8 @@
 //!   whatever becomes of what it deferred, the client gets exactly one answer.
 //! - What a client may name is looked up in tables of this process; no number of a client is an index.
 //! - An open ends with the last of its connections, and with its client's process. A client that has gone loses its
-//!   calls first, then its locks and notifications, then its opens.
+//!   calls first, then its opens with the locks and notifications on each, a few at a time: others' messages have
+//!   their turns in between.
 //! - Nothing is locked while a handler runs. Calls that must run one after the other (those of one open; appending
 //!   writes to one file) wait in a lane, without a thread, in the order in which they were taken from the queue.
 //! - What a handler makes others do ([`again`](crate::resource::Deferred::again), unblock handlers, the next call of
@@ -33,7 +34,7 @@
 //!
 //! While nobody looks, all of this together is three relaxed loads a message, 0.9 ns (2026-11-25).
 //!
-//! Bounds: [`OPENS_PER_CLIENT`] opens a client, [`TRANSFER_MAX`](crate::wire::TRANSFER_MAX) bytes a read or write, 64 KiB a thread for
+//! Bounds: what a client may take ([`limits`]), [`TRANSFER_MAX`](crate::wire::TRANSFER_MAX) bytes a read or write, 64 KiB a thread for
 //! what is received at once, and at most 2 MiB that it keeps for the data of long calls.
 
 mod attach;
@@ -41,7 +42,9 @@ mod bindings;
 mod calls;
 mod handle;
 mod hash;
+mod leaving;
 mod left;
+pub mod limits;
 mod links;
 mod locks;
 mod manager;
@@ -55,9 +58,9 @@ mod transfer;
 mod worker;
 
 pub use attach::{Attachments, Expired, SelectFlags, Selected, Signal, SourceId};
-pub use bindings::{Limits, OPENS_PER_CLIENT};
 pub(crate) use handle::Helper;
 pub use handle::{Handle, Running};
+pub use limits::{Limits, OPENS_PER_CLIENT};
 pub use links::{Detach, LinkId};
 pub use manager::Manager;
 pub use pool::{Member, PoolCounts, PoolHandle, PoolOptions, RunningPool, ThreadPool};

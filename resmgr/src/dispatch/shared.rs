@@ -3,14 +3,17 @@
 use super::attach::Attachments;
 use super::bindings::Bindings;
 use super::calls::Calls;
+use super::leaving::{Gone, Leaving, Thing};
 use super::left::Left;
+use super::limits::Limits;
 use super::links::Links;
 use super::worker::{Bytes, Scratch, Worker};
 use crate::ipc::{Channel, Message, MessageInfo, Pulse, PulseCode, Rcvid, Received, Scoid};
 use crate::resource::check::Client;
 use crate::resource::locks::{Removed, WaitGraph};
 use crate::resource::{
-    Attached, CallName, Connected, Desk, HasGone, Measured, OpenFile, Pending, Task, grant, lock,
+    Attached, CallName, Charged, Connected, Desk, Measured, OpenFile, Pending, Tally, Task, grant,
+    lock,
 };
 use crate::wire::{ConnectKind, Request, TRANSFER_MAX};
 use crate::{Errno, Result};
@@ -28,9 +31,13 @@ pub(super) const RECEIVE: usize = TRANSFER_MAX + 4096;
 /// The pulse that wakes a worker so that it sees the stop flag, or a task. It is none of a program's own; a client may
 /// send it, too: it says nothing by itself.
 const WAKE: i8 = PulseCode::READY - 1;
-/// Opens of a client that has gone that are ended before the next message is received: some tens of microseconds,
-/// where handlers do little.
+/// Opens of a resource that was taken away that are ended before the next message is received: some tens of
+/// microseconds, where handlers do little.
 pub(super) const FORGOTTEN_AT_ONCE: usize = 64;
+/// What it bears when it is for the next slice of what clients have left.
+const SEE_OFF: i64 = 1;
+/// It comes when nothing else does.
+const SEE_OFF_PRIORITY: u8 = 1;
 /// Where the wake-up stands in the queue; busy workers look at the flag after each message anyway.
 const WAKE_PRIORITY: u8 = 10;
 
@@ -51,6 +58,10 @@ pub(super) struct Shared {
     calls: Calls,
     /// Who waits for whose advisory locks, over all files.
     pub(super) graph: Arc<WaitGraph>,
+    /// What notifications clients have armed, over all files.
+    pub(super) armed: Arc<Tally>,
+    /// What is left of clients that have gone.
+    leaving: Leaving,
     /// What is to be done between two messages.
     left: Left,
     /// A pulse is under way because of them.
@@ -76,17 +87,26 @@ impl fmt::Debug for Shared {
 
 impl Shared {
     pub(super) fn new(channel: Channel) -> Self {
-        let bindings = Arc::<Bindings>::default();
+        let limits = Limits::default();
+        let bindings = Arc::new(Bindings::new(limits.most(limits.opens)));
         let counted = Arc::clone(&bindings);
         channel.count_opens(move |scoid| counted.count(scoid));
         let attachments = Arc::new(Attachments::new(&channel));
+        let (calls, bytes) = (
+            limits.most(limits.waiting),
+            limits.most(limits.waiting_bytes),
+        );
+        let graph = Arc::<WaitGraph>::default();
+        graph.set_limits(limits.locks, limits.most(limits.all_locks));
         Self {
             channel,
             links: Links::default(),
             runtime: OnceLock::new(),
             bindings,
-            calls: Calls::default(),
-            graph: Arc::default(),
+            calls: Calls::new(calls, bytes),
+            graph,
+            armed: Arc::new(Tally::new(limits.most(limits.armed))),
+            leaving: Leaving::default(),
             left: Left::default(),
             woken: AtomicBool::new(false),
             running: Mutex::default(),
@@ -95,6 +115,21 @@ impl Shared {
             failed: Mutex::default(),
             attachments,
         }
+    }
+
+    /// Bounds what clients take from now on.
+    pub(super) fn set_limits(&self, limits: &Limits) -> Result<()> {
+        self.channel.set_limits(limits.channel)?;
+        self.bindings.set_most(limits.most(limits.opens));
+        let (calls, bytes) = (
+            limits.most(limits.waiting),
+            limits.most(limits.waiting_bytes),
+        );
+        self.calls.set_most(calls, bytes);
+        let on_all = limits.most(limits.all_locks);
+        self.graph.set_limits(limits.locks, on_all);
+        self.armed.set(limits.most(limits.armed));
+        Ok(())
     }
 
     /// Says that several threads work.
@@ -125,6 +160,10 @@ impl Shared {
     pub(super) fn clear(&self) -> Vec<Arc<dyn Attached>> {
         self.calls.clear();
         self.left.drop_all();
+        for gone in self.leaving.clear() {
+            let scoid = gone.scoid;
+            gone.for_each(|thing| Self::end(thing, scoid));
+        }
         for (scoid, opens) in self.bindings.clear() {
             for file in opens.values() {
                 Self::forget_holder(&**file, scoid);
@@ -172,6 +211,9 @@ impl Shared {
             Received::Pulse(pulse) => self.pulse(pulse),
         }
         self.work_off(&worker, scratch);
+        if self.leaving.is_any() && self.leaving.is_due() {
+            self.see_off();
+        }
         AT_WORK.set(0);
     }
 
@@ -206,18 +248,53 @@ impl Shared {
             (PulseCode::UNBLOCK, Some(scoid)) => {
                 self.unblock((scoid, Rcvid::from_raw(pulse.value)));
             }
+            (WAKE, _) if pulse.value == SEE_OFF => self.leaving.was_called(),
             _ if self.attachments.handle_pulse(&pulse) => {}
             _ => tracing::trace!(code = pulse.code, "a pulse that nobody has asked for"),
         }
     }
 
-    /// A client's process has ended: its calls go first, then its opens.
+    /// A client's process has ended: its calls go first, then its opens, slice by slice.
     fn forget_client(&self, scoid: Scoid) {
-        for pending in self.calls.forget_client(scoid) {
-            pending.gone();
+        let calls = self.calls.forget_client(scoid);
+        let opens = self.bindings.unbind_client(scoid).into_values();
+        self.leaving.add(Gone::new(scoid, calls, opens));
+    }
+
+    /// A slice of what a client has left, and a pulse that brings about the next one.
+    fn see_off(&self) {
+        if let Some(mut gone) = self.leaving.next() {
+            let scoid = gone.scoid;
+            if gone.slice(|left| Self::end(left, scoid)) {
+                self.leaving.done();
+                if let Err(errno) = self.forget_scoid(scoid) {
+                    tracing::debug!(%scoid, %errno, "a client that has gone was not known");
+                }
+            } else {
+                self.leaving.put_back(gone);
+            }
         }
-        let opens = self.bindings.unbind_client(scoid);
-        self.forget_opens(scoid, opens.into_values().collect(), HasGone::Yes);
+        if self.leaving.must_call()
+            && let Err(errno) = self.channel.pulse(SEE_OFF_PRIORITY, WAKE, SEE_OFF)
+        {
+            // Other pulses of this process fill the queue: one of them will bring about the slice.
+            tracing::debug!(%errno, "no pulse for the next slice");
+            self.leaving.was_called();
+        }
+    }
+
+    /// Nothing is left of a client: its number may be another's.
+    fn forget_scoid(&self, scoid: Scoid) -> Result<()> {
+        self.graph.tally().forget(scoid);
+        self.armed.forget(scoid);
+        self.channel.detach_client(scoid)
+    }
+
+    fn end(thing: Thing, scoid: Scoid) {
+        match thing {
+            Thing::Call(pending) => pending.gone(),
+            Thing::Open(file) => Self::forget_holder(&*file, scoid),
+        }
     }
 
     /// The opens of an attachment that was taken away, and the calls on them, end. Not here: a handler may have asked.
@@ -225,7 +302,7 @@ impl Shared {
         let opens = self.bindings.unbind_link(link);
         self.later(Task::Refuse(link));
         for (scoid, opens) in opens {
-            self.later(Task::Forget(scoid, opens, HasGone::No));
+            self.later(Task::Forget(scoid, opens));
         }
     }
 
@@ -236,28 +313,14 @@ impl Shared {
         }
     }
 
-    /// Ends opens of a client: as many as keep nobody waiting for long, and the others later. The number of one that has
-    /// gone stays taken until none is left, since locks bear it.
-    pub(super) fn forget_opens(
-        &self,
-        scoid: Scoid,
-        mut opens: Vec<Arc<dyn OpenFile>>,
-        has_gone: HasGone,
-    ) {
+    /// Ends opens of a client: as many as keep nobody waiting for long, and the others later.
+    pub(super) fn forget_opens(&self, scoid: Scoid, mut opens: Vec<Arc<dyn OpenFile>>) {
         let rest = opens.len().saturating_sub(FORGOTTEN_AT_ONCE);
         for file in opens.drain(rest..) {
             Self::forget_locks(&*file, scoid);
-            if has_gone == HasGone::Yes {
-                Self::forget_events(&*file, scoid);
-            }
         }
         if !opens.is_empty() {
-            return self.later(Task::Forget(scoid, opens, has_gone));
-        }
-        if has_gone == HasGone::Yes
-            && let Err(errno) = self.channel.detach_client(scoid)
-        {
-            tracing::debug!(%scoid, %errno, "a client that has gone was not known");
+            self.later(Task::Forget(scoid, opens));
         }
     }
 
@@ -330,8 +393,8 @@ impl Drop for Running<'_> {
 }
 
 impl Desk for Shared {
-    fn keep(&self, pending: &Arc<Pending>) {
-        self.calls.keep(pending);
+    fn keep(&self, pending: &Arc<Pending>, user: Charged) -> Result<()> {
+        self.calls.keep(pending, user)
     }
 
     fn forget(&self, name: CallName) {

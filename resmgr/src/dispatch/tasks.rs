@@ -22,9 +22,7 @@ impl Worker<'_> {
             }
             Task::Next(pending, lane) => self.next(&pending, lane, scratch),
             Task::Release(file) => drop(file),
-            Task::Forget(scoid, opens, has_gone) => {
-                self.shared.forget_opens(scoid, opens, has_gone);
-            }
+            Task::Forget(scoid, opens) => self.shared.forget_opens(scoid, opens),
             Task::Refuse(link) => self.shared.refuse_calls_of(link),
         }
     }

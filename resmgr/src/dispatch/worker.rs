@@ -8,7 +8,7 @@ use crate::ipc::{Coid, Message, MessageInfo};
 use crate::resource::check::Client;
 use crate::resource::{
     Ask, At, Books, Connected, Desk, LaneId, OnUnblock, OpenFile, Output, Pending, Sort, Told,
-    Turn, Way, grant, is_common, pass_on,
+    Turn, Way, charged, grant, is_common, pass_on,
 };
 use crate::wire::{
     Connect, ConnectKind, Dup, IO_HEADER, MessageType, OpenFd, OpenFlags, Request, Stat,
@@ -186,7 +186,10 @@ impl Worker<'_> {
     ) -> Result<()> {
         let waiting = || message.is_some_and(Message::is_waiting);
         let place = (info.scoid, info.coid);
-        self.shared.bindings.bind(place, file, waiting).map(drop)
+        let bindings = &self.shared.bindings;
+        bindings
+            .bind(place, charged(&info), file, waiting)
+            .map(drop)
     }
 
     /// The old connection must be one of the same process: a number of another one proves nothing.
@@ -270,7 +273,7 @@ impl Worker<'_> {
             lane.enter(|| {
                 let message = message.take()?;
                 let (file, desk) = (Arc::clone(file), Arc::clone(self.desk));
-                Some(Pending::begin(message, OnUnblock::LetGo, Some(file), desk))
+                Pending::begin(message, OnUnblock::LetGo, (Some(file), 0), desk).ok()
             })
         })
     }

@@ -28,7 +28,7 @@ impl RawClient {
     /// # Errors
     /// As [`Connection::attach`].
     pub fn attach(channel: &Channel, uid: u32, direct: bool) -> Result<Self> {
-        let memory = LinkMemory::local(channel.shared().layout)?;
+        let memory = LinkMemory::local(channel.shared().layout())?;
         let (client, server) = (Arc::clone(&memory.client), Arc::clone(&memory.server));
         let bell = EventFd::new()?;
         let far_bell = bell.try_clone()?;

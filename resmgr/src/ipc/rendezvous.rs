@@ -139,7 +139,7 @@ pub(super) fn admit(socket: PrivateFd) -> Result<Stranger> {
         birth: channel.birth,
         direct: channel.direct,
         descriptors: channel.descriptors,
-        layout: channel.layout,
+        layout: link.memory.layout,
     }
     .encode();
     let fds = [
@@ -184,7 +184,7 @@ fn take_in(place: &mut Option<PrivateFd>, hello: Hello) -> Result<(Admitted, Off
         return Err(Errno::PERM);
     }
     channel.check_share(&peer)?;
-    let (memory, offer) = LinkMemory::offer(channel.layout)?;
+    let (memory, offer) = LinkMemory::offer(channel.layout())?;
     let bell = EventFd::new()?;
     let direct = channel.direct.then(|| process.try_clone()).transpose()?;
     let link = channel.add_client(|scoid| {

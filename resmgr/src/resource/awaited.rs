@@ -65,9 +65,9 @@ pub(crate) fn connect(
     raw: Arc<[u8]>,
     desk: &Arc<dyn Desk>,
     work: impl Future<Output = Result<Connected>> + Send + 'static,
-) {
-    let desk = Arc::clone(desk);
-    let pending = Pending::begin(message, OnUnblock::LetGo, None, Arc::clone(&desk));
+) -> Result<()> {
+    let (desk, kept) = (Arc::clone(desk), (None, raw.len()));
+    let pending = Pending::begin(message, OnUnblock::LetGo, kept, Arc::clone(&desk))?;
     let duty = Duty(Arc::clone(&pending), "connect");
     spawn(runtime, &pending, async move {
         let connected = work.await;
@@ -75,6 +75,7 @@ pub(crate) fn connect(
             desk.connected(message, &raw, connected);
         }
     });
+    Ok(())
 }
 
 /// Spawns the work on a call, and has the call's end end it.

@@ -404,7 +404,7 @@ impl<H: Handlers> OpenFile for Opened<H> {
             Pace::AtOnce => guarded(|| now(reopened)).map(Some),
             Pace::Awaited(runtime) => {
                 let message = message.take().ok_or(Errno::IO)?;
-                super::awaited::connect(&runtime, message, raw.into(), desk, reopened);
+                super::awaited::connect(&runtime, message, raw.into(), desk, reopened)?;
                 Ok(None)
             }
         }
@@ -478,12 +478,12 @@ impl<H: Handlers> Attached for Seat<H> {
                 let message = message.take().ok_or(Errno::IO)?;
                 let raw: Arc<[u8]> = raw.into();
                 let own = Arc::clone(&raw);
-                super::awaited::connect(&runtime, message, raw, desk, async move {
+                let spawned = super::awaited::connect(&runtime, message, raw, desk, async move {
                     let (connect, _) = Connect::decode(&own)?;
                     let connected = connect::connect(&self, &connect, &client);
                     caller::during(client.credentials, connected).await
                 });
-                Ok(None)
+                spawned.map(|()| None)
             }
         }
     }

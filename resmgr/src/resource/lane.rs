@@ -60,12 +60,17 @@ impl Lane<'_> {
     /// Whether the call may run now. If not, `wait` makes it one that waits; [`leave`](Self::leave) gives it back.
     pub(crate) fn enter(self, wait: impl FnOnce() -> Option<Arc<Pending>>) -> bool {
         let mut state = lock(&self.lanes.0);
-        if *state.busy(self.second) {
-            state.queue(self.second).extend(wait());
-            return false;
+        if !*state.busy(self.second) {
+            *state.busy(self.second) = true;
+            return true;
         }
-        *state.busy(self.second) = true;
-        true
+        let queue = state.queue(self.second);
+        let void = swept(queue);
+        queue.extend(wait());
+        drop(state);
+        // An open may go with the last of its calls: not under the lock.
+        drop(void);
+        false
     }
 
     /// The call that ran has ended. Returns the next, for which the lane stays taken.
@@ -84,6 +89,19 @@ impl Lane<'_> {
         }
         next
     }
+}
+
+/// So many calls wait in a lane before it is looked whose clients do not wait any more.
+const FEW: usize = 32;
+
+/// Takes out those whose clients have been let go, each time when there may be as many as others.
+fn swept(queue: &mut VecDeque<Arc<Pending>>) -> Vec<Arc<Pending>> {
+    if queue.len() < FEW || !queue.len().is_power_of_two() {
+        return Vec::new();
+    }
+    let (live, void) = queue.drain(..).partition(|call| call.is_waiting());
+    *queue = live;
+    Vec::from(void)
 }
 
 /// A call's place at the head of a lane; the next one follows when this goes.

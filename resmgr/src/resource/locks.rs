@@ -127,7 +127,7 @@ impl<T> Locks<T> {
     /// Of one more file, whose waits are to be seen beside those of others in the graph.
     pub(crate) fn new(graph: &Arc<WaitGraph>) -> Self {
         Self {
-            ranges: Space::with_limit(graph.limit()),
+            ranges: Space::within(graph.limit(), graph.tally()),
             wholes: Space::default(),
             graph: Arc::clone(graph),
             file: graph.file(),

@@ -87,6 +87,7 @@ mod record;
 )]
 mod resource;
 pub(crate) mod share;
+mod tally;
 mod times;
 mod types;
 mod waiters;
@@ -115,8 +116,7 @@ pub use waiting::{Waiters, Waiting};
 
 pub(crate) use awaited::Awaited;
 pub(crate) use call::{
-    Again, Books, CallName, Desk, HasGone, Held, Measured, Output, Pending, Task, Told, Watch, Way,
-    send,
+    Again, Books, CallName, Desk, Held, Measured, Output, Pending, Task, Told, Watch, Way, send,
 };
 pub(crate) use check::{check_mode, check_seek, check_span};
 pub(crate) use connect::Connected;
@@ -128,6 +128,7 @@ pub(crate) use inform::{Ask, is_common};
 pub(crate) use lane::{Turn, pass_on};
 pub(crate) use ocb::{Core, LaneId, Sort};
 pub(crate) use record::grant;
+pub(crate) use tally::{Charged, Most, Permit, Tally, Users, charged};
 pub(crate) use types::Renumber;
 pub(crate) use waiting::Bell;
 

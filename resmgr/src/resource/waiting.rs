@@ -2,10 +2,12 @@
 
 use super::call::{Call, Control, Deferred, Done, Kind, OnUnblock, Private, Read, Write};
 use super::notify::{Connection, Notified, Request};
+use super::tally::Permit;
 use super::waiters::{Full, Notice, Parked, Waiters as List};
 use crate::ipc::{Channel, Coid, Event, Rcvid, Scoid};
 use crate::wire::Conditions;
 use crate::{Errno, Result};
+use std::sync::Arc;
 
 /// A call that waits.
 #[derive(Debug)]
@@ -92,6 +94,9 @@ pub(crate) struct Bell {
     pub(crate) channel: Channel,
     pub(crate) client: Rcvid,
     pub(crate) event: Event,
+    /// That its client may have it armed.
+    #[expect(dead_code, reason = "only held")]
+    pub(crate) permit: Option<Arc<Permit>>,
 }
 
 impl Notice for Bell {

@@ -1,7 +1,7 @@
 //! [`Bench`]: a resource and its manager, in this process.
 
 use super::Client;
-use crate::dispatch::{Handle, Helper, Manager, Running};
+use crate::dispatch::{Handle, Helper, Limits, Manager, Running};
 use crate::ipc::{ChannelFlags, ChannelId, ChannelOptions, Credentials};
 use crate::resource::{AsyncResource, Resource};
 use crate::{Result, StartError};
@@ -46,6 +46,14 @@ impl Bench {
     pub fn with_threads<R: Resource>(threads: usize, resource: R) -> Result<Self, StartError> {
         let manager = manager()?.threads(threads).unnamed(resource);
         Self::serve(manager, threads > 1)
+    }
+
+    /// As [`new`](Self::new), with bounds on what each client may take.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); `EINVAL`: a bound that may not be.
+    pub fn with_limits<R: Resource>(limits: Limits, resource: R) -> Result<Self, StartError> {
+        Self::serve(manager()?.limits(limits)?.unnamed(resource), false)
     }
 
     /// The same for an asynchronous resource, in a runtime of its own.

@@ -270,6 +270,12 @@ impl Client {
         Ok(())
     }
 
+    /// As [`die`](Self::die), but does not wait until the manager has forgotten it.
+    #[cfg(test)]
+    pub(crate) fn vanish(&self) {
+        self.link.sever();
+    }
+
     fn caller(&self) -> Caller<'static> {
         Caller {
             credentials: Some(self.whose),

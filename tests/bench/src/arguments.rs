@@ -242,6 +242,10 @@ pub(crate) enum Role {
     Names,
     /// A file in memory behind a manager.
     Device,
+    /// Files behind a manager, for clients of every kind.
+    Shared,
+    /// A client that behaves badly.
+    Bad,
     /// A file in memory, mounted by fuser alone.
     Fuse,
     /// The program `mount.resmgr`.

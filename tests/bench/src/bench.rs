@@ -56,13 +56,21 @@ impl Bench {
     /// Binds this process, the client, to its processor and returns the server's; `None`, with a note, when
     /// the machine has too few.
     pub(crate) fn place(&mut self, placement: Placement) -> Result<Option<Seat>, Failure> {
-        let Some((client, server)) = placement.cpus(&self.cpus) else {
-            self.skip(format!("{}: this machine has one", placement.name()));
+        let Some((client, server)) = self.places(placement) else {
             return Ok(None);
         };
         let ours = client.as_ref().map_or(&*self.cpus, std::slice::from_ref);
         stay_on(ours).doing(format_args!("stay on the processors {ours:?}"))?;
         Ok(Some(server))
+    }
+
+    /// The client's and the server's processor; `None`, with a note, when the machine has too few.
+    pub(crate) fn places(&mut self, placement: Placement) -> Option<(Seat, Seat)> {
+        let places = placement.cpus(&self.cpus);
+        if places.is_none() {
+            self.skip(format!("{}: this machine has one", placement.name()));
+        }
+        places
     }
 
     /// Has the file of [`device`](crate::device) served from now on, on the servers' processor.

@@ -38,6 +38,7 @@ mod apart;
 mod arguments;
 mod attach;
 mod bench;
+mod beside;
 mod bulk;
 mod crowd;
 mod device;
@@ -113,6 +114,7 @@ fn measure_all(arguments: Arguments) -> Result<(), Failure> {
     peers::cases(&mut bench)?;
     names::cases(&mut bench)?;
     resource::cases(&mut bench)?;
+    beside::cases(&mut bench)?;
     fuse::cases(&mut bench)?;
     for sentence in bench.skipped() {
         eprintln!("left out: {sentence}");

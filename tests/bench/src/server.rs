@@ -2,7 +2,7 @@
 
 use crate::arguments::{Errand, Role};
 use crate::failure::{Doing, Failure};
-use crate::{apart, attach, crowd, device, fuse, idle, ipc, names, pulse, wait};
+use crate::{apart, attach, beside, crowd, device, fuse, idle, ipc, names, pulse, wait};
 use resmgr_sys::measure::{stay_on, wait_until_stopped};
 use resmgr_sys::{process, signal};
 use std::io::{BufRead, BufReader, Read};
@@ -95,6 +95,8 @@ pub(crate) fn serve(role: Role, errand: &Errand) -> Result<(), Failure> {
     }
     match role {
         Role::Device => device::serve(),
+        Role::Shared => beside::serve(&errand.address),
+        Role::Bad => beside::behave_badly(errand),
         Role::Fuse | Role::Mount => fuse::serve(role, errand),
         Role::Names => names::serve(errand),
         Role::Pulsed => pulse::serve(),

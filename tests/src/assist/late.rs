@@ -8,7 +8,6 @@
 //! | `serve-numbers NAME PATH` | `ok`; a directory with a file for each number |
 //! | `open-many PATH COUNT ARGS` | `ok`: so many opens of the path, or with `each` of the files below it |
 //! | `close-many PATH` | `ok` |
-//! | `time-reads PATH COUNT` | the median and the 99th percentile of so many reads, in nanoseconds |
 //! | `begin-reads NAME PATH COUNT SIZE` | `ok`: so many reads of so many bytes are under way |
 //! | `drop-reads NAME` | `ok`: nobody wants them any more |
 //! | `read-now NAME` | the count |
@@ -19,7 +18,6 @@ use super::things::Things;
 use resmgr::client::{self, File, OpenFlags, PendingRead};
 use resmgr::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
@@ -84,7 +82,6 @@ pub(crate) fn run(things: &Things, words: &Words<'_>) -> Option<String> {
                 "ok".into()
             }))
         }
-        "time-reads" => outcome(time_reads(name, words.number(2))),
         "close-many" => {
             drop(things.crowds.take(name));
             "ok".into()
@@ -150,20 +147,6 @@ fn open_many(path: &str, count: u64, each: bool) -> Result<Vec<File>> {
         }
     };
     (1..=count).map(open).collect()
-}
-
-fn time_reads(path: &str, count: usize) -> Result<String> {
-    let file = client::open(path, OpenFlags::READ)?;
-    let mut times = Vec::with_capacity(count);
-    for _ in 0..count {
-        let begun = Instant::now();
-        file.read_at(&mut [0; 3], 0)?;
-        times.push(begun.elapsed().as_nanos());
-    }
-    times.sort_unstable();
-    let at = |hundredths| times.get(count * hundredths / 100).copied();
-    let (median, late) = (at(50), at(99));
-    Ok(format!("{} {}", median.unwrap_or(0), late.unwrap_or(0)))
 }
 
 fn serve(path: &str) -> resmgr::dispatch::Running {

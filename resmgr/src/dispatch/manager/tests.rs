@@ -3,7 +3,9 @@
 mod awaited;
 mod defaults;
 mod deferred;
+mod fair;
 mod gone;
+mod limits;
 mod opens;
 
 use super::Manager;

@@ -3,7 +3,7 @@
 use super::state::{Client, State};
 use super::{Channel, Shared};
 use crate::ipc::link::ServerLink;
-use crate::ipc::{ChannelFlags, ClientInfo, ConnectRights, Credentials, Scoid};
+use crate::ipc::{ChannelFlags, ChannelLimits, ClientInfo, ConnectRights, Credentials, Scoid};
 use crate::ipc::{process, timeout};
 use resmgr_sys::{Errno, Result};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ impl Shared {
         if state.destroyed {
             return Err(Errno::SRCH);
         }
-        if state.clients.len() >= self.limits.clients as usize {
+        if state.clients.len() >= self.limits().clients as usize {
             return Err(Errno::NFILE);
         }
         let link = state.add_client(|scoid| {
@@ -49,7 +49,7 @@ impl Shared {
             Client::Gone(gone) => gone.uid == peer.uid,
         };
         let theirs = state.clients.iter().filter(|client| has(*client)).count();
-        if theirs >= self.limits.clients_per_user as usize {
+        if theirs >= self.limits().clients_per_user as usize {
             return Err(Errno::USERS);
         }
         Ok(())
@@ -139,6 +139,14 @@ impl Channel {
             _ => return Vec::new(),
         };
         link.groups()
+    }
+
+    /// Bounds what clients that come from now on may take; those that there are keep theirs.
+    ///
+    /// # Errors
+    /// - `EINVAL`: a bound is 0 that may not be, or more than it may be.
+    pub fn set_limits(&self, limits: ChannelLimits) -> Result<()> {
+        self.shared().set_limits(limits)
     }
 
     /// Who a client is. Of one that has gone, and whose id is not detached yet, its supplementary groups are no

@@ -86,7 +86,8 @@ impl Drop for Owner {
 /// A channel of this process. Clones name the same channel; it is destroyed when the last one goes.
 ///
 /// Any number of threads may receive on it; the last one to wait is the first to be served. Messages and
-/// pulses come by priority, first come first served within one.
+/// pulses come by priority. Within one, clients take turns, each with what it has sent first; those that have one
+/// thing in the queue are served as they came.
 #[derive(Clone, Debug)]
 pub struct Channel(Arc<Owner>);
 

@@ -173,6 +173,10 @@ impl Shared {
         }
         if let Some(mut item) = found {
             self.leave(&mut state);
+            if let Item::Pulse(PendingPulse { own: true, .. }) = item {
+                // Work that the program gives itself keeps it from sleeping as another client would.
+                self.courtesy.served(2);
+            }
             if state.keeps_order {
                 item.stand_in_line();
             }

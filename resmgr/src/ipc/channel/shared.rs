@@ -29,9 +29,8 @@ pub(crate) struct Shared {
     pub(crate) direct: bool,
     /// How many descriptors a message may bring.
     pub(crate) descriptors: u8,
-    pub(super) limits: ChannelLimits,
-    /// What a link has within those bounds.
-    pub(crate) layout: Layout,
+    /// Bounds for clients to come, and what a link has within them.
+    limits: Mutex<(ChannelLimits, Layout)>,
     pub(super) waiting: Waiting,
     pub(super) spin: Spin,
     pub(super) courtesy: Courtesy,
@@ -77,8 +76,7 @@ impl Shared {
             birth: now(),
             direct: options.direct,
             descriptors: options.descriptors,
-            limits: options.limits,
-            layout: options.limits.layout()?,
+            limits: Mutex::new((options.limits, options.limits.layout()?)),
             waiting: options.waiting,
             spin: Spin::new(),
             courtesy: Courtesy::new(),
@@ -95,6 +93,22 @@ impl Shared {
             held: Held::default(),
             state: Mutex::new(State::new(habits)),
         })
+    }
+
+    pub(super) fn limits(&self) -> ChannelLimits {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// What a link has within the bounds.
+    pub(crate) fn layout(&self) -> Layout {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    /// Sets the bounds for clients to come.
+    pub(super) fn set_limits(&self, limits: ChannelLimits) -> Result<()> {
+        let layout = limits.layout()?;
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = (limits, layout);
+        Ok(())
     }
 
     /// Whether it is the channel of this birth; 0 stands for any.

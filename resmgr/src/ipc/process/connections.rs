@@ -115,7 +115,7 @@ impl Process {
             .channel(chid)
             .filter(|found| found.is_born(which.birth));
         let channel = channel.ok_or(Errno::SRCH)?;
-        let memory = LinkMemory::local(channel.layout)?;
+        let memory = LinkMemory::local(channel.layout())?;
         let bell = EventFd::new()?;
         let far_bell = bell.try_clone()?;
         let peer = Credentials::of_self();

@@ -14,7 +14,7 @@ pub use deferred::{Deferred, OnUnblock};
 pub(crate) use kinds::Books;
 pub use kinds::{Control, Kind, Operation, Private, Read, Write};
 pub(crate) use output::Output;
-pub(crate) use pending::{Again, CallName, Desk, Duty, HasGone, Measured, Pending, Task};
+pub(crate) use pending::{Again, CallName, Desk, Duty, Measured, Pending, Task};
 pub(crate) use watch::Watch;
 
 use super::handlers::Operate;
@@ -87,7 +87,7 @@ impl Way<'_> {
     pub(crate) fn pend(self) -> Result<(Done, Arc<Pending>)> {
         let message = self.message.take().ok_or(Errno::IO)?;
         let (file, desk) = (Arc::clone(self.file), Arc::clone(self.desk));
-        let pending = Pending::begin(message, OnUnblock::LetGo, Some(file), desk);
+        let pending = Pending::begin(message, OnUnblock::LetGo, (Some(file), 0), desk)?;
         Ok((Done(()), pending))
     }
 }
@@ -193,11 +193,16 @@ impl<'a, K: Kind> Call<'a, K> {
     ///
     /// # Errors
     /// - `EIO`: the call was answered before.
+    /// - `EAGAIN`, `ENOMEM`: as many calls of its client wait as may, or as much is kept for them
+    ///   ([`Limits`](crate::dispatch::Limits)). The client gets this error, too.
     #[doc(alias = "_RESMGR_NOREPLY")]
     pub fn defer(self, unblock: OnUnblock) -> Result<(Done, Deferred<K>)> {
         let message = self.way.message.take().ok_or(Errno::IO)?;
         let (file, desk) = (Arc::clone(self.way.file), Arc::clone(self.way.desk));
-        let pending = Pending::begin_deferred(message, unblock, file, desk);
+        // An asynchronous handler has the room for its answer from the start.
+        let room = if file.is_awaited() { self.room } else { 0 };
+        let kept = self.input.len() + room;
+        let pending = Pending::begin_deferred(message, unblock, (file, kept), desk)?;
         if let Some(watch) = self.watch.clone() {
             pending.on_cancel(move || watch.done(Err(Errno::INTR)));
         }

@@ -4,15 +4,16 @@ use super::{OnUnblock, Operation, Watch};
 use crate::ipc::{Message, MessageInfo, Rcvid, Scoid};
 use crate::resource::check::Client;
 use crate::resource::connect::Connected;
-use crate::resource::{At, LaneId, OpenFile, Turn, lock};
+use crate::resource::{At, Charged, LaneId, OpenFile, Turn, charged, lock};
 use crate::{Errno, Result};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
 /// Who keeps pending calls: the dispatcher, as the layer below it sees it.
 pub(crate) trait Desk: Send + Sync {
-    /// Keeps a call, so that unblock requests and the client's death reach it.
-    fn keep(&self, pending: &Arc<Pending>);
+    /// Keeps a call, so that unblock requests and the client's death reach it; not when too much of its client's, or of
+    /// its user's, is kept.
+    fn keep(&self, pending: &Arc<Pending>, user: Charged) -> Result<()>;
     /// Forgets a call that was answered.
     fn forget(&self, name: CallName);
     /// Has something done after the handler that runs now, with no lock of its author's held.
@@ -40,7 +41,7 @@ pub(crate) enum Task {
     /// An open is dropped.
     Release(Arc<dyn OpenFile>),
     /// Opens of a client end, a few at a time; then the client is forgotten, if it has gone.
-    Forget(Scoid, Vec<Arc<dyn OpenFile>>, HasGone),
+    Forget(Scoid, Vec<Arc<dyn OpenFile>>),
     /// Calls on the opens of an attachment that was taken away are refused.
     Refuse(u32),
 }
@@ -55,13 +56,6 @@ pub(crate) struct Measured {
     /// Where it begins in the client's message.
     pub(crate) start: usize,
     pub(crate) end: Result<u64>,
-}
-
-/// Whether it is because their client has gone that opens end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HasGone {
-    Yes,
-    No,
 }
 
 /// A call among all of a manager: the client, and its call.
@@ -111,6 +105,8 @@ pub(crate) struct Pending {
     is_loose: bool,
     desk: Arc<dyn Desk>,
     name: CallName,
+    /// What is kept for it.
+    bytes: usize,
 }
 
 impl fmt::Debug for Pending {
@@ -126,33 +122,36 @@ impl Pending {
     ///
     /// A request to be let go may have come before it was kept, and have found nothing: so it is looked for
     /// once more, after the call can be found. The same for the client's death.
+    ///
+    /// # Errors
+    /// - `EAGAIN`, `ENOMEM`: too many calls of its client wait, or too much is kept for them. It has its answer.
     pub(crate) fn begin(
         message: Message,
         unblock: OnUnblock,
-        file: Option<Arc<dyn OpenFile>>,
+        (file, bytes): (Option<Arc<dyn OpenFile>>, usize),
         desk: Arc<dyn Desk>,
-    ) -> Arc<Self> {
-        Self::start(message, unblock, (file, false), desk)
+    ) -> Result<Arc<Self>> {
+        Self::start(message, unblock, (file, bytes, false), desk)
     }
 
     /// The same for a call that is handed to its author.
     pub(super) fn begin_deferred(
         message: Message,
         unblock: OnUnblock,
-        file: Arc<dyn OpenFile>,
+        (file, bytes): (Arc<dyn OpenFile>, usize),
         desk: Arc<dyn Desk>,
-    ) -> Arc<Self> {
-        Self::start(message, unblock, (Some(file), true), desk)
+    ) -> Result<Arc<Self>> {
+        Self::start(message, unblock, (Some(file), bytes, true), desk)
     }
 
     fn start(
         message: Message,
         unblock: OnUnblock,
-        (file, is_loose): (Option<Arc<dyn OpenFile>>, bool),
+        (file, bytes, is_loose): (Option<Arc<dyn OpenFile>>, usize, bool),
         desk: Arc<dyn Desk>,
-    ) -> Arc<Self> {
-        message.note_deferred();
-        let name = (message.info().scoid, message.rcvid());
+    ) -> Result<Arc<Self>> {
+        let info = message.info();
+        let name = (info.scoid, message.rcvid());
         let pending = Arc::new(Self {
             message: Mutex::new(Some(message)),
             ending: Mutex::default(),
@@ -161,15 +160,28 @@ impl Pending {
             is_loose,
             desk,
             name,
+            bytes,
         });
-        pending.desk.keep(&pending);
+        if let Err(errno) = pending.desk.keep(&pending, charged(&info)) {
+            pending.turn_down(errno);
+            return Err(errno);
+        }
+        pending.look(Message::note_deferred);
         let seen = pending.look(|message| (message.is_waiting(), message.unblock_requested()));
         match seen {
             Some((false, _)) => pending.gone(),
             Some((true, true)) => pending.unblock(),
             _ => {}
         }
-        pending
+        Ok(pending)
+    }
+
+    /// It is not kept.
+    fn turn_down(&self, errno: Errno) {
+        if let Some(message) = lock(&self.message).take() {
+            let sent = message.error(errno);
+            tracing::debug!(?sent, %errno, "a call that would have to wait was refused");
+        }
     }
 
     /// A call that was answered already.
@@ -182,7 +194,15 @@ impl Pending {
             is_loose: false,
             desk: Arc::clone(desk),
             name,
+            bytes: 0,
         })
+    }
+
+    /// A call that was refused, and has its answer: what is to be done when its client goes is done at once.
+    pub(crate) fn refused(name: CallName, desk: &Arc<dyn Desk>) -> Arc<Self> {
+        let void = Self::void(name, desk);
+        *lock(&void.ending) = Ending::Gone;
+        void
     }
 
     fn look<T>(&self, look: impl FnOnce(&Message) -> T) -> Option<T> {
@@ -192,6 +212,11 @@ impl Pending {
     /// Its name.
     pub(crate) fn name(&self) -> CallName {
         self.name
+    }
+
+    /// How much is kept for it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn rcvid(&self) -> Rcvid {

@@ -1,10 +1,10 @@
 //! [`WaitGraph`]: which process waits for which, over all files of a manager.
 
 use super::{LOCKS_PER_OWNER, Owner};
-use crate::resource::lock;
+use crate::resource::{Most, Tally, lock};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Who waits for whose locks. One for all files whose locks may wait for each other.
 ///
@@ -15,13 +15,17 @@ pub(crate) struct WaitGraph {
     state: Mutex<State>,
     /// How many locks one owner may have on one file.
     per_owner: AtomicUsize,
+    /// The locks of ranges that clients have, on all files.
+    tally: Arc<Tally>,
 }
 
 impl Default for WaitGraph {
     fn default() -> Self {
+        let (client, user) = (usize::MAX, usize::MAX);
         Self {
             state: Mutex::default(),
             per_owner: AtomicUsize::new(LOCKS_PER_OWNER),
+            tally: Arc::new(Tally::new(Most { client, user })),
         }
     }
 }
@@ -36,9 +40,15 @@ struct State {
 }
 
 impl WaitGraph {
-    /// Bounds the locks of one owner on each file that has none yet.
-    pub(crate) fn set_limit(&self, per_owner: usize) {
+    /// Bounds the locks of one owner on each file that has none yet, and those of a client on all files.
+    pub(crate) fn set_limits(&self, per_owner: usize, on_all: Most) {
         self.per_owner.store(per_owner, Ordering::Relaxed);
+        self.tally.set(on_all);
+    }
+
+    /// The count of clients' locks on all files.
+    pub(crate) fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
     pub(super) fn limit(&self) -> usize {

@@ -1,9 +1,12 @@
 //! [`Space`]: locks that see each other, and who waits for them.
 
 use super::{Held, Kind, Owner, Range as Bytes};
+use crate::ipc::Scoid;
+use crate::resource::Tally;
 use crate::{Errno, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// How many locks one owner may hold on one file, unless the manager's [limits](crate::dispatch::Limits) say
 /// otherwise; each of its waits counts as two.
@@ -24,6 +27,8 @@ pub(super) struct Space<T> {
     waiters: Vec<Waiter<T>>,
     /// How many one owner may have.
     per_owner: usize,
+    /// Where those of all files are counted.
+    tally: Option<Arc<Tally>>,
 }
 
 #[derive(Debug)]
@@ -48,15 +53,17 @@ impl<T> Default for Space<T> {
             locks: BTreeMap::new(),
             waiters: Vec::new(),
             per_owner: LOCKS_PER_OWNER,
+            tally: None,
         }
     }
 }
 
 impl<T> Space<T> {
-    /// With another bound on what one owner has.
-    pub(super) fn with_limit(per_owner: usize) -> Self {
+    /// With another bound on what one owner has, and one on what it has here and elsewhere.
+    pub(super) fn within(per_owner: usize, tally: &Arc<Tally>) -> Self {
         Self {
             per_owner,
+            tally: Some(Arc::clone(tally)),
             ..Self::default()
         }
     }
@@ -130,12 +137,16 @@ impl<T> Space<T> {
 
     /// Drops an owner's locks. Returns who has got theirs by it.
     pub(super) fn release(&mut self, is_owner: impl Fn(&Owner) -> bool) -> Vec<T> {
-        let before = self.locks.len();
-        self.locks.retain(|owner, _| !is_owner(owner));
-        if self.locks.len() == before {
-            return Vec::new();
+        let mut gone = self.locks.extract_if(.., |owner, _| is_owner(owner));
+        let mut any = false;
+        for (owner, locks) in &mut gone {
+            any = true;
+            if let Some((tally, client)) = counted(self.tally.as_ref(), owner) {
+                tally.give(client, locks.len());
+            }
         }
-        self.settle()
+        drop(gone);
+        if any { self.settle() } else { Vec::new() }
     }
 
     /// Whose locks are in the way.
@@ -169,7 +180,15 @@ impl<T> Space<T> {
         let added = change.new.iter().flatten().count();
         self.check_room(owner, added, change.gone.len())?;
         let frees = change.frees;
+        let more = added.saturating_sub(change.gone.len());
+        if let Some((tally, client)) = counted(self.tally.as_ref(), owner)
+            && more > 0
+        {
+            tally.take(client, more).map_err(|_| Errno::NOLCK)?;
+        }
+        let less = change.gone.len().saturating_sub(added);
         self.apply(owner, change);
+        self.give(owner, less);
         Ok(if frees { self.settle() } else { Vec::new() })
     }
 
@@ -209,6 +228,15 @@ impl<T> Space<T> {
         }
     }
 
+    /// So many locks of an owner have gone.
+    fn give(&self, owner: Owner, less: usize) {
+        if let Some((tally, client)) = counted(self.tally.as_ref(), owner)
+            && less > 0
+        {
+            tally.give(client, less);
+        }
+    }
+
     /// Gives waiters what they can have now, in the order in which they came. What a later one gets may
     /// free something for an earlier one (a write lock that becomes a read lock): then again from the start.
     fn settle(&mut self) -> Vec<T> {
@@ -226,7 +254,12 @@ impl<T> Space<T> {
             if change.frees {
                 at = 0;
             }
+            let (added, gone) = (change.new.iter().flatten().count(), change.gone.len());
+            if let Some((tally, client)) = counted(self.tally.as_ref(), owner) {
+                tally.take_promised(client, added.saturating_sub(gone));
+            }
             self.apply(owner, change);
+            self.give(owner, gone.saturating_sub(added));
         }
         granted
     }
@@ -248,6 +281,14 @@ impl<T> Space<T> {
             return Err(Errno::NOLCK);
         }
         Ok(())
+    }
+}
+
+/// Where an owner's locks are counted, and for whom.
+fn counted(tally: Option<&Arc<Tally>>, owner: Owner) -> Option<(&Arc<Tally>, Scoid)> {
+    match owner {
+        Owner::Process { client, .. } => Some((tally?, client)),
+        Owner::Open(_) => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Kind, LOCKS_PER_FILE, LOCKS_PER_OWNER, Locks, Outcome, Owner, Range, WaitGraph};
 use crate::Errno;
 use crate::ipc::Scoid;
+use crate::resource::Most;
 use crate::wire::OpenFlags;
 use Kind::{Read, Write};
 use std::sync::Arc;
@@ -231,7 +232,8 @@ fn if15_the_number_of_locks_is_bounded_and_unlocking_is_not() {
 #[test]
 fn the_bound_of_one_owner_can_be_chosen() {
     let graph = Arc::new(WaitGraph::default());
-    graph.set_limit(2);
+    let all = Most { client: 5, user: 5 };
+    graph.set_limits(2, all);
     let mut locks = Locks::<u32>::new(&graph);
     let owner = Owner::Process {
         client: crate::ipc::Scoid(1),
@@ -243,4 +245,40 @@ fn the_bound_of_one_owner_can_be_chosen() {
     };
     assert_eq!((set(0), set(10)), (Ok(()), Ok(())));
     assert_eq!(set(20), Err(Errno::NOLCK));
+}
+
+#[test]
+fn if15_the_locks_of_a_client_are_bounded_over_all_files() {
+    let graph = Arc::new(WaitGraph::default());
+    let all = Most { client: 5, user: 5 };
+    graph.set_limits(3, all);
+    let mut files = [0; 2].map(|_| Locks::<u32>::new(&graph));
+    let [one, two] = [1, 2].map(|client| Owner::Process {
+        client: Scoid(client),
+        pid: 1,
+    });
+    let set = |file: &mut Locks<u32>, owner, at: i64| {
+        file.set(owner, Kind::Write, range(at, 5)).map(drop)
+    };
+    let first: Vec<_> = (0..4).map(|at| set(&mut files[0], one, at * 10)).collect();
+    assert_eq!(first, [Ok(()), Ok(()), Ok(()), Err(Errno::NOLCK)]);
+    let second: Vec<_> = (0..3).map(|at| set(&mut files[1], one, at * 10)).collect();
+    assert_eq!(second, [Ok(()), Ok(()), Err(Errno::NOLCK)]);
+    // Another client is not refused anything, and what takes away is right.
+    assert_eq!(set(&mut files[1], two, 100), Ok(()));
+    assert_eq!(files[0].unset(one, range(2, 1)), Err(Errno::NOLCK));
+    assert_eq!(files[0].unset(one, range(0, 5)), Ok(vec![]));
+    assert_eq!(graph.tally().has(Scoid(1)), 4);
+    // What others have waited for is theirs.
+    let waits = files[0].wait(two, Kind::Write, range(10, 5), || 7);
+    assert_eq!(waits, Ok(Outcome::Waits(vec![])));
+    assert_eq!(files[0].release_process(Scoid(1), 1), [7]);
+    assert_eq!(
+        (graph.tally().has(Scoid(1)), graph.tally().has(Scoid(2))),
+        (2, 2)
+    );
+    files[1].remove_client(Scoid(1));
+    assert_eq!(graph.tally().has(Scoid(1)), 0);
+    assert_eq!(files[1].release_process(Scoid(2), 1), []);
+    assert_eq!(graph.tally().has(Scoid(2)), 1);
 }
