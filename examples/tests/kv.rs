@@ -9,7 +9,7 @@ use resmgr::client::{self, OpenFlags};
 use resmgr::wire::Exchange;
 use resmgr::{Errno, Result};
 use resmgr_sys::signal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::time::Duration;
 use support::{House, Ran, Running, can_mount, end, is_client, until};
@@ -196,19 +196,21 @@ fn what_was_answered_survives_kill_9_at_any_moment() {
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let enough = 4 + random(seed << 32 | round) % 40;
         let take = |line: &str, answered: &mut Vec<u64>| {
-            let Some(words) = line.strip_prefix("answered ") else {
-                return 0;
-            };
+            let words = line.strip_prefix("answered ")?;
             let (lane, number) = words.trim().split_once(' ').unwrap();
-            answered[lane.parse::<usize>().unwrap()] = number.parse().unwrap();
-            1
+            let lane: usize = lane.parse().unwrap();
+            answered[lane] = number.parse().unwrap();
+            Some(lane)
         };
-        let mut count = 0;
-        while count < enough {
+        // Each has looked at what there is, which must not fail.
+        let (mut count, mut begun) = (0, BTreeSet::new());
+        while count < enough || begun.len() <= LANES {
             let mut line = String::new();
             let read = output.read_line(&mut line).unwrap();
             assert!(read > 0, "the clients ended by themselves");
-            count += take(&line, &mut answered);
+            let lane = take(&line, &mut answered);
+            count += u32::from(lane.is_some());
+            begun.extend(lane);
         }
         // Not an event that is waited for: some way into the changes that follow.
         let way = u64::from(random(seed << 40 | round) % 3000);
