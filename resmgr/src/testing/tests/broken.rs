@@ -26,12 +26,20 @@ fn line(fault: Fault) -> Report {
     check_contract(line, contract.fed_by(move || feeder.feed())).unwrap()
 }
 
+/// Whoever gives each look at a file another number has its appending writes kept apart by chance only.
+const BY_CHANCE: &[(Fault, &str)] = &[(
+    Fault::NumberMoves,
+    "two who append lose nothing of each other",
+)];
+
 /// A fault is noticed by the checks of its row, and by no others.
 pub(super) fn caught(rows: &[Row], report: impl Fn(Fault) -> Report) {
     let mut wrong = String::new();
     for (fault, check, others) in rows {
         let report = report(*fault);
-        let failed: BTreeSet<_> = report.failed().map(|one| one.name).collect();
+        let by_chance = |name| BY_CHANCE.contains(&(*fault, name));
+        let failed = report.failed().map(|one| one.name);
+        let failed: BTreeSet<_> = failed.filter(|name| !by_chance(name)).collect();
         let expected: BTreeSet<_> = others.iter().copied().chain([*check]).collect();
         if failed != expected {
             let _ = write!(

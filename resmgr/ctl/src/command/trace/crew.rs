@@ -196,7 +196,13 @@ impl Crew {
                         self.story.told.entry(pid).or_default();
                         self.tracers.push(tracer);
                     }
-                    Err(errno) => refused.push((pid, errno)),
+                    Err(errno) => {
+                        if errno == Errno::BUSY {
+                            // Whoever traces it now may be done at the next look.
+                            self.asked.remove(&pid);
+                        }
+                        refused.push((pid, errno));
+                    }
                 }
             }
         }
