@@ -1,8 +1,8 @@
 //! [`Known`]: what a process has resolved, for as long as the page says that nothing has changed.
 //!
 //! Bounded; belongs to one session, so to one process: what a path leads to depends on who asks (SELF, and
-//! rights). An answer is of use only to the user that asked for it: a program that has changed its user
-//! asks again.
+//! rights). Who that is, the server takes from the session's connection, and so from the time when that was made: a
+//! program that changes its user later would be told the same again, so nothing is asked of the system here.
 //!
 //! The race: an answer is given, then something changes, and only then is the answer put away here. So the
 //! generation is read *before* the request is sent, and the answer put away under that number. If a change
@@ -15,7 +15,7 @@ use crate::page::View;
 use crate::path::Rooted;
 use crate::protocol::Resolved;
 use crate::registration::FileType;
-use resmgr_sys::{Errno, Result, process};
+use resmgr_sys::{Errno, Result};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -42,23 +42,14 @@ struct Inner {
 #[derive(Debug)]
 struct Answer {
     generation: u64,
-    asker: Asker,
     says: Result<Resolved>,
 }
-
-/// The effective user.
-type Asker = u32;
 
 /// When a request was sent: the answer to it belongs to this state of the namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     epoch: u64,
     generation: u64,
-    asker: Asker,
-}
-
-fn asker() -> Asker {
-    process::effective_uid()
 }
 
 impl Inner {
@@ -97,7 +88,7 @@ impl Known {
         let inner = self.lock();
         let answer = inner.answers.get(&file_type)?.get(path)?;
         let now = inner.view.as_ref()?.generation();
-        (answer.generation == now && answer.asker == asker()).then(|| answer.says.clone())
+        (answer.generation == now).then(|| answer.says.clone())
     }
 
     /// To be called before the request is sent. `None` without a page: then nothing is kept.
@@ -106,7 +97,6 @@ impl Known {
         Some(Mark {
             epoch: inner.epoch,
             generation: inner.view.as_ref()?.generation(),
-            asker: asker(),
         })
     }
 
@@ -130,7 +120,6 @@ impl Known {
         }
         let answer = Answer {
             generation: mark.generation,
-            asker: mark.asker,
             says: says.clone(),
         };
         let of_type = inner.answers.entry(file_type).or_default();
