@@ -10,7 +10,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// How many things go in a slice.
+/// How many things go in a slice where nobody wants anything: few enough for whoever comes meanwhile.
+const IDLE_SLICE: usize = 16;
+/// How many go in one between messages.
 const SLICE: usize = 2;
 /// After how many messages there is one.
 const EVERY: usize = 4;
@@ -60,9 +62,9 @@ impl Gone {
         }
     }
 
-    /// Does a slice; whether that was all.
-    pub(super) fn slice(&mut self, mut end: impl FnMut(Thing)) -> bool {
-        for _ in 0..SLICE {
+    /// Does a slice of so many things; whether that was all.
+    pub(super) fn slice(&mut self, count: usize, mut end: impl FnMut(Thing)) -> bool {
+        for _ in 0..count {
             match self.next() {
                 Some(left) => end(left),
                 None => return true,
@@ -88,11 +90,13 @@ impl Leaving {
         self.count.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether it is time for a slice: asked after each message and pulse while there is one.
-    pub(super) fn is_due(&self) -> bool {
-        self.since
-            .fetch_add(1, Ordering::Relaxed)
-            .is_multiple_of(EVERY)
+    /// How many things go now, if it is time for a slice: asked after each message and pulse while there is one.
+    pub(super) fn due(&self) -> Option<usize> {
+        match self.since.fetch_add(1, Ordering::Relaxed) {
+            // The pulse, which comes when nothing else does.
+            0 => Some(IDLE_SLICE),
+            since => since.is_multiple_of(EVERY).then_some(SLICE),
+        }
     }
 
     pub(super) fn add(&self, gone: Gone) {

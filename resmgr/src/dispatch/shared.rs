@@ -211,8 +211,10 @@ impl Shared {
             Received::Pulse(pulse) => self.pulse(pulse),
         }
         self.work_off(&worker, scratch);
-        if self.leaving.is_any() && self.leaving.is_due() {
-            self.see_off();
+        if self.leaving.is_any()
+            && let Some(count) = self.leaving.due()
+        {
+            self.see_off(count);
         }
         AT_WORK.set(0);
     }
@@ -262,10 +264,10 @@ impl Shared {
     }
 
     /// A slice of what a client has left, and a pulse that brings about the next one.
-    fn see_off(&self) {
+    fn see_off(&self, count: usize) {
         if let Some(mut gone) = self.leaving.next() {
             let scoid = gone.scoid;
-            if gone.slice(|left| Self::end(left, scoid)) {
+            if gone.slice(count, |left| Self::end(left, scoid)) {
                 self.leaving.done();
                 if let Err(errno) = self.forget_scoid(scoid) {
                     tracing::debug!(%scoid, %errno, "a client that has gone was not known");
