@@ -1,5 +1,5 @@
 //! Run `http http://host/path /dev/weather`; then `http get /dev/weather`, or, where the namespace is mounted on /mnt,
-//! `cat /mnt/dev/weather`. A read from the beginning asks the web server; thousands may wait, in one thread for all.
+//! `cat /mnt/dev/weather`. A read from the beginning asks the web server; hundreds may wait, in one thread for all.
 //! Ctrl-C ends any of them, and its connection. A third word says after how many seconds a read is given up.
 #[path = "http/page.rs"]
 mod page;

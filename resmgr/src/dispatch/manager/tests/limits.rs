@@ -219,16 +219,18 @@ fn limits_of_waiting_bytes_hold_and_are_given_back() {
     assert!(more().is_blocked());
 }
 
+/// Takes a lock of one byte.
+fn set(client: &Client, file: &File, at: u64) -> Result<()> {
+    let begun = client.begin_lock(file, LockKind::Read, Seek::Start(at), 1);
+    begun.unwrap().finish().map(drop)
+}
+
 #[test]
 fn limits_of_locks_hold_and_are_given_back() {
     let bench = bench(Limits {
         locks: 2,
         ..Limits::default()
     });
-    let set = |client: &Client, file: &File, at| {
-        let begun = client.begin_lock(file, LockKind::Read, Seek::Start(at), 1);
-        begun.unwrap().finish().map(drop)
-    };
     let file = open(&bench);
     assert_eq!(set(&bench, &file, 0), Ok(()));
     assert_eq!(set(&bench, &file, 2), Ok(()));
@@ -248,10 +250,6 @@ fn limits_of_all_locks_hold_over_files_and_are_given_back() {
         all_locks: 1,
         ..Limits::default()
     });
-    let set = |client: &Client, file: &File, at| {
-        let begun = client.begin_lock(file, LockKind::Read, Seek::Start(at), 1);
-        begun.unwrap().finish().map(drop)
-    };
     let file = open(&bench);
     assert_eq!(set(&bench, &file, 0), Ok(()));
     assert_eq!(set(&bench, &file, 2), Err(Errno::NOLCK));
