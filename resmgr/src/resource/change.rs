@@ -3,8 +3,8 @@
 use super::check::{
     Client, Mount, check_chmod, check_chown, check_utime, check_xattr, mode_after_write,
 };
-use super::file::Seat;
 use super::handlers::Handlers;
+use super::seat::Seat;
 use super::{Attr, Change};
 use crate::wire::{TimeChange, Utime};
 use crate::{Errno, Result};

@@ -2,8 +2,9 @@
 
 use super::call::{Done, Told};
 use super::check::{Client, check_mode, check_seek, mode_after_write};
-use super::file::{Opened, Seat};
+use super::file::Opened;
 use super::handlers::{Handlers, now};
+use super::seat::Seat;
 use super::{Attr, Change, Entries, Ocb, Way, caller, change, guarded, limits};
 use crate::wire::{
     Dcmd, DevctlHeader, DevctlReply, FdInfoReply, IO_HEADER, MmapReply, MmapRequest, OpenFlags,

@@ -86,6 +86,7 @@ mod record;
     reason = "the trait that the module is about"
 )]
 mod resource;
+mod seat;
 pub(crate) mod share;
 mod tally;
 mod times;
@@ -104,12 +105,12 @@ pub use call::Operation;
 pub use call::{Call, Control, Deferred, Done, Kind, OnUnblock, Private, Read, Write};
 pub use devctl::Devctl;
 pub use device::Device;
-#[doc(hidden)] // named by a hidden method of `Resource`
-pub use file::{Place, Seated};
 pub use locks::{LOCKS_PER_FILE, LOCKS_PER_OWNER};
 pub use notify::ARMED_PER_CLIENT;
 pub use ocb::Ocb;
 pub use resource::Resource;
+#[doc(hidden)] // named by a hidden method of `Resource`
+pub use seat::{Place, Seated};
 pub use types::{Change, Entries, Filesystem, New, NewKind, Opening, Order};
 pub use waiters::WAITING_PER_CLIENT;
 pub use waiting::{Waiters, Waiting};
@@ -120,14 +121,15 @@ pub(crate) use call::{
 };
 pub(crate) use check::{check_mode, check_seek, check_span};
 pub(crate) use connect::Connected;
-#[cfg(test)]
-use file::Seat;
-pub(crate) use file::{Attached, OpenFile};
+pub(crate) use file::OpenFile;
 pub(crate) use handlers::{Handlers, Operate, Pace, Plain, now};
 pub(crate) use inform::{Ask, is_common};
 pub(crate) use lane::{Turn, pass_on};
 pub(crate) use ocb::{Core, LaneId, Sort};
 pub(crate) use record::grant;
+pub(crate) use seat::Attached;
+#[cfg(test)]
+use seat::Seat;
 pub(crate) use tally::{Charged, Most, Permit, Tally, Users, charged};
 pub(crate) use types::Renumber;
 pub(crate) use waiting::Bell;

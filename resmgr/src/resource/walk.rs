@@ -2,8 +2,8 @@
 
 use super::Attr;
 use super::check::{Client, check_search};
-use super::file::Seat;
 use super::handlers::Handlers;
+use super::seat::Seat;
 use crate::wire::PathEnd;
 use crate::{Errno, Result};
 use std::ffi::OsStr;

@@ -3,9 +3,10 @@
 use super::{Connected, Names, go_on};
 use crate::resource::change;
 use crate::resource::check::{Access, Mount, check_access, check_open_on};
-use crate::resource::file::{Claim, Opened};
+use crate::resource::file::Opened;
 use crate::resource::handlers::Handlers;
 use crate::resource::ocb::Core;
+use crate::resource::seat::Claim;
 use crate::resource::walk::{Found, Known, known, walk};
 use crate::resource::{NewKind, Ocb, Opening, Share};
 use crate::wire::{ConnectKind, OpenFlags, PathEnd, Stat};
